@@ -1,0 +1,52 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each installs what it lacks, then calls cargo.
+
+VENV := .venv
+# libhdf5 needs CMake 3.26 or newer; where the system's is older, the one from the Python environment serves.
+export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake version //p'); \
+	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.PHONY: demo test build bench bench-once deb oracles tools clean check
+
+demo: build
+	target/release/diapason demo
+
+build: tools
+	cargo build --release -p diapason -p diapason-daemon
+
+test: tools oracles
+	cargo test --workspace
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: tools
+	cargo bench -p diapason-benches
+
+bench-once: tools
+	cargo bench -p diapason-benches -- --test
+
+# What a build needs: a C compiler and Python's venv from the distribution, CMake from pip where it is too old.
+tools: $(VENV)/tools
+$(VENV)/tools:
+	@set -e; lacking=""; \
+	command -v cc >/dev/null || lacking="$$lacking build-essential"; \
+	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || lacking="$$lacking python3-venv"; \
+	if [ -n "$$lacking" ]; then $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends $$lacking; fi
+	/usr/bin/python3 -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $$(grep '^cmake' tests/oracles/requirements.txt)
+	touch $@
+
+# The outside judges of the tests: PyTorch from the distribution (CPU only, small), h5py and its filters from pip.
+oracles: $(VENV)/oracles
+$(VENV)/oracles: $(VENV)/tools tests/oracles/requirements.txt
+	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) env \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-torch python3-numpy; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/oracles/requirements.txt
+	touch $@
+
+clean:
+	cargo clean
+	rm -rf $(VENV)

@@ -1,0 +1,150 @@
+//! A fixed-length block of plain numbers at a chosen alignment.
+//!
+//! A `Vec<f32>` starts at 4 bytes; a vector load that straddles two cache lines costs twice, and direct I/O
+//! refuses the address outright. The block is zeroed when it is made, so no uninitialised byte can be read.
+
+use std::alloc::{self, Layout};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use crate::Alignment;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A plain number: every bit pattern is a value and zero bytes are zero.
+pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {}
+
+macro_rules! element {
+    ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Element for $t {})* };
+}
+element!(u8, u16, u32, u64, i8, i16, i32, i64, f32, f64);
+
+/// The block cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// The bytes that were asked for; saturated when the count itself overflows.
+    pub bytes: usize,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot allocate {} bytes", self.bytes)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+/// `len` elements of `T` in one zeroed block at an [`Alignment`].
+pub struct Buffer<T: Element> {
+    start: NonNull<T>,
+    len: usize,
+    layout: Layout,
+}
+
+// SAFETY: the block is owned by this value alone, and `Element` is `Send`.
+unsafe impl<T: Element> Send for Buffer<T> {}
+// SAFETY: a shared reference gives shared slices only, and `Element` is `Sync`.
+unsafe impl<T: Element> Sync for Buffer<T> {}
+
+impl<T: Element> Buffer<T> {
+    /// A zeroed block of `len` elements.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the size overflows or the allocator refuses it.
+    pub fn zeroed(len: usize, alignment: Alignment) -> Result<Self, OutOfMemory> {
+        let too_large = OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
+        let align = alignment.bytes().max(align_of::<T>());
+        let bytes = len.checked_mul(size_of::<T>()).ok_or(too_large)?;
+        let layout = Layout::from_size_align(bytes, align).map_err(|_| too_large)?;
+        if bytes == 0 {
+            // An address that is aligned and never read: `layout.size()` of zero is also what `drop` looks at.
+            let start = NonNull::new(std::ptr::without_provenance_mut(align)).ok_or(too_large)?;
+            return Ok(Self { start, len, layout });
+        }
+        // SAFETY: the size was checked to be non-zero on the line above.
+        let block = unsafe { alloc::alloc_zeroed(layout) };
+        let start = NonNull::new(block.cast::<T>()).ok_or(too_large)?;
+        Ok(Self { start, len, layout })
+    }
+
+    /// A block that holds a copy of `values`.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] as for [`Buffer::zeroed`].
+    pub fn copied(values: &[T], alignment: Alignment) -> Result<Self, OutOfMemory> {
+        let mut buffer = Self::zeroed(values.len(), alignment)?;
+        buffer.copy_from_slice(values);
+        Ok(buffer)
+    }
+
+    /// Where the block starts, in bytes that divide its address.
+    #[must_use]
+    pub fn alignment(&self) -> usize {
+        self.layout.align()
+    }
+}
+
+impl<T: Element> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `zeroed` allocated `len` initialised elements at `start`, and they live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Element> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; `&mut self` is the only path to the block.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Element> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        if self.layout.size() != 0 {
+            // SAFETY: a non-empty block came from `alloc_zeroed` with this very layout, in `zeroed`.
+            unsafe { alloc::dealloc(self.start.as_ptr().cast(), self.layout) }
+        }
+    }
+}
+
+impl<T: Element + fmt::Debug> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} elements at {} B)", self.len, self.layout.align())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_where_it_was_asked_to() {
+        for alignment in [Alignment::CACHE_LINE, Alignment::DEVICE, Alignment::PAGE, Alignment::HUGE_PAGE] {
+            for len in [0, 1, 63, 64, 65, 4097] {
+                let buffer = Buffer::<f32>::zeroed(len, alignment).unwrap();
+                assert_eq!(buffer.as_ptr().addr() % alignment.bytes(), 0);
+                assert_eq!(buffer.len(), len);
+                assert!(buffer.iter().all(|x| x.to_bits() == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_overflows_is_refused() {
+        let refused = Buffer::<f64>::zeroed(usize::MAX / 4, Alignment::CACHE_LINE).unwrap_err();
+        assert_eq!(refused.bytes, usize::MAX);
+        assert!(Buffer::<u8>::zeroed(usize::MAX - 10, Alignment::PAGE).is_err());
+    }
+
+    #[test]
+    fn copies_and_crosses_threads() {
+        let buffer = Buffer::copied(&[1i64, -2, 3], Alignment::DEVICE).unwrap();
+        let sum = std::thread::spawn(move || buffer.iter().sum::<i64>()).join().unwrap();
+        assert_eq!(sum, 2);
+    }
+}
