@@ -7,6 +7,7 @@
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
+pub mod codec;
 pub mod sampler;
 pub mod source;
 pub mod table;
