@@ -1,1 +1,10 @@
-//! Stub.
+//! LSTM and feature kernels for market data: hand-written SIMD beside one scalar reference.
+//!
+//! `isa -> op -> cpu -> lstm`: the instruction sets, what each operation means, how each one is computed on this
+//! processor, and the model that is trained, saved, compiled and run.
+
+pub mod isa;
+pub mod lstm;
+pub mod op;
+
+pub use isa::{Isa, IsaError};

@@ -1,0 +1,383 @@
+//! A model as a safetensors file: PyTorch's tensor names, the shape as JSON under `diapason.spec`, and the
+//! caller's own strings beside it.
+//!
+//! The header is written here, with its keys in order, because the library writes its metadata in the order of a
+//! hash map: equal models must be equal files. Reading is the library's, which checks the header against the
+//! length before anything is allocated.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorInfo;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::model::{Lstm, ModelError};
+use crate::op::network::{PARAMETERS_MAX, Spec, SpecError, Tensor, Weights};
+
+const SPEC_KEY: &str = "diapason.spec";
+const RESERVED: &str = "diapason.";
+/// No file of a model that we can hold is larger: every parameter, and room for a long header.
+const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
+
+/// A model file that cannot be read or written.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file is larger than any model.
+    #[error("{} has {bytes} bytes, more than the {max} that a model can have", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Not a safetensors file, or a damaged one.
+    #[error("{} is not a whole safetensors file: {source}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SafeTensorError,
+    },
+    /// No shape in the metadata: the file was written by another program.
+    #[error("{} has no {key:?} in its metadata; it was not saved by this project", path.display())]
+    NoSpec {
+        /// The file.
+        path: PathBuf,
+        /// The metadata key.
+        key: &'static str,
+    },
+    /// The shape in the metadata does not parse.
+    #[error("{} has a bad {key:?} in its metadata: {source}", path.display())]
+    BadSpec {
+        /// The file.
+        path: PathBuf,
+        /// The metadata key.
+        key: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The shape in the metadata is impossible.
+    #[error("{}: {source}", path.display())]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SpecError,
+    },
+    /// A tensor that the shape asks for is not there.
+    #[error("{} has no tensor {tensor:?}, which {spec} needs", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The shape of the model.
+        spec: Spec,
+    },
+    /// A tensor that the shape has no place for.
+    #[error("{} has a tensor {tensor:?}, which {spec} has no place for", path.display())]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The shape of the model.
+        spec: Spec,
+    },
+    /// A tensor of another shape.
+    #[error("{}: tensor {tensor:?} has shape {found:?}, not {wanted:?}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape in the file.
+        found: Vec<usize>,
+        /// The shape that the model needs.
+        wanted: Vec<usize>,
+    },
+    /// A tensor of another type.
+    #[error("{}: tensor {tensor:?} is {found}, not F32; convert it with `tensor.float()`", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its type in the file.
+        found: Dtype,
+    },
+    /// The weights make no model, such as a NaN among them.
+    #[error("{}: {source}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ModelError,
+    },
+    /// The caller's metadata uses a key of ours.
+    #[error("metadata key {key:?} is reserved; use one that does not start with {RESERVED:?}")]
+    Reserved {
+        /// The key.
+        key: String,
+    },
+}
+
+impl Lstm {
+    /// Writes the model to `path`: first whole to a temporary name beside it, then renamed.
+    ///
+    /// # Errors
+    /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched.
+    pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        write(path, self, &[], &[])
+    }
+
+    /// Reads a model that [`save`](Self::save) wrote; every name, shape, type and value is checked.
+    ///
+    /// # Errors
+    /// [`FileError`] naming the file and the tensor.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        Ok(read(path, &[], &[])?.model)
+    }
+}
+
+/// What a file holds besides its model.
+pub(super) struct Contents {
+    pub model: Lstm,
+    /// The reserved metadata that was asked for.
+    pub metadata: BTreeMap<String, String>,
+    /// The extra tensors that were asked for, each with one value a parameter.
+    pub extra: Vec<Vec<f32>>,
+}
+
+/// Writes a model with reserved metadata and extra tensors, each with one value a parameter.
+pub(super) fn write(
+    path: &Path,
+    model: &Lstm,
+    reserved: &[(&str, String)],
+    extra: &[(&str, &[f32])],
+) -> Result<(), FileError> {
+    let bytes = encode(model, reserved, extra)?;
+    replace(path, &bytes).map_err(|source| FileError::Io { verb: "write", path: path.to_path_buf(), source })
+}
+
+/// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
+/// the keys is.
+pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
+    let io = |verb| move |source| FileError::Io { verb, path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io("open"))?;
+    let bytes = file.metadata().map_err(io("read"))?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max: FILE_BYTES_MAX });
+    }
+    let mut content = Vec::new();
+    file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(io("read"))?;
+    decode(path, &content, reserved, extra)
+}
+
+/// Writes `bytes` to `path` so that a reader sees the old file or the new one, also after a power cut.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What File::create would ask for, before the umask: a temporary file is private, a model need not be.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut temporary = builder.tempfile_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+fn encode(model: &Lstm, reserved: &[(&str, String)], extra: &[(&str, &[f32])]) -> Result<Vec<u8>, FileError> {
+    let spec = model.spec();
+    if let Some(key) = model.metadata().keys().find(|key| key.starts_with(RESERVED)) {
+        return Err(FileError::Reserved { key: key.clone() });
+    }
+    let mut metadata: BTreeMap<&str, &str> =
+        model.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let shape = serde_json::json!(spec).to_string();
+    metadata.insert(SPEC_KEY, &shape);
+    metadata.extend(reserved.iter().map(|(key, value)| (*key, value.as_str())));
+
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".to_owned(), serde_json::json!(metadata));
+    for Tensor { name, shape, range } in tensors(spec, extra.iter().map(|(name, _)| *name)) {
+        let data_offsets = (range.start * 4, range.end * 4);
+        header.insert(name, serde_json::json!(TensorInfo { dtype: Dtype::F32, shape, data_offsets }));
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * spec.parameters() * (1 + extra.len()));
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for values in std::iter::once(model.weights().values.as_slice()).chain(extra.iter().map(|(_, v)| *v)) {
+        bytes.extend(values.iter().flat_map(|w| w.to_le_bytes()));
+    }
+    Ok(bytes)
+}
+
+/// The tensors of a file: the model's, then the extra ones.
+fn tensors<'a>(spec: Spec, extra: impl Iterator<Item = &'a str>) -> Vec<Tensor> {
+    let parameters = spec.parameters();
+    let mut tensors = spec.tensors();
+    for (index, name) in (1..).zip(extra) {
+        let range = index * parameters..(index + 1) * parameters;
+        tensors.push(Tensor { name: name.to_owned(), shape: vec![parameters], range });
+    }
+    tensors
+}
+
+fn decode(path: &Path, bytes: &[u8], reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
+    let place = || path.to_path_buf();
+    let format = |source| FileError::Format { path: place(), source };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let file = SafeTensors::deserialize(bytes).map_err(format)?;
+    let mut metadata: BTreeMap<String, String> =
+        header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let spec = metadata.remove(SPEC_KEY).ok_or_else(|| FileError::NoSpec { path: place(), key: SPEC_KEY })?;
+    let spec: Spec = serde_json::from_str(&spec).map_err(|source| FileError::BadSpec {
+        path: place(),
+        key: SPEC_KEY,
+        source,
+    })?;
+    spec.check().map_err(|source| FileError::Spec { path: place(), source })?;
+    let found: BTreeMap<String, String> =
+        reserved.iter().filter_map(|key| metadata.remove_entry(*key)).collect();
+
+    let extra = if found.is_empty() { &[] } else { extra };
+    let tensors = tensors(spec, extra.iter().copied());
+    if let Some(stranger) = file.names().into_iter().find(|name| tensors.iter().all(|t| t.name != **name)) {
+        return Err(FileError::Unexpected { path: place(), tensor: stranger.to_owned(), spec });
+    }
+    let mut values = Vec::new();
+    for Tensor { name, shape, .. } in tensors {
+        let Ok(view) = file.tensor(&name) else {
+            return Err(FileError::Missing { path: place(), tensor: name, spec });
+        };
+        if view.dtype() != Dtype::F32 {
+            return Err(FileError::Type { path: place(), tensor: name, found: view.dtype() });
+        }
+        if view.shape() != shape {
+            let found = view.shape().to_vec();
+            return Err(FileError::Shape { path: place(), tensor: name, found, wanted: shape });
+        }
+        values.extend(view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+    }
+    let rest = values.split_off(spec.parameters());
+    let mut model = Lstm::from_weights(Weights { spec, values })
+        .map_err(|source| FileError::Model { path: place(), source })?;
+    *model.metadata_mut() = metadata;
+    let extra = rest.chunks_exact(spec.parameters()).map(<[f32]>::to_vec).collect();
+    Ok(Contents { model, metadata: found, extra })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::network::Head;
+
+    fn model() -> Lstm {
+        let mut model =
+            Lstm::new(Spec { input: 2, hidden: 3, layers: 2, output: 1, head: Head::Sigmoid }, 5).unwrap();
+        model.metadata_mut().insert("features".to_owned(), "sma(20), rsi(14)".to_owned());
+        model.metadata_mut().insert("author".to_owned(), "nobody".to_owned());
+        model
+    }
+
+    #[test]
+    fn round_trip_and_equal_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        model().save(&path).unwrap();
+        let first = fs::read(&path).unwrap();
+        model().save(&path).unwrap();
+        assert_eq!(first, fs::read(&path).unwrap());
+        assert_eq!(Lstm::load(&path).unwrap(), model());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let whole = encode(&model(), &[], &[]).unwrap();
+        let path = Path::new("cut.safetensors");
+        assert!(decode(path, &whole, &[], &[]).is_ok());
+        for len in 0..whole.len() {
+            let message = decode(path, &whole[..len], &[], &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(message.starts_with("cut.safetensors"), "{len}: {message}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_byte_of_the_header_is_an_error_or_another_model() {
+        let whole = encode(&model(), &[], &[]).unwrap();
+        let header = 8 + usize::try_from(u64::from_le_bytes(whole[..8].try_into().unwrap())).unwrap();
+        for place in 0..header {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[place] ^= 1 << bit;
+                if let Ok(read) = decode(Path::new("x"), &bytes, &[], &[]) {
+                    assert!(read.model != model() || bytes[..8] != whole[..8] || place >= 8);
+                }
+            }
+        }
+    }
+
+    fn altered(from: &str, to: &str) -> String {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = encode(&model(), &[], &[]).unwrap();
+        let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        decode(Path::new("m"), &bytes, &[], &[]).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn messages_name_the_tensor_and_both_shapes() {
+        assert_eq!(altered("[12,2]", "[2,12]"), "m: tensor \"weight_ih_l0\" has shape [2, 12], not [12, 2]");
+        assert!(
+            altered("\"F32\"", "\"U32\"").contains("is U32, not F32"),
+            "{}",
+            altered("\"F32\"", "\"U32\"")
+        );
+        assert!(altered("fc.bias", "fc.bibs").contains("\"fc.bibs\""));
+        assert!(altered("diapason.spec", "diapason.sqec").contains("not saved by this project"));
+        assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":0").contains("hidden is 0"));
+        assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":4").contains("\"weight_ih_l0\""));
+        assert!(altered("\\\"layers\\\":2", "\\\"layers\\\":1").contains("no place for"));
+        assert!(altered("\\\"layers\\\":2", "\\\"layers\\\":3").contains("has no tensor \"weight_ih_l2\""));
+    }
+
+    #[test]
+    fn a_nan_and_a_reserved_key_are_refused() {
+        let mut bytes = encode(&model(), &[], &[]).unwrap();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        let message = decode(Path::new("m"), &bytes, &[], &[]).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(message, "m: tensor \"fc.bias\" holds inf at element 0");
+        let mut model = model();
+        model.metadata_mut().insert("diapason.x".to_owned(), String::new());
+        assert!(matches!(encode(&model, &[], &[]), Err(FileError::Reserved { .. })));
+    }
+}

@@ -1,0 +1,34 @@
+//! The operations: what each one computes, written to be read.
+//!
+//! `loss` and `network` are the specification of a whole model, generic over f32 and f64; the other files are the
+//! pieces that `cpu/` implements once for each instruction set, each with its shapes, its scalar reference, its
+//! tolerance and its exam.
+
+pub mod loss;
+pub mod network;
+
+use num_traits::Float;
+
+/// The numbers that the references are generic over: `f32` and `f64`.
+pub trait Real: Float + std::fmt::Debug + std::iter::Sum + Send + Sync + 'static {
+    /// The nearest value to `x`.
+    fn of(x: f64) -> Self;
+}
+
+impl Real for f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is what is asked for")]
+    fn of(x: f64) -> Self {
+        x as Self
+    }
+}
+
+impl Real for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+}
+
+/// `1 / (1 + exp(-x))`.
+pub fn sigmoid<R: Real>(x: R) -> R {
+    R::one() / (R::one() + (-x).exp())
+}

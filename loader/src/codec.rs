@@ -1,0 +1,203 @@
+//! How the bytes of a chunk are stored: filters, one after the other.
+//!
+//! A codec is one registered HDF5 filter: a number, a name, and a pair of functions over whole chunks. Decoding is
+//! told the most bytes that may come out, and neither allocates nor writes more, whatever the stored bytes claim.
+//! To add one: a file here, and a line in [`ALL`]; the exam below then takes it (docs/adding-a-codec.md).
+
+pub mod deflate;
+pub mod fletcher32;
+pub mod pipeline;
+pub mod shuffle;
+pub mod zstd;
+
+pub use pipeline::{Pipeline, Stage};
+
+/// Why stored bytes cannot be decoded, or raw bytes not be encoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stored bytes are not what the codec writes.
+    #[error("{codec}: {problem}")]
+    Broken {
+        /// The codec's name.
+        codec: &'static str,
+        /// What is wrong, in the words of the library that noticed.
+        problem: String,
+    },
+    /// More bytes would come out than may.
+    #[error("{codec}: more than the {bytes_max} bytes of the chunk would come out")]
+    TooLong {
+        /// The codec's name.
+        codec: &'static str,
+        /// The most bytes that were allowed.
+        bytes_max: usize,
+    },
+    /// The check sum does not fit.
+    #[error("{codec}: the check sum is {found:#010x}, {expected:#010x} is stored with the chunk")]
+    CheckSum {
+        /// The codec's name.
+        codec: &'static str,
+        /// The sum of the bytes.
+        found: u32,
+        /// The sum stored with them.
+        expected: u32,
+    },
+    /// The whole chunk has another size.
+    #[error("the chunk decodes to {found} bytes, {expected} are needed")]
+    WrongSize {
+        /// The bytes that came out.
+        found: usize,
+        /// The bytes of a chunk.
+        expected: usize,
+    },
+    /// No such filter here.
+    #[error("filter {id} ({name}) is not supported; supported are {}", supported())]
+    Unknown {
+        /// The registered number.
+        id: u16,
+        /// Its name, when it is a well-known one.
+        name: &'static str,
+    },
+}
+
+fn supported() -> String {
+    ALL.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// One registered HDF5 filter.
+pub trait Codec: Sync {
+    /// The number it is registered under with The HDF Group.
+    fn id(&self) -> u16;
+
+    /// Its short name.
+    fn name(&self) -> &'static str;
+
+    /// Replaces `stored` by what `raw` is stored as. `options` are the filter's client data.
+    ///
+    /// # Errors
+    /// [`Error`] when the library declines.
+    fn encode(&self, options: &[u32], raw: &[u8], stored: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Replaces `raw` by what `stored` stands for, `bytes_max` bytes at most.
+    ///
+    /// # Errors
+    /// [`Error`] when `stored` is broken, fails its check sum, or stands for more bytes.
+    fn decode(
+        &self,
+        options: &[u32],
+        stored: &[u8],
+        raw: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<(), Error>;
+}
+
+/// Every codec.
+pub static ALL: &[&dyn Codec] = &[&deflate::Deflate, &shuffle::Shuffle, &fletcher32::Fletcher32, &zstd::Zstd];
+
+/// The codec of filter `id`.
+///
+/// # Errors
+/// [`Error::Unknown`] names the filter.
+pub fn by_id(id: u16) -> Result<&'static dyn Codec, Error> {
+    let codec = ALL.iter().copied().find(|codec| codec.id() == id);
+    codec.ok_or(Error::Unknown { id, name: well_known(id) })
+}
+
+/// The names of registered filters that are not ours (HDFGroup/hdf5_plugins, RegisteredFilterPlugins.md).
+const fn well_known(id: u16) -> &'static str {
+    match id {
+        4 => "szip",
+        5 => "nbit",
+        6 => "scale-offset",
+        32_000 => "lzf",
+        32_001 => "blosc",
+        32_004 => "lz4",
+        32_008 => "bitshuffle",
+        32_013 => "zfp",
+        32_026 => "blosc2",
+        _ => "no well-known name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn options(codec: &dyn Codec) -> Vec<u32> {
+        match codec.name() {
+            "shuffle" => vec![8],
+            "deflate" => vec![4],
+            "zstd" => vec![3],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Bytes that compress, and bytes that do not.
+    fn raws() -> impl Strategy<Value = Vec<u8>> {
+        let noise = proptest::collection::vec(any::<u8>(), 0..3000);
+        let steps = (any::<u8>(), 0usize..20_000)
+            .prop_map(|(step, len)| (0..len).map(|place| (place / 50) as u8 & step).collect());
+        prop_oneof![noise, steps]
+    }
+
+    proptest! {
+        #[test]
+        fn every_codec_gives_back_what_it_took(raw in raws()) {
+            for codec in ALL {
+                let (mut stored, mut back) = (vec![1; 7], vec![2; 9]);
+                codec.encode(&options(*codec), &raw, &mut stored).unwrap();
+                codec.decode(&options(*codec), &stored, &mut back, raw.len() + 8).unwrap();
+                prop_assert_eq!(&back, &raw, "{}", codec.name());
+                codec.decode(&options(*codec), &stored, &mut back, raw.len()).unwrap();
+                if !raw.is_empty() {
+                    let refused = codec.decode(&options(*codec), &stored, &mut back, raw.len() - 1);
+                    prop_assert!(refused.is_err(), "{}", codec.name());
+                }
+            }
+        }
+
+        #[test]
+        fn broken_bytes_neither_panic_nor_grow(raw in raws(), cut in 0.0f64..1.0, flip: prop::sample::Index, bit in 0u8..8) {
+            for codec in ALL {
+                let (mut stored, mut back) = (Vec::new(), Vec::new());
+                codec.encode(&options(*codec), &raw, &mut stored).unwrap();
+                let cut = &stored[..(stored.len() as f64 * cut) as usize];
+                if codec.decode(&options(*codec), cut, &mut back, raw.len()).is_ok() {
+                    prop_assert!(back.len() <= raw.len());
+                }
+                if !stored.is_empty() {
+                    let place = flip.index(stored.len());
+                    stored[place] ^= 1 << bit;
+                    let outcome = codec.decode(&options(*codec), &stored, &mut back, raw.len());
+                    prop_assert!(back.len() <= raw.len());
+                    // Those with a check sum must notice; a shuffle cannot.
+                    if codec.name() != "shuffle" {
+                        prop_assert!(outcome.is_err() || back == raw, "{}", codec.name());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn noise_is_no_chunk(noise in proptest::collection::vec(any::<u8>(), 0..500), options in proptest::collection::vec(any::<u32>(), 0..3)) {
+            for codec in ALL {
+                let mut back = Vec::new();
+                let _ = codec.decode(&options, &noise, &mut back, 1000);
+                prop_assert!(back.len() <= 1000);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_found() {
+        for codec in ALL {
+            assert_eq!(by_id(codec.id()).unwrap().name(), codec.name());
+        }
+        let unknown = by_id(32_001).err().unwrap().to_string();
+        assert_eq!(
+            unknown,
+            "filter 32001 (blosc) is not supported; supported are deflate, shuffle, fletcher32, zstd"
+        );
+    }
+}

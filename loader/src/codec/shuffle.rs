@@ -1,0 +1,108 @@
+//! Byte shuffle: filter 2. The first bytes of all elements come first, then all second bytes, and so on, so that
+//! the bytes that change little stand together.
+
+use super::{Codec, Error};
+
+const NAME: &str = "shuffle";
+
+/// The filter that comes with HDF5; its option is the size of an element in bytes.
+#[derive(Debug)]
+pub struct Shuffle;
+
+/// The bytes of an element, and how many whole elements there are.
+fn shape(options: &[u32], bytes: usize) -> Result<(usize, usize), Error> {
+    let size = options.first().copied().unwrap_or(0) as usize;
+    if size == 0 {
+        return Err(Error::Broken {
+            codec: NAME,
+            problem: "the size of an element is 0 or missing".to_owned(),
+        });
+    }
+    Ok((size, bytes / size))
+}
+
+impl Codec for Shuffle {
+    fn id(&self) -> u16 {
+        2
+    }
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn encode(&self, options: &[u32], raw: &[u8], stored: &mut Vec<u8>) -> Result<(), Error> {
+        let (size, count) = shape(options, raw.len())?;
+        stored.clear();
+        stored.resize(raw.len(), 0);
+        for (plane, bytes) in stored.chunks_exact_mut(count.max(1)).take(size).enumerate() {
+            for (byte, element) in bytes.iter_mut().zip(raw.chunks_exact(size)) {
+                *byte = element[plane];
+            }
+        }
+        // What does not fill an element stays where it is.
+        stored[size * count..].copy_from_slice(&raw[size * count..]);
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        options: &[u32],
+        stored: &[u8],
+        raw: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<(), Error> {
+        let (size, count) = shape(options, stored.len())?;
+        if stored.len() > bytes_max {
+            return Err(Error::TooLong { codec: NAME, bytes_max });
+        }
+        raw.clear();
+        raw.resize(stored.len(), 0);
+        match size {
+            4 => gather::<4>(stored, raw),
+            8 => gather::<8>(stored, raw),
+            _ => {
+                for (plane, bytes) in stored.chunks_exact(count.max(1)).take(size).enumerate() {
+                    for (element, &byte) in raw.chunks_exact_mut(size).zip(bytes) {
+                        element[plane] = byte;
+                    }
+                }
+            }
+        }
+        raw[size * count..].copy_from_slice(&stored[size * count..]);
+        Ok(())
+    }
+}
+
+/// Puts the elements of `N` bytes together again, reading `N` streams at once and writing one.
+fn gather<const N: usize>(stored: &[u8], raw: &mut [u8]) {
+    let count = stored.len() / N;
+    let planes: [&[u8]; N] = std::array::from_fn(|plane| &stored[plane * count..(plane + 1) * count]);
+    for (index, element) in raw.chunks_exact_mut(N).enumerate() {
+        for (byte, plane) in element.iter_mut().zip(planes) {
+            *byte = plane[index];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn planes_and_tail() {
+        let mut stored = Vec::new();
+        Shuffle.encode(&[3], &[1, 2, 3, 4, 5, 6, 7, 8], &mut stored).unwrap();
+        assert_eq!(stored, [1, 4, 2, 5, 3, 6, 7, 8]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_size_comes_back(size in 1u32..20, raw in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let (mut stored, mut back) = (Vec::new(), Vec::new());
+            Shuffle.encode(&[size], &raw, &mut stored).unwrap();
+            Shuffle.decode(&[size], &stored, &mut back, raw.len()).unwrap();
+            prop_assert_eq!(back, raw);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Where bytes come from: positional reads of something whose size is known.
+//!
+//! Every reader of the crate goes through [`Source`], so a file on disk, a file through io_uring, bytes in memory and
+//! a test's broken disk are one thing to them. A back end may answer with fewer bytes than asked; the loop that asks
+//! again is written once, in [`Source::read_at`].
+
+use std::fmt;
+use std::io;
+
+#[cfg(test)]
+pub(crate) mod faulty;
+pub mod memory;
+pub mod pread;
+pub mod uring;
+
+/// Why bytes cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The source ends before the bytes that were asked for.
+    #[error("it ends at byte {size}, {needed} bytes at {offset} were needed")]
+    Truncated {
+        /// Where the read began.
+        offset: u64,
+        /// The bytes that were asked for.
+        needed: u64,
+        /// Where the source ends.
+        size: u64,
+    },
+    /// The system refused.
+    #[error("reading at byte {offset} failed: {error}")]
+    Io {
+        /// Where the read stood.
+        offset: u64,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// What tells one state of a source from another: equal identities hold equal bytes, as far as the system can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The size in bytes.
+    pub size: u64,
+    /// The device and the inode; zeros for memory.
+    pub place: (u64, u64),
+    /// The time of the last change in nanoseconds since 1970; 0 for memory.
+    pub modified_ns: i128,
+}
+
+/// Bytes at positions.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// The bytes there are.
+    fn size(&self) -> u64;
+
+    /// What the source was when it was opened.
+    fn identity(&self) -> Identity;
+
+    /// Reads some bytes at `offset` into the front of `bytes` and returns how many: at least one, unless `bytes` is
+    /// empty or `offset` is at or past the end.
+    ///
+    /// # Errors
+    /// What the system says; `Interrupted` asks to try again.
+    fn read_some_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] when the source ends before, [`Error::Io`] when the system refuses.
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let truncated = Error::Truncated { offset, needed: bytes.len() as u64, size: self.size() };
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size()) {
+            return Err(truncated);
+        }
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.read_some_at(offset + done as u64, &mut bytes[done..]) {
+                Ok(0) => return Err(truncated),
+                Ok(some) => done += some,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Io { offset: offset + done as u64, error }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The exam of every source: `open` makes one that holds the given bytes.
+#[cfg(test)]
+pub(crate) mod conformance {
+    use super::{Error, Source};
+
+    /// Bytes that no shift or swap maps onto themselves.
+    pub fn sample(len: usize) -> Vec<u8> {
+        (0..len as u64).map(|place| (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+    }
+
+    /// Whether reads give the bytes asked for, at every kind of place.
+    pub fn examine<S: Source>(open: impl Fn(&[u8]) -> S) {
+        for len in [0usize, 1, 511, 4096, 4097, 3 << 20] {
+            let bytes = sample(len);
+            let source = open(&bytes);
+            assert_eq!(source.size(), len as u64);
+            assert_eq!(source.identity().size, len as u64);
+            assert_eq!(source.identity(), source.identity());
+            let places = [
+                (0, len),
+                (0, 0),
+                (len, 0),
+                (len / 2, len - len / 2),
+                (len / 3, len / 5),
+                (len.saturating_sub(1), len.min(1)),
+            ];
+            for (offset, count) in places {
+                let mut read = vec![0xAA; count];
+                source.read_at(offset as u64, &mut read).unwrap();
+                assert!(read == bytes[offset..offset + count], "{count} bytes at {offset} of {len}");
+            }
+            for (offset, count) in
+                [(len as u64, 1), (0, len + 1), (u64::MAX, 1), (u64::MAX - 5, 100), (len as u64 + 9, 0)]
+            {
+                let refused = source.read_at(offset, &mut vec![0; count]);
+                assert!(
+                    matches!(refused, Err(Error::Truncated { .. })),
+                    "{count} bytes at {offset} of {len}"
+                );
+            }
+            let past_the_end = std::iter::repeat_with(|| source.read_some_at(len as u64 + 3, &mut [0; 4]));
+            assert_eq!(past_the_end.take(9).find_map(Result::ok), Some(0));
+        }
+        let bytes = sample(1 << 20);
+        let source = open(&bytes);
+        std::thread::scope(|scope| {
+            for thread in 0..4usize {
+                let (source, bytes) = (&source, &bytes);
+                scope.spawn(move || {
+                    for round in 0..50usize {
+                        let offset = (thread * 7919 + round * 15_485) % 900_000;
+                        let mut read = vec![0; 1 + round * 997];
+                        source.read_at(offset as u64, &mut read).unwrap();
+                        assert!(read == bytes[offset..offset + read.len()]);
+                    }
+                });
+            }
+        });
+    }
+}
