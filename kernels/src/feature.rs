@@ -1,0 +1,48 @@
+//! Features of market data: one specification, the same bits in batch and in a stream.
+//!
+//! `text -> syntax -> lower (catalogue) -> graph -> program -> stream`: a list of features becomes a graph in
+//! which equal parts are held once, and the graph a program that advances over rows.
+//!
+//! A value is finite or NaN, and NaN means "not known": while a feature warms up, where the data has a gap, and
+//! where a formula is undefined (a division by zero, the logarithm of zero). What NaN does to later rows is part
+//! of each feature's entry in the [`CATALOGUE`]. An infinite input counts as NaN.
+
+mod op;
+
+mod graph;
+
+pub mod entry;
+
+mod average;
+mod momentum;
+
+mod bar;
+mod dispersion;
+
+mod clock;
+mod quote;
+mod transform;
+mod volume;
+
+pub mod catalogue;
+
+pub mod error;
+
+mod syntax;
+
+mod lower;
+
+mod program;
+
+pub mod stream;
+
+pub mod snapshot;
+
+pub mod plan;
+
+pub use catalogue::CATALOGUE;
+pub use entry::Entry;
+pub use error::PlanError;
+pub use plan::{Explanation, Plan};
+pub use snapshot::SnapshotError;
+pub use stream::{ShapeError, Stream};

@@ -1,0 +1,169 @@
+//! What the catalogue says about a feature: enough to list it, explain it, check a call of it and build it.
+
+use serde::Serialize;
+
+use crate::feature::graph::{Graph, Register};
+use crate::feature::op::Op;
+
+/// Builds a feature: from the registers of its inputs and its parameters to the registers of its outputs.
+pub(crate) type Lower = fn(&mut Graph, &[Register], &[f64]) -> Vec<Register>;
+
+/// One feature of the catalogue.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// The name a plan calls it by; TA-Lib's in lower case where TA-Lib has the function.
+    pub name: &'static str,
+    /// Which of the catalogue's families it belongs to.
+    pub family: Family,
+    /// One line that says what it measures.
+    pub summary: &'static str,
+    /// The formula, with the names of `inputs` and `parameters`.
+    pub formula: &'static str,
+    /// Where the definition comes from.
+    pub source: &'static str,
+    /// The data it reads, in order.
+    pub inputs: &'static [Input],
+    /// The numbers it takes after the inputs, in order.
+    pub parameters: &'static [Parameter],
+    /// Its outputs; a plan chooses one with `name(...).output`. A single output needs no choice.
+    pub outputs: &'static [&'static str],
+    /// Rows before the first output, in terms of `parameters`.
+    pub lookback: &'static str,
+    /// When a value is NaN beyond the warm-up, and the values defined for limiting cases.
+    pub nan: &'static str,
+    /// What an output is measured in.
+    pub unit: Unit,
+    /// How an output depends on the row at which the series begins.
+    pub stability: Stability,
+    /// The function of TA-Lib whose values and lookback it has.
+    pub ta_lib: Option<&'static str>,
+    #[serde(skip)]
+    pub(crate) lower: Lower,
+}
+
+/// An input of a feature.
+#[derive(Debug, Serialize)]
+pub struct Input {
+    /// What the formula calls it.
+    pub name: &'static str,
+    /// The column read where a plan names no input.
+    pub column: &'static str,
+}
+
+/// A numeric parameter of a feature.
+#[derive(Debug, Serialize)]
+pub struct Parameter {
+    /// What the formula calls it, and a plan that passes it by name.
+    pub name: &'static str,
+    /// Its value where a plan gives none.
+    pub default: f64,
+    /// The least value allowed.
+    pub minimum: f64,
+    /// The greatest value allowed.
+    pub maximum: f64,
+    /// Whether it counts rows and so must be a whole number.
+    pub whole: bool,
+    /// Whether it must be greater than the parameter before it.
+    pub rising: bool,
+}
+
+/// The families of features; each is one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Moving averages.
+    Average,
+    /// Rates of change and oscillators.
+    Momentum,
+    /// Standard deviations, bands and scores.
+    Dispersion,
+    /// Shape and range of bars.
+    Bar,
+    /// Prices weighted by volume.
+    Volume,
+    /// Best bid and ask.
+    Quote,
+    /// Time of day and of week.
+    Clock,
+    /// Functions of one value.
+    Transform,
+}
+
+/// What an output is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// The unit of the first input.
+    Input,
+    /// The square of the unit of the first input.
+    InputSquared,
+    /// The unit of prices.
+    Price,
+    /// A pure number around zero or one.
+    Ratio,
+    /// A pure number where 100 is the whole.
+    Percent,
+    /// Standard deviations.
+    Deviations,
+}
+
+/// How an output depends on the row at which the series begins; TA-Lib's four classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stability {
+    /// Not at all: the same bits from any start.
+    Exact,
+    /// Only by rounding.
+    Epsilon,
+    /// It forgets the start exponentially.
+    Converging,
+    /// It remembers the start for ever.
+    PathDependent,
+}
+
+/// A single unnamed output.
+pub(crate) const SINGLE: &[&str] = &["value"];
+
+/// Close, unless the plan names another input.
+pub(crate) const CLOSE: &[Input] = &[Input { name: "x", column: "close" }];
+
+/// A whole number of rows, at most TA-Lib's limit of 100,000.
+pub(crate) const fn rows(name: &'static str, default: f64, minimum: f64) -> Parameter {
+    Parameter { name, default, minimum, maximum: 100_000.0, whole: true, rising: false }
+}
+
+/// A real number.
+pub(crate) const fn real(name: &'static str, default: f64, minimum: f64, maximum: f64) -> Parameter {
+    Parameter { name, default, minimum, maximum, whole: false, rising: false }
+}
+
+impl Parameter {
+    /// The same parameter, which must be greater than the one before it.
+    pub(crate) const fn rising(mut self) -> Self {
+        self.rising = true;
+        self
+    }
+}
+
+impl Entry {
+    /// Rows before the first output when called with `parameters` (their defaults where left out).
+    #[must_use]
+    pub fn lookback_rows(&self, parameters: &[f64]) -> usize {
+        let values: Vec<f64> = (self.parameters.iter().enumerate())
+            .map(|(place, parameter)| parameters.get(place).copied().unwrap_or(parameter.default))
+            .collect();
+        let mut graph = Graph::default();
+        let inputs: Vec<Register> =
+            (0..self.inputs.len()).map(|place| graph.add(Op::Column(place), &[])).collect();
+        let outputs = (self.lower)(&mut graph, &inputs, &values);
+        outputs.iter().map(|output| graph.lookback(*output)).max().unwrap_or(0)
+    }
+
+    /// How a plan calls it with everything written out: `ema(close,30)`.
+    #[must_use]
+    pub fn call(&self) -> String {
+        let inputs = self.inputs.iter().map(|input| input.column.to_owned());
+        let parameters = self.parameters.iter().map(|parameter| parameter.default.to_string());
+        format!("{}({})", self.name, inputs.chain(parameters).collect::<Vec<_>>().join(","))
+    }
+}

@@ -1,0 +1,208 @@
+//! The primitive operations that every feature is made of, and how each advances over rows.
+//!
+//! One operation has one meaning, written once: [`Op::advance`] takes `rows` values of each input and its own
+//! state, and both ways of running a plan call it, batches with a block of rows and streams with one row. So
+//! equal bits are a matter of construction, and `B`, the capacity of a block, lets the compiler unroll the
+//! streaming case to straight code.
+//!
+//! Two rules hold for every operation and make the rest simple:
+//! - A value is finite or it is NaN, "not known". What would be infinite or undefined (x/0, ln 0, an
+//!   overflow) is NaN, and every NaN has the same bits.
+//! - NaN means the same everywhere. An operation on single rows gives NaN. An operation on a window gives NaN
+//!   exactly while the NaN is in the window. A recursive operation gives NaN for that row and keeps its state.
+
+mod accumulate;
+mod clock;
+mod extremum;
+mod lag;
+mod rowwise;
+mod rsi;
+mod smooth;
+mod window;
+
+/// Values of `x` that are finite or NaN: the only form in which a number passes between operations.
+#[inline(always)]
+pub(crate) fn known(x: f64) -> f64 {
+    if x.is_finite() { x } else { f64::NAN }
+}
+
+/// One primitive operation with its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Op {
+    /// The values of an input column, by its place in the row.
+    Column(usize),
+    /// The same value on every row.
+    Constant(f64),
+    /// a + b
+    Add,
+    /// a - b
+    Subtract,
+    /// a * b
+    Multiply,
+    /// a / b, NaN where b is zero
+    Divide,
+    /// The greater of a and b
+    Greater,
+    /// -a
+    Negate,
+    /// |a|
+    Absolute,
+    /// sqrt(a), NaN below zero
+    SquareRoot,
+    /// ln(a), NaN at and below zero
+    Logarithm,
+    /// a, at least `low` and at most `high`
+    Clip { low: f64, high: f64 },
+    /// a on the rows where b is known
+    Where,
+    /// (a - low) / (high - low), one half where high is not above low; inputs a, low, high
+    Position,
+    /// (a - mean) / sqrt(variance), zero where the variance is zero; inputs a, mean, variance
+    Standardise,
+    /// sin and cos of the phase of a timestamp within a period
+    Phase { period_ns: f64, offset_ns: f64 },
+    /// Number of whole periods since the epoch
+    Epoch { period_ns: f64, offset_ns: f64 },
+    /// a as it was `rows` rows ago
+    Lag { rows: usize },
+    /// Sum over the last `rows` rows
+    Sum { rows: usize },
+    /// Mean over the last `rows` rows
+    Mean { rows: usize },
+    /// Mean and population variance over the last `rows` rows
+    Moments { rows: usize },
+    /// Least value of the last `rows` rows
+    Minimum { rows: usize },
+    /// Greatest value of the last `rows` rows
+    Maximum { rows: usize },
+    /// value = keep * value + (1 - keep) * a, seeded with the mean of `rows` values after the first `skip`
+    Smooth { rows: usize, skip: usize, keep: f64, take: f64 },
+    /// Wilder's relative strength index of a
+    Rsi { rows: usize },
+    /// Sum of a since b last changed
+    Accumulate,
+}
+
+impl Op {
+    /// Number of values an operation gives for each row.
+    pub(crate) fn outputs(self) -> usize {
+        match self {
+            Self::Moments { .. } | Self::Phase { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// Rows of known input that pass before the first output.
+    pub(crate) fn lookback(self) -> usize {
+        match self {
+            Self::Lag { rows } | Self::Rsi { rows } => rows,
+            Self::Sum { rows }
+            | Self::Mean { rows }
+            | Self::Moments { rows }
+            | Self::Minimum { rows }
+            | Self::Maximum { rows } => rows - 1,
+            Self::Smooth { rows, skip, .. } => skip + rows - 1,
+            _ => 0,
+        }
+    }
+
+    /// Numbers of state kept from row to row.
+    pub(crate) fn state_len(self) -> usize {
+        match self {
+            Self::Lag { rows } => lag::state_len(rows),
+            Self::Sum { rows } => window::sum_state_len(rows),
+            Self::Mean { rows } => window::mean_state_len(rows),
+            Self::Moments { rows } => window::moments_state_len(rows),
+            Self::Minimum { rows } | Self::Maximum { rows } => extremum::state_len(rows),
+            Self::Smooth { .. } => smooth::STATE_LEN,
+            Self::Rsi { .. } => rsi::STATE_LEN,
+            Self::Accumulate => accumulate::STATE_LEN,
+            _ => 0,
+        }
+    }
+
+    /// Writes the state before the first row.
+    pub(crate) fn reset(self, state: &mut [f64]) {
+        match self {
+            Self::Lag { .. }
+            | Self::Sum { .. }
+            | Self::Mean { .. }
+            | Self::Moments { .. }
+            | Self::Minimum { .. }
+            | Self::Maximum { .. } => {
+                // A window that reaches back before the first row holds NaN there, so warming up needs no
+                // branch; the head, place and partial sums, starts at zero.
+                state.fill(f64::NAN);
+                state[..window::HEAD].fill(0.0);
+            }
+            Self::Accumulate => accumulate::reset(state),
+            _ => state.fill(0.0),
+        }
+    }
+
+    /// Whether restored numbers can be a state of this operation; indices outside a window cannot.
+    pub(crate) fn accepts(self, state: &[f64]) -> bool {
+        let counts_to = |limit: usize| state[0] >= 0.0 && state[0] <= limit as f64 && state[0].fract() == 0.0;
+        match self {
+            Self::Lag { rows }
+            | Self::Sum { rows }
+            | Self::Mean { rows }
+            | Self::Moments { rows }
+            | Self::Minimum { rows }
+            | Self::Maximum { rows } => counts_to(rows - 1),
+            Self::Smooth { rows, skip, .. } => counts_to(skip + rows),
+            Self::Rsi { rows } => counts_to(rows + 1),
+            _ => true,
+        }
+    }
+
+    /// Advances over `rows` rows: reads the lanes `inputs` of `read` and writes the first lanes of `write`.
+    #[inline(always)]
+    pub(crate) fn advance<const B: usize>(
+        self,
+        state: &mut [f64],
+        read: &[[f64; B]],
+        inputs: [usize; 3],
+        write: &mut [[f64; B]],
+        rows: usize,
+    ) {
+        // For a block of one row the count is known to the compiler.
+        let rows = if B == 1 { 1 } else { rows };
+        let input = |which: usize| &read[inputs[which]][..rows];
+        let (first, others) = match write.split_first_mut() {
+            Some((first, others)) => (&mut first[..rows], others),
+            None => return,
+        };
+        match self {
+            Self::Column(_) | Self::Constant(_) => {}
+            Self::Add => rowwise::binary(input(0), input(1), first, |a, b| a + b),
+            Self::Subtract => rowwise::binary(input(0), input(1), first, |a, b| a - b),
+            Self::Multiply => rowwise::binary(input(0), input(1), first, |a, b| a * b),
+            Self::Divide => rowwise::binary(input(0), input(1), first, |a, b| a / b),
+            Self::Greater => rowwise::binary(input(0), input(1), first, rowwise::greater),
+            Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
+            Self::Negate => rowwise::unary(input(0), first, |a| -a),
+            Self::Absolute => rowwise::unary(input(0), first, f64::abs),
+            Self::SquareRoot => rowwise::unary(input(0), first, f64::sqrt),
+            Self::Logarithm => rowwise::unary(input(0), first, f64::ln),
+            Self::Clip { low, high } => rowwise::unary(input(0), first, |a| a.clamp(low, high)),
+            Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
+            Self::Standardise => rowwise::ternary(input(0), input(1), input(2), first, rowwise::standardise),
+            Self::Phase { period_ns, offset_ns } => {
+                clock::phase(period_ns, offset_ns, input(0), first, &mut others[0][..rows]);
+            }
+            Self::Epoch { period_ns, offset_ns } => clock::epoch(period_ns, offset_ns, input(0), first),
+            Self::Lag { .. } => lag::advance(state, input(0), first),
+            Self::Sum { rows: n } => window::sum(n, state, input(0), first),
+            Self::Mean { rows: n } => window::mean(n, state, input(0), first),
+            Self::Moments { rows: n } => window::moments(n, state, input(0), first, &mut others[0][..rows]),
+            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a < b),
+            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a > b),
+            Self::Smooth { rows: n, skip, keep, take } => {
+                smooth::advance(n, skip, keep, take, state, input(0), first);
+            }
+            Self::Rsi { rows: n } => rsi::advance(n, state, input(0), first),
+            Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Running a plan: row by row as ticks arrive, or over columns in blocks, with one state for both.
+
+use std::sync::Arc;
+
+use ndarray::{ArrayViewMut2, Axis};
+
+use crate::feature::op::known;
+use crate::feature::program::Program;
+
+/// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
+/// in the first-level cache, and the choice of an operation is paid once for 64 rows.
+const BLOCK: usize = 64;
+
+/// A plan in the middle of a series. A clone is a snapshot: both go on independently.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub(crate) program: Arc<Program>,
+    pub(crate) state: Vec<f64>,
+    lanes: Vec<[f64; 1]>,
+    pub(crate) rows: u64,
+    pub(crate) plan_hash: [u8; 32],
+}
+
+/// Why columns do not fit a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// The wrong number of columns.
+    #[error("the plan reads {expected} columns and {given} were given; pass those that Plan::inputs names")]
+    Columns {
+        /// Columns that the plan reads.
+        expected: usize,
+        /// Columns given.
+        given: usize,
+    },
+    /// Columns of different lengths.
+    #[error("column {column} has {rows} rows and column 0 has {expected}; all must be of one length")]
+    Rows {
+        /// Place of the column.
+        column: usize,
+        /// Its rows.
+        rows: usize,
+        /// Rows of the first column.
+        expected: usize,
+    },
+    /// An output array of the wrong shape.
+    #[error("the output array is {rows} x {columns} and must be {expected_rows} x {expected_columns}")]
+    Output {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+        /// Rows of the data.
+        expected_rows: usize,
+        /// Outputs of the plan.
+        expected_columns: usize,
+    },
+}
+
+impl Stream {
+    pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32]) -> Self {
+        let (state, lanes) = (program.initial_state(), program.lanes());
+        Self { program, state, lanes, rows: 0, plan_hash }
+    }
+
+    /// Rows seen so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes one row, the values of [`Plan::inputs`](super::Plan::inputs) in order, and writes its outputs, those of
+    /// [`Plan::names`](super::Plan::names) in order. Outputs are NaN while they warm up. Nothing is allocated.
+    ///
+    /// # Panics
+    /// When `row` or `out` is not as long as those lists.
+    pub fn push(&mut self, row: &[f64], out: &mut [f64]) {
+        let program = &*self.program;
+        assert_eq!(row.len(), program.columns.len(), "values in the row");
+        assert_eq!(out.len(), program.outputs.len(), "values in the output");
+        for (lane, value) in self.lanes.iter_mut().zip(row) {
+            *lane = [known(*value)];
+        }
+        program.advance(&mut self.state, &mut self.lanes, 1);
+        for (out, register) in out.iter_mut().zip(&program.outputs) {
+            *out = self.lanes[*register][0];
+        }
+        self.rows += 1;
+    }
+
+    /// Takes the next rows as columns, in the order of [`Plan::inputs`](super::Plan::inputs), and writes `out[row, output]`:
+    /// the same bits, and the same state afterwards, as [`Stream::push`] of each row.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the columns or the output array do not fit; nothing is then written or changed.
+    pub fn extend(&mut self, columns: &[&[f64]], mut out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
+        let rows = self.check(columns, out.dim())?;
+        let mut lanes = self.program.lanes::<BLOCK>();
+        let program = &*self.program;
+        for start in (0..rows).step_by(BLOCK) {
+            let count = BLOCK.min(rows - start);
+            for (lane, column) in lanes.iter_mut().zip(columns) {
+                for (slot, value) in lane.iter_mut().zip(&column[start..start + count]) {
+                    *slot = known(*value);
+                }
+            }
+            program.advance(&mut self.state, &mut lanes, count);
+            let block = out.axis_iter_mut(Axis(0)).skip(start).take(count);
+            for (row, mut target) in block.enumerate() {
+                for (slot, register) in target.iter_mut().zip(&program.outputs) {
+                    *slot = lanes[*register][row];
+                }
+            }
+        }
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    fn check(&self, columns: &[&[f64]], out: (usize, usize)) -> Result<usize, ShapeError> {
+        let (expected, given) = (self.program.columns.len(), columns.len());
+        if expected != given {
+            return Err(ShapeError::Columns { expected, given });
+        }
+        let expected = columns.first().map_or(0, |column| column.len());
+        if let Some((column, values)) =
+            columns.iter().enumerate().find(|(_, values)| values.len() != expected)
+        {
+            return Err(ShapeError::Rows { column, rows: values.len(), expected });
+        }
+        let (rows, outputs) = out;
+        if (rows, outputs) != (expected, self.program.outputs.len()) {
+            let expected_columns = self.program.outputs.len();
+            return Err(ShapeError::Output {
+                rows,
+                columns: outputs,
+                expected_rows: expected,
+                expected_columns,
+            });
+        }
+        Ok(rows)
+    }
+}
