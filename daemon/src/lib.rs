@@ -1,1 +1,21 @@
-//! Stub.
+//! Transactional tuning of a Linux host.
+//!
+//! Flow: `profile + host + what is now -> plan -> journal -> apply -> knob -> root`, and back:
+//! `journal -> apply -> knob -> root`.
+//!
+//! A [`profile`] says what each [`knob`] should be, a [`plan`] what would change on this [`host`], and [`apply`]
+//! changes it: the original is in the journal before the knob is written, and what is written is read back.
+
+pub mod root;
+
+pub mod host;
+
+pub mod knob;
+
+pub mod profile;
+
+pub mod plan;
+
+pub mod apply;
+
+pub mod client;

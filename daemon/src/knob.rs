@@ -1,0 +1,313 @@
+//! A knob is one typed setting of the running machine that can read and write itself below a [`Root`].
+//!
+//! A knob knows nothing of journals, plans or rollback: saving the original, comparing, reading back and undoing
+//! are written once, in `apply`. It has a name in the words of the kernel (`vm.swappiness`), a form (what a value
+//! looks like and its bounds), a class (what undoing it can promise), and a reason, a caution and a source.
+//!
+//! Some knobs exist once, some once a device. `block.scheduler` is the knob, `block.sda.scheduler` its instance
+//! on one disk; the order of [`ALL`] is the order in which a profile is applied.
+
+mod attribute;
+mod block;
+mod cpu;
+mod dirty;
+mod drop_in;
+mod environment;
+mod form;
+mod hugepages;
+mod nic;
+mod spec;
+mod swap;
+mod swap_device;
+mod swap_file;
+mod sysctl;
+mod zram;
+
+pub use form::{Form, FormError};
+pub use spec::{Class, Identity, Lifetime, Risk, Spec};
+
+use crate::root::{Root, RootError};
+
+/// Every knob, by family, in the order of application.
+///
+/// The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
+/// before the energy preference that it permits; new swap before old swap is taken away.
+pub static ALL: &[&[&dyn Knob]] = &[
+    sysctl::KNOBS,
+    dirty::KNOBS,
+    hugepages::KNOBS,
+    cpu::KNOBS,
+    block::KNOBS,
+    nic::KNOBS,
+    zram::KNOBS,
+    swap_file::KNOBS,
+    swap_device::KNOBS,
+    environment::KNOBS,
+];
+
+/// Names that people look for under another name here.
+const RENAMED: &[(&str, &str)] = &[
+    ("vm.dirty_ratio", "vm.dirty"),
+    ("vm.dirty_bytes", "vm.dirty"),
+    ("vm.dirty_background_ratio", "vm.dirty_background"),
+    ("vm.dirty_background_bytes", "vm.dirty_background"),
+];
+
+/// A setting of the machine.
+pub trait Knob: Sync {
+    /// What there is to know about it without a machine.
+    fn spec(&self) -> &Spec;
+
+    /// The devices it exists for on this machine; one empty name for a knob that exists once.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    fn targets(&self, root: &Root) -> Result<Vec<String>, KnobError>;
+
+    /// The value now, in canonical form; `None` when this machine does not have it.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError>;
+
+    /// The canonical form of what a profile asks for, if this machine can have it.
+    ///
+    /// # Errors
+    /// When the value is of the wrong form, out of bounds, or not among what the kernel offers here.
+    fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError>;
+
+    /// Sets the value, which is in canonical form: from [`Knob::settle`], or read earlier.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
+}
+
+/// Why a knob could not be read, settled or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KnobError {
+    /// The machine refused.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The value cannot be.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// Taking swap away would run the machine out of memory.
+    #[error(
+        "{path} holds {used_bytes} bytes of swapped pages and only {room_bytes} bytes are free for them; \
+         free memory or add swap first"
+    )]
+    NoRoom {
+        /// The swap file or device.
+        path: String,
+        /// Its bytes in use.
+        used_bytes: u64,
+        /// Available memory, less the reserve, plus free swap elsewhere.
+        room_bytes: u64,
+    },
+    /// A file of ours that somebody else changed into something that cannot be put back exactly.
+    #[error("{path} {problem}; move it away first")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The kernel lacks the feature.
+    #[error("this kernel has no {feature}; {remedy}")]
+    Lacking {
+        /// What is missing.
+        feature: &'static str,
+        /// What would bring it.
+        remedy: &'static str,
+    },
+}
+
+/// A name that no knob has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown knob {name:?}{}", suggestion.as_ref().map(|known| format!("; did you mean {known:?}?")).unwrap_or_default())]
+pub struct UnknownKnob {
+    /// The name as given.
+    pub name: String,
+    /// The known name that is nearest.
+    pub suggestion: Option<String>,
+}
+
+/// A knob on one device.
+#[derive(Clone)]
+pub struct Instance {
+    /// The knob.
+    pub knob: &'static dyn Knob,
+    /// The device; empty for a knob that exists once.
+    pub target: String,
+}
+
+/// What a name in a profile stands for.
+#[derive(Clone)]
+pub enum Named {
+    /// The knob wherever it exists.
+    Everywhere(&'static dyn Knob),
+    /// The knob on one device.
+    One(Instance),
+}
+
+impl Named {
+    /// The knob.
+    #[must_use]
+    pub fn knob(&self) -> &'static dyn Knob {
+        match self {
+            Self::Everywhere(knob) => *knob,
+            Self::One(instance) => instance.knob,
+        }
+    }
+}
+
+impl Instance {
+    /// The instance of the name `block.sda.scheduler` or `vm.swappiness`.
+    ///
+    /// # Errors
+    /// When no knob has the name, or it has no device and the knob exists once a device.
+    pub fn find(name: &str) -> Result<Self, UnknownKnob> {
+        match find(name)? {
+            Named::One(instance) => Ok(instance),
+            Named::Everywhere(knob) if knob.spec().is_single() => Ok(Self { knob, target: String::new() }),
+            Named::Everywhere(_) => Err(UnknownKnob { name: name.to_owned(), suggestion: None }),
+        }
+    }
+
+    /// The full name, `block.sda.scheduler`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.knob.spec().name;
+        match name.split_once('.') {
+            Some((family, attribute)) if !self.target.is_empty() => {
+                format!("{family}.{}.{attribute}", self.target)
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// The value now; see [`Knob::read`].
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(&self, root: &Root) -> Result<Option<String>, KnobError> {
+        self.knob.read(root, &self.target)
+    }
+
+    /// Sets the value; see [`Knob::write`].
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn write(&self, root: &Root, value: &str) -> Result<(), KnobError> {
+        self.knob.write(root, &self.target, value)
+    }
+
+    /// What tells this very device from another that later gets the same name; `None` where nothing does.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    pub fn identity(&self, root: &Root) -> Result<Option<String>, RootError> {
+        self.knob.spec().identity.read(root, &self.target)
+    }
+
+    /// Other knobs that the kernel changes when this one is written.
+    #[must_use]
+    pub fn disturbed(&self) -> Vec<Self> {
+        let known = |name: &&str| find(name).ok();
+        let same_device = |named: Named| {
+            let knob = named.knob();
+            Self { knob, target: if knob.spec().is_single() { String::new() } else { self.target.clone() } }
+        };
+        self.knob.spec().disturbs.iter().filter_map(known).map(same_device).collect()
+    }
+}
+
+/// Every knob, in the order of application.
+pub fn all() -> impl Iterator<Item = &'static dyn Knob> {
+    ALL.iter().flat_map(|family| family.iter().copied())
+}
+
+/// The place of a knob in [`ALL`].
+#[must_use]
+pub fn rank(knob: &dyn Knob) -> usize {
+    all().position(|known| known.spec().name == knob.spec().name).unwrap_or(usize::MAX)
+}
+
+/// The knob, or the knob on one device, that a name stands for.
+///
+/// # Errors
+/// When no knob has the name; the nearest known name is in the error.
+pub fn find(name: &str) -> Result<Named, UnknownKnob> {
+    if let Some(knob) = all().find(|knob| knob.spec().name == name) {
+        return Ok(Named::Everywhere(knob));
+    }
+    let on_device = all().filter(|knob| !knob.spec().is_single()).find_map(|knob| {
+        let (family, attribute) = knob.spec().name.split_once('.')?;
+        let target =
+            name.strip_prefix(family)?.strip_prefix('.')?.strip_suffix(attribute)?.strip_suffix('.')?;
+        let plain = !target.is_empty() && !target.contains('/') && target != "." && target != "..";
+        plain.then(|| Instance { knob, target: target.to_owned() })
+    });
+    on_device.map(Named::One).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> UnknownKnob {
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| (*new).to_owned());
+    let suggestion = renamed.or_else(|| nearest(name, all().map(|knob| knob.spec().name)).map(str::to_owned));
+    UnknownKnob { name: name.to_owned(), suggestion }
+}
+
+/// The candidate most like `word`, if any is like it at all.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LIKENESS_MIN: f64 = 0.75;
+    let scored =
+        candidates.map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate));
+    scored
+        .filter(|(score, _)| *score >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_knob_says_why_what_and_from_where() {
+        let mut names = std::collections::BTreeSet::new();
+        for knob in all() {
+            let spec = knob.spec();
+            assert!(names.insert(spec.name), "{} is listed twice", spec.name);
+            assert!(spec.name.contains('.'), "{} has no family", spec.name);
+            for (what, text) in [("reason", spec.reason), ("caution", spec.caution), ("source", spec.source)]
+            {
+                assert!(!text.is_empty(), "{} has no {what}", spec.name);
+                assert!(!text.ends_with('.'), "{}: {what} ends with a full stop", spec.name);
+            }
+            for other in spec.disturbs {
+                let place = all().position(|knob| knob.spec().name == *other);
+                assert!(place.is_some(), "{} disturbs the unknown {other}", spec.name);
+            }
+            assert_eq!(find(spec.name).unwrap().knob().spec().name, spec.name);
+        }
+        assert!(names.len() > 90, "{}", names.len());
+    }
+
+    #[test]
+    fn names_and_instances() {
+        let one = Instance::find("block.sda.scheduler").unwrap();
+        assert_eq!((one.name().as_str(), one.target.as_str()), ("block.sda.scheduler", "sda"));
+        assert_eq!(one.disturbed()[0].name(), "block.sda.nr_requests");
+        assert_eq!(Instance::find("nic.eth0.100.gro_flush_timeout").unwrap().target, "eth0.100");
+        assert!(Instance::find("block.scheduler").is_err());
+        assert!(Instance::find("block.a/b.scheduler").is_err());
+        assert!(Instance::find("block....scheduler").is_err());
+        let said = |name: &str| find(name).err().unwrap().to_string();
+        assert_eq!(said("vm.swapiness"), "unknown knob \"vm.swapiness\"; did you mean \"vm.swappiness\"?");
+        assert_eq!(said("vm.dirty_bytes"), "unknown knob \"vm.dirty_bytes\"; did you mean \"vm.dirty\"?");
+        assert_eq!(said("qqq"), "unknown knob \"qqq\"");
+    }
+}

@@ -1,0 +1,35 @@
+//! Receive polling and queues of network interfaces: /sys/class/net.
+
+use super::attribute::Attribute;
+use super::spec::{Identity, Risk};
+use super::{Form, Knob, Spec};
+
+const SOURCE: &str = "kernel Documentation/networking/napi.rst";
+const SKIPS: &[&str] = &["lo", "veth*", "docker*", "br-*", "virbr*", "tap*", "tun*"];
+
+pub(super) static KNOBS: &[&dyn Knob] = &[
+    &Attribute::file(
+        Spec::new("nic.napi_defer_hard_irqs", Form::integer(0, i32::MAX as i64))
+            .why("empty polls before the interface interrupts again; with gro_flush_timeout it batches interrupts")
+            .risk(Risk::Medium, "packets wait up to gro_flush_timeout when the program does not poll")
+            .from(SOURCE)
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/napi_defer_hard_irqs",
+    ),
+    &Attribute::file(
+        Spec::new("nic.gro_flush_timeout", Form::integer(0, 1_000_000_000))
+            .why("how long deferred interrupts wait, in nanoseconds")
+            .risk(Risk::Medium, "packets wait that long when the program does not poll")
+            .from(SOURCE)
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/gro_flush_timeout",
+    ),
+    &Attribute::file(
+        Spec::new("nic.tx_queue_len", Form::integer(1, 1_000_000))
+            .why("packets that wait to be sent before they are dropped")
+            .risk(Risk::Low, "a longer queue delays instead of dropping")
+            .from("kernel Documentation/ABI/testing/sysfs-class-net")
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/tx_queue_len",
+    ),
+];

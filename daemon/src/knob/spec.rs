@@ -1,0 +1,192 @@
+//! What there is to know about a knob without a machine.
+
+use serde::{Deserialize, Serialize};
+
+use super::form::Form;
+use crate::root::{Root, RootError};
+
+/// What undoing a change can promise, and what making it may disturb. `plan` shows it before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Writing the original back restores the very state.
+    ExactInverse,
+    /// The value comes back, but a side effect may stay (huge pages need free memory, a mode becomes manual).
+    BestEffort,
+    /// Making or undoing the change may stall processors, links or memory for a moment.
+    Disruptive,
+    /// It takes effect when the system, or the service it concerns, starts again.
+    NeedsReboot,
+    /// It cannot be undone; a profile that names it is refused.
+    Irreversible,
+}
+
+/// How badly a wrong value can hurt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Some speed or power is lost.
+    Low,
+    /// A workload may suffer: memory pressure, hidden hangs, more heat.
+    Medium,
+    /// The machine may hang, or its protection is weaker.
+    High,
+}
+
+/// How long a written value lasts, and with it where its original is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// Until the next boot; its journal is in memory as well.
+    Volatile,
+    /// It is a file; its journal is on the disk.
+    Persistent,
+}
+
+/// What tells a device from another one that gets its name later in the same boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// There is one per machine.
+    Machine,
+    /// There is one per network namespace, told by its inode.
+    NetNamespace,
+    /// A disk, told by the sequence number that the kernel gives each one (`diskseq`, since Linux 5.15).
+    Disk,
+    /// A network interface, told by its index, in a network namespace.
+    Interface,
+}
+
+impl Identity {
+    pub(super) fn read(self, root: &Root, target: &str) -> Result<Option<String>, RootError> {
+        let namespace = || root.link("/proc/self/ns/net");
+        match self {
+            Self::Machine => Ok(None),
+            Self::NetNamespace => namespace(),
+            Self::Disk => {
+                Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
+            }
+            Self::Interface => {
+                let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;
+                let index = index.map(|text| format!("{}/{}", target, text.trim()));
+                Ok(index
+                    .map(|index| Ok(format!("{}{index}", namespace()?.unwrap_or_default())))
+                    .transpose()?)
+            }
+        }
+    }
+}
+
+/// The description of a knob. Built as a constant: `Spec::new(name, form).why(..).risk(..).from(..)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// The name: the kernel's own words, the family before the first dot.
+    pub name: &'static str,
+    /// What a value looks like.
+    pub form: Form,
+    /// What undoing can promise.
+    pub class: Class,
+    /// How long a value lasts.
+    pub lifetime: Lifetime,
+    /// What the knob does.
+    pub reason: &'static str,
+    /// How badly a wrong value can hurt.
+    pub risk: Risk,
+    /// What to look out for.
+    pub caution: &'static str,
+    /// Where this is written down.
+    pub source: &'static str,
+    /// Whose device it is on.
+    pub identity: Identity,
+    /// Knobs that the kernel changes when this one is written: their originals are saved with it.
+    pub disturbs: &'static [&'static str],
+    /// Whether it exists once rather than once a device.
+    pub single: bool,
+    /// Devices that a profile means only when it names them (`loop*`).
+    pub skips: &'static [&'static str],
+}
+
+impl Spec {
+    /// A volatile knob of low risk that exists once and whose change can be undone exactly.
+    #[must_use]
+    pub const fn new(name: &'static str, form: Form) -> Self {
+        Self {
+            name,
+            form,
+            class: Class::ExactInverse,
+            lifetime: Lifetime::Volatile,
+            reason: "",
+            risk: Risk::Low,
+            caution: "",
+            source: "",
+            identity: Identity::Machine,
+            disturbs: &[],
+            single: true,
+            skips: &[],
+        }
+    }
+
+    /// What it does.
+    #[must_use]
+    pub const fn why(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// How badly a wrong value can hurt, and what to look out for.
+    #[must_use]
+    pub const fn risk(mut self, risk: Risk, caution: &'static str) -> Self {
+        self.risk = risk;
+        self.caution = caution;
+        self
+    }
+
+    /// Where this is written down.
+    #[must_use]
+    pub const fn from(mut self, source: &'static str) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Another class than exact inverse.
+    #[must_use]
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// It is a file.
+    #[must_use]
+    pub const fn persistent(mut self) -> Self {
+        self.lifetime = Lifetime::Persistent;
+        self
+    }
+
+    /// It exists once a device; `skips` are the devices that a profile has to name to mean them.
+    #[must_use]
+    pub const fn per_device(mut self, identity: Identity, skips: &'static [&'static str]) -> Self {
+        self.single = false;
+        self.identity = identity;
+        self.skips = skips;
+        self
+    }
+
+    /// Whose it is, for a knob that exists once.
+    #[must_use]
+    pub const fn of(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// What the kernel changes along with it.
+    #[must_use]
+    pub const fn disturbs(mut self, others: &'static [&'static str]) -> Self {
+        self.disturbs = others;
+        self
+    }
+
+    /// Whether it exists once.
+    #[must_use]
+    pub const fn is_single(&self) -> bool {
+        self.single
+    }
+}

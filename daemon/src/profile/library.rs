@@ -1,0 +1,188 @@
+//! Where profiles are found: the administrator's folder, the package's folder, the program itself.
+
+use std::path::Path;
+
+use super::{Entry, Profile, ProfileError, parse};
+use crate::knob::nearest;
+use crate::root::Root;
+
+/// Folders in the order of search; a file hides those of the same name behind it.
+const FOLDERS: &[&str] = &["/etc/diapason/profiles", "/usr/share/diapason/profiles"];
+
+/// The profiles that are part of the program, so that a bare binary has them.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("balanced", include_str!("../../../profiles/balanced.toml")),
+    ("trading-low-latency", include_str!("../../../profiles/trading-low-latency.toml")),
+    ("training-throughput", include_str!("../../../profiles/training-throughput.toml")),
+];
+
+/// A chain of includes longer than this is a mistake.
+const DEPTH_MAX: usize = 8;
+
+/// All profiles of a machine.
+#[derive(Clone, Debug)]
+pub struct Library {
+    root: Root,
+}
+
+impl Library {
+    /// The profiles of the machine or tree `root`.
+    #[must_use]
+    pub fn new(root: &Root) -> Self {
+        Self { root: root.clone() }
+    }
+
+    /// The names of all profiles, sorted.
+    ///
+    /// # Errors
+    /// When a folder is there but cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, ProfileError> {
+        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+        for folder in FOLDERS {
+            let files = self.root.list(folder)?;
+            names.extend(files.iter().filter_map(|file| file.strip_suffix(".toml")).map(str::to_owned));
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The profile of a name, or of a path (anything with a `/`), with its includes.
+    ///
+    /// A path is read with the rights of this process: a daemon that acts for others takes names only, through
+    /// [`Library::named`].
+    ///
+    /// # Errors
+    /// When there is none, or it or an included one is wrong.
+    pub fn load(&self, name_or_path: &str) -> Result<Profile, ProfileError> {
+        if !name_or_path.contains('/') {
+            return self.named(name_or_path);
+        }
+        let path = Path::new(name_or_path);
+        let (folder, file) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+        let file = file.to_string_lossy();
+        let none = |known| ProfileError::NoFile { path: name_or_path.to_owned(), known };
+        let text = Root::new(folder).read(&format!("/{file}"))?;
+        let text = text.ok_or(()).or_else(|()| Err(none(self.names()?)))?;
+        let name = file.strip_suffix(".toml").unwrap_or(&file);
+        self.joined(parse::parse(name, name_or_path, &text)?, &mut vec![name_or_path.to_owned()])
+    }
+
+    /// The profile of a name, with its includes.
+    ///
+    /// # Errors
+    /// When there is none, or it or an included one is wrong.
+    pub fn named(&self, name: &str) -> Result<Profile, ProfileError> {
+        self.chained(name, &mut Vec::new())
+    }
+
+    fn chained(&self, name: &str, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
+        let circle = chain.iter().any(|earlier| earlier == name) || chain.len() >= DEPTH_MAX;
+        chain.push(name.to_owned());
+        if circle {
+            return Err(ProfileError::Circle { chain: std::mem::take(chain) });
+        }
+        let profile = self.joined(self.alone(name)?, chain)?;
+        chain.pop();
+        Ok(profile)
+    }
+
+    fn alone(&self, name: &str) -> Result<Profile, ProfileError> {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(letters) || name.starts_with('.') {
+            return Err(ProfileError::Name { name: name.to_owned() });
+        }
+        for folder in FOLDERS {
+            let path = format!("{folder}/{name}.toml");
+            if let Some(text) = self.root.read(&path)? {
+                return parse::parse(name, &path, &text);
+            }
+        }
+        if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return parse::parse(name, &format!("built in {name}"), text);
+        }
+        let known = self.names()?;
+        let suggestion = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        Err(ProfileError::Unknown { name: name.to_owned(), suggestion, known })
+    }
+
+    /// The profile on top of what it includes: its entries for a knob replace all included ones for it.
+    fn joined(&self, mut profile: Profile, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
+        let (mut entries, mut variables): (Vec<Entry>, Vec<_>) = (Vec::new(), Vec::new());
+        for name in profile.include.clone() {
+            let base = self.chained(&name, chain)?;
+            entries.retain(|entry| base.entries.iter().all(|other| other.knob != entry.knob));
+            entries.extend(base.entries);
+            variables.extend(base.variables);
+        }
+        entries.retain(|entry| profile.entries.iter().all(|own| own.knob != entry.knob));
+        entries.append(&mut profile.entries);
+        for own in std::mem::take(&mut profile.variables) {
+            variables.push(own);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let mut variables: Vec<super::Variable> =
+            variables.into_iter().rev().filter(|variable| seen.insert(variable.name.clone())).collect();
+        variables.reverse();
+        Ok(Profile { entries, variables, ..profile })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(files: &[(&str, &str)]) -> (tempfile::TempDir, Library) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("etc/diapason/profiles");
+        std::fs::create_dir_all(&place).unwrap();
+        for (name, text) in files {
+            std::fs::write(place.join(format!("{name}.toml")), text).unwrap();
+        }
+        let library = Library::new(&Root::new(folder.path()));
+        (folder, library)
+    }
+
+    fn knob(name: &str, value: u32) -> String {
+        format!("[knob.\"{name}\"]\nvalue = {value}\nreason = \"r\"\nsource = \"s\"\n")
+    }
+
+    #[test]
+    fn every_shipped_profile_loads_and_its_file_is_listed() {
+        let library = Library::new(&Root::nowhere());
+        let shipped = library.names().unwrap();
+        for name in &shipped {
+            let profile = library.load(name).unwrap_or_else(|error| panic!("{error}"));
+            assert!(!profile.entries.is_empty(), "{name}");
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles");
+        let files = Root::new(folder).list("/").unwrap();
+        let files: Vec<_> = files.iter().filter_map(|file| file.strip_suffix(".toml")).collect();
+        assert_eq!(files, shipped, "profiles/ and the list in library.rs differ");
+    }
+
+    #[test]
+    fn includes_are_replaced_knob_by_knob_and_circles_are_found() {
+        let base = format!("summary = \"b\"\n{}{}", knob("vm.swappiness", 60), knob("vm.stat_interval", 10));
+        let top = format!("summary = \"t\"\ninclude = \"base\"\n{}", knob("vm.swappiness", 1));
+        let (_folder, library) = library(&[
+            ("base", base.as_str()),
+            ("top", top.as_str()),
+            ("a", "summary = \"a\"\ninclude = \"b\"\n"),
+            ("b", "summary = \"b\"\ninclude = \"a\"\n"),
+            ("balanced", "summary = \"mine\"\n"),
+        ]);
+        let top = library.load("top").unwrap();
+        let asks: Vec<_> = top.entries.iter().map(|entry| (entry.knob.as_str(), entry.ask.text())).collect();
+        assert_eq!(asks, [("vm.stat_interval", "10".to_owned()), ("vm.swappiness", "1".to_owned())]);
+        assert_eq!(library.load("balanced").unwrap().summary, "mine");
+        let said = |name| library.load(name).unwrap_err().to_string();
+        assert_eq!(
+            said("a"),
+            "profiles include each other in a circle: a -> b -> a; remove one of the includes"
+        );
+        assert!(said("tradign-low-latency").contains("did you mean \"trading-low-latency\"?"));
+        assert!(said("a b").contains("is no profile name"));
+        assert!(said("/nowhere/x.toml").starts_with("there is no profile at /nowhere/x.toml"));
+    }
+}

@@ -1,0 +1,356 @@
+//! The machine as a folder: the only code of this crate that opens /proc, /sys or /etc.
+//!
+//! Every path is absolute inside a [`Root`] and is resolved below its prefix by the kernel itself
+//! (`openat2` with `RESOLVE_IN_ROOT`), so that neither `..` nor a symbolic link leaves a temporary tree. What is
+//! not there reads as `None`; what the kernel refuses is an error that names the verb, the path and the data.
+
+mod call;
+mod file;
+mod fuse;
+mod swap;
+mod tree;
+
+pub use fuse::{Break, Fuse};
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::Mode;
+
+/// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Why the machine could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootError {
+    /// The path is relative or climbs.
+    #[error("the path {path:?} is not absolute or contains `..`; name a file below the root")]
+    Path {
+        /// The path as given.
+        path: String,
+    },
+    /// The kernel refused an operation that carries no data.
+    #[error("cannot {verb} {path}: {}", errno.desc())]
+    Refused {
+        /// What was tried: read, list, create...
+        verb: &'static str,
+        /// The file, without the prefix of the root.
+        path: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The kernel refused data.
+    #[error("cannot write {data:?} to {path}: {}", errno.desc())]
+    Write {
+        /// The file, without the prefix of the root.
+        path: String,
+        /// What was written, shortened to its first 80 characters.
+        data: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The file is longer than anything of its kind should be.
+    #[error("{path} is longer than {limit} bytes; it is not read")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// A fault on order (tests only): the process counts as dead from here on.
+    #[error("the fuse has blown")]
+    Dead,
+}
+
+impl RootError {
+    /// The kernel's error number, where there is one.
+    #[must_use]
+    pub const fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Refused { errno, .. } | Self::Write { errno, .. } => Some(*errno),
+            Self::Path { .. } | Self::TooLarge { .. } | Self::Dead => None,
+        }
+    }
+}
+
+/// A machine (`/`) or a picture of one (any other folder).
+#[derive(Clone, Debug)]
+pub struct Root {
+    prefix: PathBuf,
+    fuse: Option<Arc<Fuse>>,
+}
+
+impl Root {
+    /// The machine or tree below `prefix`.
+    #[must_use]
+    pub fn new(prefix: impl Into<PathBuf>) -> Self {
+        Self { prefix: prefix.into(), fuse: None }
+    }
+
+    /// A machine that has nothing: every file is absent.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self::new("/dev/null/nowhere")
+    }
+
+    /// The same root with a fault on order, for tests.
+    #[must_use]
+    pub fn with_fuse(mut self, fuse: Arc<Fuse>) -> Self {
+        self.fuse = Some(fuse);
+        self
+    }
+
+    /// Another folder of the same machine as a root of its own, with the same fuse.
+    #[must_use]
+    pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
+        Self { prefix: prefix.into(), fuse: self.fuse.clone() }
+    }
+
+    /// The prefix that every path is below.
+    #[must_use]
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// Whether this is the running machine rather than a tree that stands for one.
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        self.prefix == Path::new("/")
+    }
+
+    /// The text of a file, invalid UTF-8 replaced; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open or read it, or it is longer than 4 MiB.
+    pub fn read(&self, path: &str) -> Result<Option<String>, RootError> {
+        Ok(self.read_bytes(path, FILE_BYTES_MAX)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The bytes of a file of at most `limit` bytes; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open or read it, or it is longer than `limit`.
+    pub fn read_bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RootError> {
+        let Some(fd) = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
+        match read.map_err(|error| errno(&error)) {
+            Ok(_) if bytes.len() as u64 > limit => Err(RootError::TooLarge { path: path.to_owned(), limit }),
+            Ok(_) => Ok(Some(bytes)),
+            Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
+        }
+    }
+
+    /// The first `bytes` bytes of a file or device, fewer where it is shorter; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open or read it.
+    pub fn read_head(&self, path: &str, bytes: u64) -> Result<Option<Vec<u8>>, RootError> {
+        let Some(fd) = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))? else {
+            return Ok(None);
+        };
+        let mut head = Vec::new();
+        let read = File::from(fd).take(bytes).read_to_end(&mut head);
+        let refused =
+            |error| RootError::Refused { verb: "read", path: path.to_owned(), errno: errno(&error) };
+        read.map(|_| Some(head)).map_err(refused)
+    }
+
+    /// The names in a folder, sorted, numbers by their value (`cpu2` before `cpu10`); none when it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open or read it.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, RootError> {
+        let Some(fd) = absent(self.open(path, "list", OFlag::O_RDONLY | OFlag::O_DIRECTORY))? else {
+            return Ok(Vec::new());
+        };
+        let refused = |errno| RootError::Refused { verb: "list", path: path.to_owned(), errno };
+        let mut names = Vec::new();
+        for entry in Dir::from_fd(fd).map_err(refused)? {
+            let name = entry.map_err(refused)?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort_by_cached_key(|name| natural(name));
+        Ok(names)
+    }
+
+    /// The target of a symbolic link; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read it for another reason.
+    pub fn link(&self, path: &str) -> Result<Option<String>, RootError> {
+        let Some(fd) = absent(self.open(path, "read", OFlag::O_PATH | OFlag::O_NOFOLLOW))? else {
+            return Ok(None);
+        };
+        match readlinkat(fd, "") {
+            Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+            Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
+            Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
+        }
+    }
+
+    /// Whether there is something at `path`.
+    ///
+    /// # Errors
+    /// When the kernel refuses to look.
+    pub fn exists(&self, path: &str) -> Result<bool, RootError> {
+        Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
+    }
+
+    /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.
+    ///
+    /// # Errors
+    /// When the file is not there or the kernel refuses the data.
+    pub fn write(&self, path: &str, data: &str) -> Result<(), RootError> {
+        let refused =
+            |errno| RootError::Write { path: path.to_owned(), data: data.chars().take(80).collect(), errno };
+        self.spend(path, data)?;
+        if self.is_machine() {
+            let fd = self.open(path, "write", OFlag::O_WRONLY)?;
+            let written = File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?;
+            return if written == data.len() { Ok(()) } else { Err(refused(Errno::EIO)) };
+        }
+        let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        let new = tree::accepted(&old, data).map_err(refused)?;
+        let fd = self.open(path, "write", OFlag::O_WRONLY | OFlag::O_TRUNC)?;
+        File::from(fd).write_all(new.as_bytes()).map_err(|error| refused(errno(&error)))
+    }
+
+    fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
+            return Err(RootError::Dead);
+        }
+        let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
+        let relative = relative(path)?;
+        let root = nix::fcntl::open(
+            &self.prefix,
+            OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(refused)?;
+        let mode =
+            if flags.contains(OFlag::O_CREAT) { Mode::from_bits_truncate(0o644) } else { Mode::empty() };
+        let how =
+            OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        openat2(root, relative, how).map_err(refused)
+    }
+
+    /// Asks the fuse, if there is one, whether the next change may happen.
+    fn spend(&self, path: &str, data: &str) -> Result<(), RootError> {
+        match self.fuse.as_ref().map_or(fuse::Verdict::Pass, |fuse| fuse.step()) {
+            fuse::Verdict::Pass => Ok(()),
+            fuse::Verdict::Dead | fuse::Verdict::Torn => Err(RootError::Dead),
+            fuse::Verdict::Refused => Err(RootError::Write {
+                path: path.to_owned(),
+                data: data.chars().take(80).collect(),
+                errno: Errno::EIO,
+            }),
+        }
+    }
+}
+
+/// The path without its leading slash, if it is absolute and does not climb.
+fn relative(path: &str) -> Result<&str, RootError> {
+    let inside = path.strip_prefix('/').filter(|rest| rest.split('/').all(|part| part != ".."));
+    let inside = inside.filter(|rest| !rest.contains('\0'));
+    let inside = inside.map(|rest| if rest.is_empty() { "." } else { rest });
+    inside.ok_or_else(|| RootError::Path { path: path.to_owned() })
+}
+
+/// Absence is a value: a missing file or folder is `None`, any other refusal stays an error.
+fn absent<T>(result: Result<T, RootError>) -> Result<Option<T>, RootError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(RootError::Refused {
+            errno: Errno::ENOENT | Errno::ENOTDIR | Errno::ENODEV | Errno::ENXIO,
+            ..
+        }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// A key that sorts runs of digits by their value.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = vec![(String::new(), 0_u64)];
+    let mut in_digits = false;
+    for letter in name.chars() {
+        if in_digits && !letter.is_ascii_digit() {
+            parts.push((String::new(), 0));
+        }
+        in_digits = letter.is_ascii_digit();
+        if let Some((word, number)) = parts.last_mut() {
+            match letter.to_digit(10) {
+                Some(digit) => *number = number.saturating_mul(10).saturating_add(u64::from(digit)),
+                None => word.push(letter),
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/sys/vm")).unwrap();
+        std::fs::write(folder.path().join("proc/sys/vm/swappiness"), "60\n").unwrap();
+        let root = Root::new(folder.path());
+        (folder, root)
+    }
+
+    #[test]
+    fn absence_is_a_value_and_climbing_an_error() {
+        let (_folder, root) = tree();
+        assert_eq!(root.read("/proc/sys/vm/swappiness").unwrap().as_deref(), Some("60\n"));
+        assert_eq!(root.read("/proc/sys/vm/none").unwrap(), None);
+        assert_eq!(root.read("/proc/sys/vm/swappiness/none").unwrap(), None);
+        assert_eq!(root.list("/nowhere").unwrap(), Vec::<String>::new());
+        for bad in ["proc/stat", "/proc/../etc", "..", ""] {
+            assert!(matches!(root.read(bad), Err(RootError::Path { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_link_does_not_leave_the_tree() {
+        let (folder, root) = tree();
+        std::os::unix::fs::symlink("/etc/hostname", folder.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("/proc/sys/vm/swappiness", folder.path().join("in")).unwrap();
+        std::os::unix::fs::symlink("../../../../proc/version", folder.path().join("up")).unwrap();
+        assert_eq!(root.read("/out").unwrap(), None);
+        assert_eq!(root.read("/up").unwrap(), None);
+        assert_eq!(root.read("/in").unwrap().as_deref(), Some("60\n"));
+        assert_eq!(root.link("/out").unwrap().as_deref(), Some("/etc/hostname"));
+        assert_eq!(root.link("/proc").unwrap(), None);
+    }
+
+    #[test]
+    fn names_sort_by_number() {
+        let mut names = vec!["cpu10", "cpu2", "cpufreq", "cpu0"];
+        names.sort_by_cached_key(|name| natural(name));
+        assert_eq!(names, ["cpu0", "cpu2", "cpu10", "cpufreq"]);
+    }
+
+    #[test]
+    fn a_refused_write_names_path_and_data() {
+        let (_folder, root) = tree();
+        let error = root.write("/proc/sys/vm/swappiness", "much").unwrap_err();
+        assert_eq!(error.to_string(), "cannot write \"much\" to /proc/sys/vm/swappiness: Invalid argument");
+    }
+}

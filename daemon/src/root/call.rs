@@ -1,0 +1,5 @@
+//! The system calls that no safe wrapper offers: the only `unsafe` of this crate is in this folder.
+
+#![expect(unsafe_code, reason = "swapon(2) and swapoff(2) have no safe wrapper in nix or rustix")]
+
+pub(super) mod swap;

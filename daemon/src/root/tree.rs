@@ -1,0 +1,56 @@
+//! How a tree of plain files stands for a kernel.
+//!
+//! A `Root` that is not `/` is a picture of a machine: a folder with a small /proc, /sys and /etc. What the
+//! kernel does with a written word that a plain file would not do is done here, so that the same knob code runs
+//! on both: the brackets of a choice move, tabs and the final newline keep the kernel's form, a zram device
+//! that is reset forgets its size. What the real kernel does beyond that is tested on a real kernel.
+
+use nix::errno::Errno;
+
+/// The content of a file that held `old` after a kernel accepted `new`.
+///
+/// # Errors
+/// `EINVAL` when `old` is a list of choices and `new` is none of them, or when `old` is a number and `new` is not.
+pub(super) fn accepted(old: &str, new: &str) -> Result<String, Errno> {
+    let word = new.trim_end_matches('\n');
+    let end = if old.ends_with('\n') || old.is_empty() { "\n" } else { "" };
+    if let Some(choices) = choices(old) {
+        if !choices.contains(&word) {
+            return Err(Errno::EINVAL);
+        }
+        let blank = if old.trim_end_matches('\n').ends_with(' ') { " " } else { "" };
+        let marked: Vec<String> = choices
+            .iter()
+            .map(|choice| if *choice == word { format!("[{choice}]") } else { (*choice).to_owned() })
+            .collect();
+        return Ok(format!("{}{blank}{end}", marked.join(" ")));
+    }
+    if old.trim().parse::<i64>().is_ok() && word.trim().parse::<i64>().is_err() {
+        return Err(Errno::EINVAL);
+    }
+    let gap = if old.contains('\t') { "\t" } else { " " };
+    Ok(format!("{}{end}", word.split_whitespace().collect::<Vec<_>>().join(gap)))
+}
+
+/// The words of `a [b] c`, without the brackets; `None` for a text of another form.
+fn choices(text: &str) -> Option<Vec<&str>> {
+    let marked = |word: &&str| word.starts_with('[') && word.ends_with(']');
+    (text.split_whitespace().filter(marked).count() == 1).then(|| {
+        text.split_whitespace().map(|word| word.trim_start_matches('[').trim_end_matches(']')).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brackets_move_and_the_form_stays() {
+        assert_eq!(accepted("[none] mq-deadline \n", "mq-deadline"), Ok("none [mq-deadline] \n".into()));
+        assert_eq!(accepted("none [mq-deadline] \n", "none"), Ok("[none] mq-deadline \n".into()));
+        assert_eq!(accepted("always [madvise] never\n", "sometimes"), Err(Errno::EINVAL));
+        assert_eq!(accepted("4096\t131072\t6291456\n", "4096 1 2"), Ok("4096\t1\t2\n".into()));
+        assert_eq!(accepted("60\n", "ten"), Err(Errno::EINVAL));
+        assert_eq!(accepted("60\n", "10"), Ok("10\n".into()));
+    }
+}
