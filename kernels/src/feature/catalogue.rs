@@ -65,7 +65,7 @@ mod tests {
                 assert!(parameter.minimum <= parameter.default && parameter.default <= parameter.maximum);
                 assert!(!parameter.whole || parameter.default.fract() == 0.0);
             }
-            assert_eq!(entry.ta_lib.is_some_and(|name| name.to_lowercase() != entry.name), false);
+            assert!(entry.ta_lib.is_none_or(|name| name.to_lowercase() == entry.name));
         }
     }
 

@@ -18,10 +18,12 @@ pub enum PlanError {
         limit: usize,
     },
     /// Nested too deep.
-    #[error("more than {limit} levels of nesting; write it flatter{place}")]
+    #[error("more than {limit} {what}; make several features of it{place}")]
     TooDeep {
         /// Greatest depth.
         limit: usize,
+        /// What there is too much of.
+        what: &'static str,
         /// Where.
         place: Place,
     },
@@ -96,7 +98,7 @@ pub enum PlanError {
         place: Place,
     },
     /// The wrong number of inputs.
-    #[error("{feature} reads {takes}, and {given} were given; write {remedy}{place}")]
+    #[error("{feature} takes {takes}, not {given}, as in {remedy}{place}")]
     Inputs {
         /// The feature.
         feature: &'static str,
@@ -110,7 +112,7 @@ pub enum PlanError {
         place: Place,
     },
     /// An input after a parameter.
-    #[error("inputs come before parameters; write {remedy}{place}")]
+    #[error("inputs come before parameters, as in {remedy}{place}")]
     InputAfterParameter {
         /// A right call.
         remedy: String,
@@ -204,14 +206,14 @@ pub enum PlanError {
         place: Place,
     },
     /// An output that the feature does not have.
-    #[error("{feature} has no output '{name}'; choose {choices}{place}")]
+    #[error("{feature} has no output '{name}'; {remedy}{place}")]
     UnknownOutput {
         /// The feature.
         feature: &'static str,
         /// The name.
         name: String,
-        /// The outputs there are.
-        choices: String,
+        /// What to write instead.
+        remedy: String,
         /// Where.
         place: Place,
     },
@@ -299,13 +301,14 @@ impl fmt::Display for Hint {
 
 /// A place in the text of a plan: its line, shown with a line of carets under the spot.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    /// First byte and the byte after the last.
-    pub span: Range<usize>,
-    /// Number of the line, from 1.
-    pub line: usize,
-    /// Number of the character in the line, from 1.
-    pub column: usize,
+pub struct Place(Box<Spot>);
+
+/// The content of a [`Place`], apart from it to keep errors small.
+#[derive(Clone, Debug, PartialEq)]
+struct Spot {
+    span: Range<usize>,
+    line: usize,
+    column: usize,
     excerpt: String,
     indent: usize,
     width: usize,
@@ -315,41 +318,54 @@ pub struct Place {
 const MARGIN: usize = 48;
 
 impl Place {
+    /// The bytes `span` of `text`.
     pub(crate) fn new(text: &str, span: &Range<usize>) -> Self {
         let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
         let column = text[start..span.start].chars().count();
         let width = text[span.start..span.end.min(end)].chars().count().max(1);
         let from = column.saturating_sub(MARGIN);
-        let line = text[start..end].trim_end_matches('\r');
-        let mut excerpt: String = line.chars().skip(from).take(column - from + width + MARGIN).collect();
+        let shown = text[start..end].trim_end_matches('\r');
+        let mut excerpt: String = shown.chars().skip(from).take(column - from + width + MARGIN).collect();
         let mut indent = column - from;
         if from > 0 {
             excerpt.insert_str(0, "... ");
             indent += 4;
         }
-        if line.chars().count() > column + width + MARGIN {
+        if shown.chars().count() > column + width + MARGIN {
             excerpt.push_str(" ...");
         }
         // A tab would shift the carets.
         let excerpt = excerpt.replace(|c: char| c.is_control(), " ");
         let line = text[..start].matches('\n').count() + 1;
-        Self { span: span.clone(), line, column: column + 1, excerpt, indent, width }
+        Self(Box::new(Spot { span: span.clone(), line, column: column + 1, excerpt, indent, width }))
+    }
+
+    /// First byte in the text and the byte after the last.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.0.span.clone()
+    }
+
+    /// Number of the line, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.0.line
+    }
+
+    /// Number of the character in the line, from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.0.column
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 1 {
-            write!(f, " (line {})", self.line)?;
+        let Spot { line, excerpt, indent, width, .. } = &*self.0;
+        if *line > 1 {
+            write!(f, " (line {line})")?;
         }
-        write!(
-            f,
-            "\n    {}\n    {:indent$}{}",
-            self.excerpt,
-            "",
-            "^".repeat(self.width),
-            indent = self.indent
-        )
+        write!(f, "\n    {excerpt}\n    {:indent$}{}", "", "^".repeat(*width))
     }
 }

@@ -100,7 +100,7 @@ impl Lowering<'_> {
             return Err(PlanError::NotCalled { name: name.to_owned(), place });
         }
         if USUAL_COLUMNS.contains(&name) {
-            return Err(self.missing(name.to_owned(), name, String::new(), place));
+            return Err(self.missing("the plan".to_owned(), name, String::new(), place));
         }
         let hint = Hint::new(name, self.columns.iter().copied());
         Err(PlanError::UnknownColumn { name: name.to_owned(), hint, place })

@@ -21,6 +21,8 @@ use token::{Kind, Token};
 pub(crate) const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of parentheses and calls, so that no text can exhaust the stack.
 const DEPTH_MAX: usize = 64;
+/// Most operators in one feature: a chain of operators nests as well, to the left.
+const OPERATORS_MAX: usize = 512;
 
 /// An expression and the bytes of the text that it was read from.
 #[derive(Clone, Debug)]
@@ -56,9 +58,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Tree>, PlanError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(PlanError::TooLong { bytes: text.len(), limit: TEXT_BYTES_MAX });
     }
-    let mut parser = Parser { text, tokens: token::scan(text)?, next: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: token::scan(text)?, next: 0, depth: 0, operators: 0 };
     let mut items = Vec::new();
     while parser.peek().kind != Kind::End {
+        parser.operators = 0;
         items.push(parser.item()?);
         match parser.peek().kind {
             Kind::Symbol(',') => parser.next += 1,
@@ -74,6 +77,7 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     next: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser<'_> {
@@ -103,6 +107,10 @@ impl Parser<'_> {
         PlanError::Unexpected { found, expected, place: Place::new(self.text, &token.span) }
     }
 
+    fn nested(&self, limit: usize, what: &'static str) -> PlanError {
+        PlanError::TooDeep { limit, what, place: Place::new(self.text, &self.peek().span) }
+    }
+
     fn item(&mut self) -> Result<Tree, PlanError> {
         self.chain(&['+', '-'], Self::term)
     }
@@ -122,6 +130,10 @@ impl Parser<'_> {
             operators.iter().find(|operator| self.peek().kind == Kind::Symbol(**operator))
         {
             self.next += 1;
+            self.operators += 1;
+            if self.operators > OPERATORS_MAX {
+                return Err(self.nested(OPERATORS_MAX, "operators in one feature"));
+            }
             let right = operand(self)?;
             let span = left.span.start..right.span.end;
             left = Tree { form: Form::Binary(*operator, Box::new(left), Box::new(right)), span };
@@ -132,8 +144,7 @@ impl Parser<'_> {
     fn factor(&mut self) -> Result<Tree, PlanError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            let place = Place::new(self.text, &self.peek().span);
-            return Err(PlanError::TooDeep { limit: DEPTH_MAX, place });
+            return Err(self.nested(DEPTH_MAX, "levels of nesting"));
         }
         let start = self.peek().span.start;
         let tree = match self.peek().kind.clone() {

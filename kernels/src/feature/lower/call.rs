@@ -38,7 +38,7 @@ impl Lowering<'_> {
             let value = self.graph.constant(lowered.registers[0]);
             match (&argument.name, value) {
                 (Some((name, name_span)), _) => {
-                    self.named(entry, name, name_span, value, span, &mut values)?
+                    self.named(entry, name, name_span, value, span, &mut values)?;
                 }
                 (None, Some(value)) => {
                     self.positional(entry, positional, value, span, &mut values)?;
@@ -71,14 +71,14 @@ impl Lowering<'_> {
     }
 
     fn no_output(&self, entry: &'static Entry, name: &str, span: &Range<usize>) -> PlanError {
-        let choices = match entry.outputs {
-            [_] => format!("nothing: it has a single one, {}(...)", entry.name),
-            several => choices(several),
+        let remedy = match entry.outputs {
+            [_] => "leave it out, there is only one".to_owned(),
+            several => format!("choose {}", choices(several)),
         };
         PlanError::UnknownOutput {
             feature: entry.name,
             name: name.to_owned(),
-            choices,
+            remedy,
             place: self.place(span),
         }
     }

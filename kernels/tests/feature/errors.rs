@@ -1,0 +1,140 @@
+//! Bad plans and what they are told; the messages are in `feature_errors.txt`, to be read by people.
+
+use std::fmt::Write as _;
+
+use diapason_kernels::feature::Plan;
+
+const BARS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];
+const NO_VOLUME: [&str; 5] = ["timestamp", "open", "high", "low", "close"];
+const QUOTES: [&str; 3] = ["timestamp", "bid", "ask"];
+
+/// Bad plans with the columns of the data.
+const BAD: &[(&str, &[&str])] = &[
+    ("", &BARS),
+    ("# only a comment", &BARS),
+    ("rsii(14)", &BARS),
+    ("RSI(14)", &BARS),
+    ("wavelet(close,8)", &BARS),
+    ("ema(clsoe,20)/close-1", &BARS),
+    ("ema(price,20)", &BARS),
+    ("zscore(volume,100)", &NO_VOLUME),
+    ("rsi(14), close/vwap_rolling(60)-1, ema(20)/close-1, zscore(volume,60)", &NO_VOLUME),
+    ("rsi(14)", &QUOTES),
+    ("atr(14)/close", &QUOTES),
+    ("spread()", &BARS),
+    ("rsi", &BARS),
+    ("rsi(0)", &BARS),
+    ("rsi(-14)", &BARS),
+    ("sma(200000)", &BARS),
+    ("rsi(14.5)", &BARS),
+    ("rsi(14,20)", &BARS),
+    ("trange(14)", &BARS),
+    ("atr(close,14)", &BARS),
+    ("ema(20,close)", &BARS),
+    ("ema(open,close,20)", &BARS),
+    ("ema(perod=20)", &BARS),
+    ("ema(20,period=30)", &BARS),
+    ("ema(period=close)", &BARS),
+    ("macd(26,12,9)", &BARS),
+    ("macd()/close", &BARS),
+    ("macd(12,26,9).histogram", &BARS),
+    ("rsi(14).value", &BARS),
+    ("close.open", &BARS),
+    ("rsi(14", &BARS),
+    ("rsi(14))", &BARS),
+    ("rsi(14) ema(20)", &BARS),
+    ("rsi(14),,ema(20)", &BARS),
+    ("close *", &BARS),
+    ("close % 2", &BARS),
+    ("2 * 3", &BARS),
+    ("close / 1e999", &BARS),
+    ("close / 1.2.3", &BARS),
+    ("rsi(14), rsi()", &BARS),
+    ("log_return(1),\nema(close,20)/close-1,\nzscoer(close,60)", &BARS),
+    (
+        "ema(close,20)/close-1, ema(close,40)/close-1, ema(close,80)/close-1, emma(close,160)/close-1, ema(close,320)/close-1, rsi(14)",
+        &BARS,
+    ),
+    ("rsi(14), “ema”(20)", &BARS),
+];
+
+#[test]
+fn every_bad_plan_gets_one_clear_message() {
+    let mut report = String::from(
+        "Bad plans and what they are told. Written by `cargo test -p diapason-kernels --test feature errors` with\n\
+         BLESS=1; read the difference before you commit it.\n",
+    );
+    for (text, columns) in BAD {
+        let error = Plan::parse(text, columns).expect_err(text);
+        let quoted = text.replace('\n', "\n      ");
+        write!(report, "\nplan: {quoted}\nover: {}\n\n{error}\n", columns.join(", ")).unwrap();
+        report.push_str(&"-".repeat(110));
+        report.push('\n');
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/feature_errors.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &report).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    for (line, (ours, expected)) in report.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(ours, expected, "line {}", line + 1);
+    }
+    assert_eq!(report.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn a_plan_cannot_exhaust_the_stack_or_the_memory() {
+    let deep = format!("{}close{}", "(".repeat(5000), ")".repeat(5000));
+    assert!(Plan::parse(&deep, &BARS).unwrap_err().to_string().contains("levels of nesting"));
+    let minus = format!("{}close", "-".repeat(60_000));
+    assert!(Plan::parse(&minus, &BARS).unwrap_err().to_string().contains("levels of nesting"));
+    let long = "rsi(14), ".repeat(10_000);
+    assert!(Plan::parse(&long, &BARS).unwrap_err().to_string().contains("bytes"));
+    let chain = vec!["close"; 10_000].join("+");
+    let wide = (0..900).map(|n| format!("stddev(open*{n},100000)")).collect::<Vec<_>>().join(",");
+    assert!(Plan::parse(&wide, &BARS).unwrap_err().to_string().contains("bytes of state"));
+    let many = (0..2500).map(|n| format!("open*{n}+1")).collect::<Vec<_>>().join(",");
+    assert!(Plan::parse(&many, &BARS).unwrap_err().to_string().contains("operations"));
+    assert!(Plan::parse(&chain, &BARS).unwrap_err().to_string().contains("operators in one feature"));
+}
+
+#[test]
+fn no_text_makes_the_parser_panic() {
+    let mut random = crate::series::Random(9);
+    let pieces = [
+        "rsi",
+        "(",
+        ")",
+        "14",
+        ",",
+        "close",
+        ".",
+        "hist",
+        "macd",
+        "+",
+        "-",
+        "*",
+        "/",
+        " ",
+        "\n",
+        "=",
+        "period",
+        "é",
+        "#",
+        "1e",
+        "0.",
+        "volume",
+        "\t",
+        "😀",
+        "ema(close,20)",
+        "..",
+        "mid()",
+    ];
+    for _ in 0..20_000 {
+        let count = random.below(12);
+        let text: String = (0..count).map(|_| pieces[random.below(pieces.len())]).collect();
+        if let Err(error) = Plan::parse(&text, &BARS) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The exams of the features: outside judges, one meaning, no look-ahead, numerics, and bad plans.
+//!
+//! The modules carry `cfg(test)` so that clippy sees their helpers as test code.
+
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod numerics;
+#[cfg(test)]
+mod numpy;
+#[cfg(test)]
+mod one_truth;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod series;
+#[cfg(test)]
+mod ta_lib;
