@@ -7,7 +7,12 @@
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
+#[cfg(feature = "libhdf5")]
+mod nearest;
+mod splitmix;
+
 pub mod codec;
+pub mod format;
 pub mod sampler;
 pub mod source;
 pub mod table;

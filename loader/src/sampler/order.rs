@@ -3,15 +3,9 @@
 //! A block order must be known at any place without walking there (that is what makes a cursor small), so it is a
 //! Feistel network over the next power of four, walked until it lands inside (cycle walking; Black and Rogaway,
 //! "Ciphers with arbitrary finite domains", 2002). Inside a block the list is in memory anyway and is shuffled
-//! exactly (Fisher and Yates). The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+//! exactly (Fisher and Yates). The hash is [`crate::splitmix`].
 
-/// Mixes 64 bits so that each of them touches all.
-pub(super) const fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
-}
+use crate::splitmix::mix;
 
 /// One key of several words.
 pub(super) fn key(words: &[u64]) -> u64 {

@@ -1,0 +1,87 @@
+//! What kind of text a file is, from its first block.
+
+use super::record::Records;
+
+/// The delimiters that are looked for.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Rows that are looked at: enough to tell a delimiter from a comma in a date.
+const ROWS: usize = 100;
+
+/// What a file is when it is no text, and what to do about it.
+pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    const KINDS: &[(&[u8], &str, &str)] = &[
+        (b"\x1f\x8b", "gzip", "decompress it first: gunzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "decompress it first: unzstd"),
+        (b"BZh", "bzip2", "decompress it first: bunzip2"),
+        (b"\xfd7zXZ\0", "xz", "decompress it first: unxz"),
+        (b"PK\x03\x04", "a zip archive or a spreadsheet", "extract it, or save it as CSV"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5", "it can be used as it is"),
+        (b"PAR1", "Parquet", "export it as CSV"),
+        (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
+        (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
+    ];
+    let found =
+        KINDS.iter().find(|(magic, ..)| head.starts_with(magic)).map(|&(_, kind, remedy)| (kind, remedy));
+    let binary = || head.contains(&0).then_some(("binary data", "give a text file"));
+    found.or_else(binary)
+}
+
+/// The first rows of `head`; `is_whole` says that the file ends with it, so its last row is no piece of one.
+pub(super) fn rows(head: &[u8], is_whole: bool, delimiter: u8) -> Vec<Vec<Vec<u8>>> {
+    let mut records = Records::new(head, delimiter);
+    let mut rows = Vec::new();
+    while rows.len() < ROWS
+        && let Ok(Some(record)) = records.next()
+    {
+        rows.push(record.fields().map(<[u8]>::to_vec).collect());
+    }
+    if !is_whole && rows.len() < ROWS {
+        rows.pop();
+    }
+    rows
+}
+
+/// The delimiter under which the first rows have the most fields, all the same number where possible.
+pub(super) fn delimiter(head: &[u8], is_whole: bool) -> u8 {
+    let score = |&delimiter: &u8| {
+        let rows = rows(head, is_whole, delimiter);
+        let fields = rows.first().map_or(0, Vec::len);
+        let alike = fields > 1 && rows.iter().all(|row| row.len() == fields);
+        (alike, fields)
+    };
+    // `max_by_key` takes the last of equals, and the comma is to win those.
+    DELIMITERS.into_iter().rev().max_by_key(score).unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delimiters() {
+        for (text, expected) in [
+            ("a,b,c\n1,2,3\n", b','),
+            ("a;b\n1,5;2\n", b';'),
+            ("time\topen\n2020-01-01 00:00:00,000\t1\n", b'\t'),
+            ("a|b\n\"1,2,3\"|4\n", b'|'),
+            ("alone\n1\n", b','),
+            ("", b','),
+            ("a,b,c\n1,2\n", b','),
+        ] {
+            assert_eq!(delimiter(text.as_bytes(), true), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_row_is_left_out() {
+        assert_eq!(rows(b"a,b\n1,2\n3", false, b',').len(), 2);
+        assert_eq!(rows(b"a,b\n1,2\n3", true, b',').len(), 3);
+    }
+
+    #[test]
+    fn kinds() {
+        assert_eq!(foreign(b"\x1f\x8b\x08").unwrap().0, "gzip");
+        assert_eq!(foreign(b"time\0").unwrap().0, "binary data");
+        assert_eq!(foreign(b"time,open"), None);
+    }
+}
