@@ -50,3 +50,9 @@ $(VENV)/oracles: $(VENV)/tools tests/oracles/requirements.txt
 clean:
 	cargo clean
 	rm -rf $(VENV)
+
+# A Debian package: command, daemon, units, profiles, manual pages, completions.
+deb: build
+	cargo xtask assets
+	command -v cargo-deb >/dev/null || cargo install --locked cargo-deb@3.8.0
+	cargo deb --no-build -p diapason --output target/

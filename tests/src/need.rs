@@ -47,7 +47,8 @@ pub fn missing(need: Need) -> Option<String> {
         }
         Need::Oracles => {
             let python = oracle::python();
-            (!python.exists()).then(|| format!("no oracle environment at {}; run `make oracles`", python.display()))
+            (!python.exists())
+                .then(|| format!("no oracle environment at {}; run `make oracles`", python.display()))
         }
         Need::Uring | Need::Gpu | Need::Vm => None,
     }
@@ -58,7 +59,10 @@ pub fn missing(need: Need) -> Option<String> {
 /// # Panics
 /// When something is lacking and `REQUIRE` names the need.
 #[must_use]
-#[expect(clippy::panic, reason = "a lack that REQUIRE forbids is a test failure, and a test fails by panicking")]
+#[expect(
+    clippy::panic,
+    reason = "a lack that REQUIRE forbids is a test failure, and a test fails by panicking"
+)]
 #[expect(clippy::print_stderr, reason = "a skipped test says so where the test runner shows it")]
 pub fn met(need: Need, lack: Option<String>) -> bool {
     let Some(lack) = lack else { return true };

@@ -2,6 +2,7 @@
 //!
 //! `daemon` is alone: the privileged binary has no GPU code and no file format. `loader` and `kernels` share only
 //! `buffer`. Nothing points back at the crates that compose them.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,7 +81,8 @@ fn the_daemon_links_nothing_heavy() {
         }
         let name = metadata[id].name.as_str();
         assert!(!NEVER_IN_THE_DAEMON.contains(&name), "the daemon links {name}");
-        let normal = |d: &&cargo_metadata::NodeDep| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal);
+        let normal =
+            |d: &&cargo_metadata::NodeDep| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal);
         waiting.extend(nodes[id].deps.iter().filter(normal).map(|d| &d.pkg));
     }
 }

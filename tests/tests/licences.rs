@@ -10,7 +10,8 @@ const BY_FILE: &[(&str, &str)] = &[("hdf5-metno-src", "BSD-3-Clause")];
 #[test]
 fn every_dependency_is_under_an_allowed_licence() {
     let deny: toml::Value =
-        toml::from_str(&std::fs::read_to_string(repository().join("deny.toml")).expect("deny.toml")).expect("TOML");
+        toml::from_str(&std::fs::read_to_string(repository().join("deny.toml")).expect("deny.toml"))
+            .expect("TOML");
     let allowed: Vec<Licensee> = deny["licenses"]["allow"]
         .as_array()
         .expect("a list")
@@ -26,8 +27,9 @@ fn every_dependency_is_under_an_allowed_licence() {
     for package in &metadata.packages {
         let by_file = BY_FILE.iter().find(|(name, _)| *name == package.name.as_str()).map(|(_, text)| *text);
         let text = package.license.as_deref().or(by_file).unwrap_or("none").replace('/', " OR ");
-        let fits = Expression::parse(&text)
-            .is_ok_and(|expression| expression.evaluate(|needed| allowed.iter().any(|have| have.satisfies(needed))));
+        let fits = Expression::parse(&text).is_ok_and(|expression| {
+            expression.evaluate(|needed| allowed.iter().any(|have| have.satisfies(needed)))
+        });
         if !fits {
             refused.push(format!("{} {}: {text}", package.name, package.version));
         }

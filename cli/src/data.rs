@@ -1,0 +1,220 @@
+//! `diapason data`: files in, files out, and what is in them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use diapason_loader::table::{Inspection, Table};
+#[cfg(feature = "libhdf5")]
+use diapason_loader::{csv, market};
+
+use crate::console::{self, Console, Tone};
+use crate::failure::Failure;
+
+/// What to do with data.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn a CSV file of bars, quotes or trades into a compressed HDF5 file
+    ///
+    /// Delimiter, header and the form of the time stamps are detected. The output holds one chunked data set a
+    /// column, compressed with zstd (HDF5 filter 32015); h5py reads it with hdf5plugin. It appears under its name
+    /// only when it is complete and on disk.
+    #[cfg(feature = "libhdf5")]
+    Import(Import),
+    /// Show the columns, codecs, sizes and attributes of an HDF5 file
+    Inspect(Inspect),
+    /// Write made-up one-minute bars: the same seed gives the same file on every machine
+    #[cfg(feature = "libhdf5")]
+    Generate(Generate),
+}
+
+/// Import a CSV file.
+#[cfg(feature = "libhdf5")]
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The CSV file
+    pub input: PathBuf,
+    /// The HDF5 file to write
+    pub output: PathBuf,
+    /// The byte between fields, where detection must not decide: `,` `;` `|` or `tab`
+    #[arg(long, value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+    /// Names of the columns of a file without a header line, comma separated
+    #[arg(long, value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+    /// Columns to leave out, comma separated
+    #[arg(long, value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// The zstd level, 1 (fast) to 19 (small)
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub level: i32,
+}
+
+/// Inspect an HDF5 file.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The HDF5 file
+    pub file: PathBuf,
+}
+
+/// Generate a market.
+#[cfg(feature = "libhdf5")]
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The HDF5 file to write
+    pub output: PathBuf,
+    /// How many bars
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rows: u64,
+    /// Equal seeds give equal files
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Leave out Saturdays and Sundays
+    #[arg(long)]
+    pub weekends_closed: bool,
+    /// The zstd level, 1 (fast) to 19 (small)
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub level: i32,
+}
+
+/// Runs one of the data commands.
+///
+/// # Errors
+/// [`Failure`] with the file, the place and the remedy.
+pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
+    match command {
+        #[cfg(feature = "libhdf5")]
+        Command::Import(arguments) => {
+            let report = import(arguments, console)?;
+            Ok(console.show(&report, import_text)?)
+        }
+        Command::Inspect(arguments) => {
+            let table = Table::open(&arguments.file)?;
+            Ok(console.show(table.inspect(), inspection_text)?)
+        }
+        #[cfg(feature = "libhdf5")]
+        Command::Generate(arguments) => {
+            let report = generate(arguments, console)?;
+            Ok(console.show(&report, |_, report| {
+                format!(
+                    "{}: {} bars, {} in {} ({})",
+                    arguments.output.display(),
+                    console::count(report.rows),
+                    console::bytes(report.bytes_out),
+                    console::time(report.elapsed),
+                    console::rate(report.rows, report.elapsed).replace("/s", " rows/s"),
+                )
+            })?)
+        }
+    }
+}
+
+/// Imports one file with a progress bar.
+///
+/// # Errors
+/// As the loader's import.
+#[cfg(feature = "libhdf5")]
+pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Failure> {
+    let bar = console.progress("import", std::fs::metadata(&arguments.input).map_or(0, |file| file.len()));
+    let options = csv::Options {
+        delimiter: arguments.delimiter,
+        columns: arguments.columns.clone(),
+        skip: arguments.skip.clone(),
+        level: arguments.level,
+        ..csv::Options::default()
+    };
+    let report = csv::import(&arguments.input, &arguments.output, &options, &mut |progress| {
+        bar.set_position(progress.bytes);
+        bar.set_message(format!("{} rows", console::count(progress.rows)));
+    });
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Generates one file with a progress bar.
+///
+/// # Errors
+/// As the loader's generator.
+#[cfg(feature = "libhdf5")]
+pub fn generate(arguments: &Generate, console: &Console) -> Result<market::Report, Failure> {
+    let bar = console.progress("generate", arguments.rows);
+    let options = market::Options {
+        rows: arguments.rows,
+        seed: arguments.seed,
+        weekends_closed: arguments.weekends_closed,
+        level: arguments.level,
+        ..market::Options::default()
+    };
+    let report =
+        market::generate(&arguments.output, &options, &mut |progress| bar.set_position(progress.rows));
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+#[cfg(feature = "libhdf5")]
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\t" | "\\t" => Ok(b'\t'),
+        "," | ";" | "|" => Ok(text.as_bytes()[0]),
+        _ => Err("expected one of , ; | tab".to_owned()),
+    }
+}
+
+/// What an import did, in words.
+#[cfg(feature = "libhdf5")]
+pub fn import_text(console: &Console, report: &csv::Report) -> String {
+    let columns: Vec<String> = report.columns.iter().map(|c| format!("{} ({})", c.name, c.role)).collect();
+    format!(
+        "{} rows, {} -> {} in {} ({} rows)\n  columns    {}\n  time       {}, {}\n  delimiter  {:?}, {}\n  content    {}{}",
+        console::count(report.rows),
+        console::bytes(report.bytes_in),
+        console::bytes(report.bytes_out),
+        console::time(report.elapsed),
+        console::rate(report.rows, report.elapsed),
+        columns.join(", "),
+        report.timestamp,
+        report.zone,
+        report.delimiter,
+        if report.header { "header line" } else { "no header line" },
+        console.paint(Tone::Faint, &report.content_hash),
+        if report.crossed > 0 {
+            format!("\n  crossed    {} quotes with bid above ask were kept", console::count(report.crossed))
+        } else {
+            String::new()
+        },
+    )
+}
+
+fn inspection_text(console: &Console, table: &Inspection) -> String {
+    let rows = table
+        .columns
+        .iter()
+        .map(|column| {
+            let ratio = column.raw_bytes as f64 / column.stored_bytes.max(1) as f64;
+            vec![
+                column.name.clone(),
+                column.dtype.clone(),
+                console::count(column.chunk_rows),
+                console::count(column.chunks),
+                column.filters.join(" | "),
+                console::bytes(column.raw_bytes),
+                console::bytes(column.stored_bytes),
+                format!("{ratio:.2}"),
+            ]
+        })
+        .collect();
+    let mut text = format!(
+        "{}: {} rows, {}\n{}\n",
+        table.path.display(),
+        console::count(table.rows),
+        console::bytes(table.file_bytes),
+        console.table(&["column", "type", "chunk rows", "chunks", "filters", "raw", "stored", "ratio"], rows),
+    );
+    for (name, value) in &table.attributes {
+        let value = serde_json::to_string(value).unwrap_or_default();
+        text.push_str(&format!("  {name} = {value}\n"));
+    }
+    for skipped in &table.skipped {
+        text.push_str(&format!("  {} left out: {}\n", skipped.name, skipped.reason));
+    }
+    text
+}

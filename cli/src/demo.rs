@@ -1,0 +1,293 @@
+//! `diapason demo`: the whole job once, on real rows or on generated ones, with nothing left on the host but a report.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use diapason_loader::sampler::Order;
+use diapason_loader::table::Table;
+use serde::Serialize;
+
+use crate::console::{self, Console, Tone};
+use crate::data::{self, Generate, Import};
+use crate::failure::Failure;
+use crate::fit::{self, Lesson, Outcome, Settings};
+use crate::latency::{Figures, Latency};
+use crate::line::feed::TIME;
+use crate::memory;
+use crate::predict::{self, Ready};
+use crate::score::Verdict;
+use crate::{doctor, report, train, tune};
+
+/// The profile whose plan is shown.
+const PROFILE: &str = "trading-low-latency";
+/// Rows that are generated where no file is given.
+const GENERATED_ROWS: u64 = 200_000;
+/// Ticks that are streamed at most, each way.
+const TICKS_MAX: u64 = 100_000;
+/// Points of the scatter plot at most.
+const POINTS_MAX: usize = 4_000;
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A CSV file of bars, quotes or trades; without it, a market is generated
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Seconds of training
+    #[arg(long, default_value_t = 12.0)]
+    pub seconds: f64,
+    /// The report to write: one page that opens without a network
+    #[arg(long, default_value = "demo-report.html")]
+    pub report: PathBuf,
+    /// Keep the imported file, the model and its recipe in this folder
+    #[arg(long)]
+    pub keep: Option<PathBuf>,
+}
+
+/// Everything that the demonstration measured.
+#[derive(Serialize)]
+pub struct Demonstration {
+    /// Where the rows came from.
+    pub source: String,
+    /// Findings of the doctor: passed, warned, failed.
+    pub doctor: doctor::Tally,
+    /// The processor, in words.
+    pub machine: String,
+    /// What the profile would change here.
+    pub plan: tune::Counts,
+    /// Rows imported.
+    pub rows: u64,
+    /// Rows imported in a second.
+    pub import_rows_per_second: f64,
+    /// Bytes of the CSV file.
+    pub csv_bytes: u64,
+    /// Bytes of the HDF5 file.
+    pub hdf5_bytes: u64,
+    /// Shuffled windows gathered in a second, from compressed chunks through the features.
+    pub windows_per_second: f64,
+    /// Training, with its epochs.
+    pub training: Outcome,
+    /// Predictions in a second, in batches, loading and features included.
+    pub batch_per_second: f64,
+    /// The whole file in one batch run, training rows included.
+    pub whole_file: Option<Verdict>,
+    /// A tick with each window from zero state, which gives the numbers of the batch.
+    pub tick_window: Figures,
+    /// A tick with the state carried on.
+    pub tick_carry: Figures,
+    /// The largest difference between a batch prediction and its streamed twin, in units of the target.
+    pub stream_difference: f64,
+    /// Largest resident set of the process, in bytes.
+    pub peak_bytes: u64,
+    /// Seconds of everything.
+    pub seconds: f64,
+    /// Prediction and truth of some validation windows, in units of the target.
+    #[serde(skip)]
+    pub points: Vec<(f64, f64)>,
+    /// Both tick latencies, for the plot.
+    #[serde(skip)]
+    pub latencies: [Latency; 2],
+}
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// [`Failure`] of whichever step failed.
+pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    let shown = demonstrate(arguments, console)?;
+    crate::write::whole(&arguments.report, report::page(&shown)?.as_bytes())?;
+    let verdict = shown.training.validation;
+    Ok(console.show(&shown, |console, shown| {
+        let rows =
+            report::summary(shown).into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+        let tone = if verdict.beats_zero() { Tone::Good } else { Tone::Doubtful };
+        format!(
+            "\n{}\n{}\n\nOn rows it has not seen, this model {}.\nReport: {}",
+            console.paint(Tone::Strong, "Summary"),
+            console.table(&["", "measured here, now"], rows),
+            console.paint(tone, &verdict.sentence()),
+            arguments.report.display()
+        )
+    })?)
+}
+
+fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration, Failure> {
+    let started = Instant::now();
+    let scratch = tempfile::tempdir()?;
+    let folder = match &arguments.keep {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Failure::Write { file: folder.clone(), error })?;
+            folder.clone()
+        }
+        None => scratch.path().to_path_buf(),
+    };
+    let step =
+        |number: u8, text: &str| console.say(&console.paint(Tone::Strong, &format!("\n{number}. {text}")));
+
+    step(1, "The machine (diapason doctor)")?;
+    let checks = doctor::examine(Path::new("/"))?;
+    console.say(&doctor::brief(console, &checks))?;
+
+    step(2, &format!("What tuning would change (diapason tune plan {PROFILE})"))?;
+    let plan = tune::plan_here(PROFILE)?;
+    console.say(&tune::brief(console, &plan))?;
+
+    step(3, "Import (diapason data import)")?;
+    let file = folder.join("market.h5");
+    let (source, csv) = match &arguments.data {
+        Some(csv) => (csv.display().to_string(), csv.clone()),
+        None => {
+            (format!("{} generated bars", console::count(GENERATED_ROWS)), embedded(scratch.path(), console)?)
+        }
+    };
+    let import = Import {
+        input: csv,
+        output: file.clone(),
+        delimiter: None,
+        columns: None,
+        skip: Vec::new(),
+        level: 3,
+    };
+    let imported = data::import(&import, console)?;
+    console.say(&format!("  {}", data::import_text(console, &imported)))?;
+
+    step(4, "Features and lazy windows (diapason features explain)")?;
+    let settings = settings(arguments.seconds);
+    let lesson = Lesson::open(&file, &settings, console)?;
+    for name in lesson.feed.plan.names() {
+        console.say(&format!("  {name}"))?;
+    }
+    let windows_per_second = gather(&lesson, &settings)?;
+    console.say(&format!(
+        "  {} windows of {} rows to learn from, gathered shuffled at {} windows/s",
+        console::count(lesson.train.count()),
+        settings.window,
+        console::scaled(windows_per_second)
+    ))?;
+
+    step(5, &format!("Training for {} s (diapason train)", arguments.seconds))?;
+    let (mut model, training) = fit::fit(&lesson, &settings, console)?;
+    let path = folder.join("model.safetensors");
+    train::save(&mut model, &training, &path)?;
+    console.say(&train::text(console, &training))?;
+
+    step(6, "Prediction (diapason predict, in batch and --stream)")?;
+    let ready = Ready::load(&path)?;
+    let feed = ready.feed(&path, &file, None, settings.budget)?;
+    let validation_from = lesson.time_of_validation()?;
+    let (mut batched, mut points) = (Vec::new(), Vec::new());
+    let unit = ready.recipe.target_unit;
+    let batch = predict::batch(&ready, &feed, 0, console, &mut |time, value, truth| {
+        if (batched.len() as u64) < TICKS_MAX {
+            batched.push((time, value));
+        }
+        if time >= validation_from && truth.is_finite() {
+            points.push((truth / unit, value / unit));
+        }
+        Ok(())
+    })?;
+    console.say(&format!("  batch    {} predictions/s", console::scaled(batch.per_second)))?;
+    let mut place = 0;
+    let mut difference = 0.0f64;
+    let (window, window_latency) =
+        predict::tick(&ready, &feed, false, TICKS_MAX, console, &mut |time, value, _| {
+            if let Some(&(batch_time, batch_value)) = batched.get(place) {
+                let same =
+                    if time == batch_time { (value - batch_value).abs() / unit } else { f64::INFINITY };
+                difference = difference.max(same);
+            }
+            place += 1;
+            Ok(())
+        })?;
+    let (carry, carry_latency) =
+        predict::tick(&ready, &feed, true, TICKS_MAX, console, &mut |_, _, _| Ok(()))?;
+    let (Some(tick_window), Some(tick_carry)) = (window.latency, carry.latency) else {
+        return Err(Failure::Found("a stream gave no latency".to_owned()));
+    };
+    console.say(&format!("  window   {}", tick_window.text()))?;
+    console.say(&format!("  carried  {}", tick_carry.text()))?;
+    console.say(&format!(
+        "  largest difference between batch and stream: {difference:.2e} of the target's unit"
+    ))?;
+    let thin = points.len().div_ceil(POINTS_MAX).max(1);
+    Ok(Demonstration {
+        source,
+        doctor: doctor::Tally::of(&checks),
+        machine: doctor::machine(&checks),
+        plan: tune::Counts::of(&plan),
+        rows: imported.rows,
+        import_rows_per_second: imported.rows_per_second(),
+        csv_bytes: imported.bytes_in,
+        hdf5_bytes: imported.bytes_out,
+        windows_per_second,
+        training,
+        batch_per_second: batch.per_second,
+        whole_file: batch.verdict,
+        tick_window,
+        tick_carry,
+        stream_difference: difference,
+        peak_bytes: memory::peak_bytes(),
+        seconds: started.elapsed().as_secs_f64(),
+        points: points.into_iter().step_by(thin).collect(),
+        latencies: [window_latency, carry_latency],
+    })
+}
+
+/// The settings of the demonstration: the defaults of `train`, for a limited time.
+fn settings(seconds: f64) -> Settings {
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let defaults = Defaults::parse_from(["demo"]).settings;
+    Settings { seconds: Some(seconds), epochs: 200, patience: 200, ..defaults }
+}
+
+/// Generates a market, and writes it as the CSV file that an exchange would have sent.
+fn embedded(folder: &Path, console: &Console) -> Result<PathBuf, Failure> {
+    let generated = folder.join("generated.h5");
+    let seed = 7;
+    let arguments =
+        Generate { output: generated.clone(), rows: GENERATED_ROWS, seed, weekends_closed: false, level: 1 };
+    data::generate(&arguments, console)?;
+    let csv = folder.join("generated.csv");
+    let of_file = |error| Failure::Write { file: csv.clone(), error };
+    let table = Table::open(&generated)?;
+    let rows = usize::try_from(table.rows()).unwrap_or(usize::MAX);
+    let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+    let mut times = vec![0; rows];
+    table.read_i64(TIME, 0..table.rows(), &mut times)?;
+    let numbers: Vec<&str> = names.iter().copied().filter(|name| *name != TIME).collect();
+    let mut columns = vec![vec![0.0; rows]; numbers.len()];
+    for (name, column) in numbers.iter().zip(&mut columns) {
+        table.read_f64(name, 0..table.rows(), column)?;
+    }
+    let mut out = BufWriter::new(std::fs::File::create(&csv).map_err(of_file)?);
+    writeln!(out, "{TIME},{}", numbers.join(",")).map_err(of_file)?;
+    for (row, time) in times.iter().enumerate() {
+        write!(out, "{time}").map_err(of_file)?;
+        for column in &columns {
+            write!(out, ",{}", column[row]).map_err(of_file)?;
+        }
+        writeln!(out).map_err(of_file)?;
+    }
+    out.flush().map_err(of_file)?;
+    Ok(csv)
+}
+
+/// Walks the training windows once in shuffled order; windows a second.
+fn gather(lesson: &Lesson, settings: &Settings) -> Result<f64, Failure> {
+    let (clock, mut windows) = (Instant::now(), 0u64);
+    let size = usize::try_from(settings.batch).unwrap_or(1);
+    lesson.walk(&lesson.train, Order::Shuffled { seed: settings.seed }, 0, size, |batch| {
+        windows += batch.count as u64;
+        Ok(true)
+    })?;
+    Ok(windows as f64 / clock.elapsed().as_secs_f64().max(1e-9))
+}

@@ -1,0 +1,149 @@
+//! Why a command ended, and the exit code that says so.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | a check found something: `doctor` a FAIL, `tune verify` a difference |
+//! | 2 | bad input: the message names file, place, value and remedy; nothing was written |
+//! | 3 | not possible on this host now: no daemon, no permission, a full disk |
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use diapason_daemon::client::ClientError;
+use diapason_daemon::profile::ProfileError;
+use diapason_daemon::root::RootError;
+use diapason_kernels::IsaError;
+use diapason_kernels::feature::PlanError;
+use diapason_kernels::lstm::{CompileError, FileError, ModelError, PredictError, StreamError, TrainError};
+#[cfg(feature = "libhdf5")]
+use diapason_loader::{csv, market};
+use diapason_loader::{sampler, table};
+
+use crate::line::feed::FeedError;
+use crate::line::recipe::RecipeError;
+use crate::line::scan::ScanError;
+use crate::plot::PlotError;
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A check found something; the findings were shown already.
+    #[error("{0}")]
+    Found(String),
+    /// A CSV file could not be imported.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    Import(#[from] csv::Error),
+    /// A market could not be generated.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    Generate(#[from] market::Error),
+    /// An HDF5 file could not be read.
+    #[error(transparent)]
+    Table(#[from] table::Error),
+    /// A file cannot feed a plan.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// The pass over a file stopped.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// A plan is wrong in itself.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Windows cannot be walked.
+    #[error(transparent)]
+    Epoch(#[from] sampler::epoch::Error),
+    /// A file has too few rows, or the wrong ones.
+    #[error("{}: {reason}", file.display())]
+    Rows {
+        /// The file.
+        file: PathBuf,
+        /// What is lacking, and what to do.
+        reason: String,
+    },
+    /// A number on the command line is out of range.
+    #[error("{name} is {value}; it must be {range}")]
+    OutOfRange {
+        /// The option.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What may be given.
+        range: &'static str,
+    },
+    /// A model does not fit.
+    #[error("{}: {error}", file.display())]
+    Model {
+        /// The model file.
+        file: PathBuf,
+        /// What does not fit.
+        error: RecipeError,
+    },
+    /// A model file could not be read or written.
+    #[error(transparent)]
+    ModelFile(#[from] FileError),
+    /// A model cannot be made.
+    #[error(transparent)]
+    Specification(#[from] ModelError),
+    /// `KERNELS_ISA` names an instruction set that is not to be had.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
+    /// A model cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A prediction was refused.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// A tick was refused.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// Training stopped.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A profile is unknown or wrong.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A fact of the host is there and cannot be read.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The daemon did not answer, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A program could not be started.
+    #[error("cannot start {program}: {error}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A plot could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A file could not be written.
+    #[error("cannot write {}: {error}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The terminal could not be written.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit code of a command that ended so.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Found(_) => 1,
+            Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
+            Self::Write { error, .. } if error.kind() != io::ErrorKind::NotFound => 3,
+            _ => 2,
+        })
+    }
+}

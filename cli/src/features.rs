@@ -1,0 +1,94 @@
+//! `diapason features`: what can be computed, and what a plan would compute.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use diapason_kernels::feature::{CATALOGUE, Entry, Plan};
+use diapason_loader::table::Table;
+
+use crate::console::{Console, Tone};
+use crate::failure::Failure;
+
+/// What to tell about features.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List every feature with its parameters and inputs
+    List,
+    /// Explain one feature, or a whole plan such as "rsi(14), ema(close,20)/close-1"
+    Explain {
+        /// The name of a feature, or a plan
+        what: String,
+        /// Columns that the plan may name, comma separated
+        #[arg(long, value_delimiter = ',', default_value = "timestamp,open,high,low,close,volume")]
+        columns: Vec<String>,
+        /// Take the columns from this HDF5 file instead
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+}
+
+/// Runs one of the feature commands.
+///
+/// # Errors
+/// [`Failure`] when the name or the plan is wrong, with the nearest name.
+pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
+    match command {
+        Command::List => Ok(console.show(&CATALOGUE, |console, catalogue| {
+            let rows = catalogue
+                .iter()
+                .map(|entry| {
+                    let inputs: Vec<&str> = entry.inputs.iter().map(|input| input.column).collect();
+                    vec![
+                        entry.call(),
+                        format!("{:?}", entry.family).to_lowercase(),
+                        inputs.join(", "),
+                        entry.lookback.to_owned(),
+                        entry.ta_lib.unwrap_or("").to_owned(),
+                        entry.summary.to_owned(),
+                    ]
+                })
+                .collect();
+            console.table(&["feature", "family", "inputs", "lookback", "TA-Lib", "meaning"], rows)
+        })?),
+        Command::Explain { what, columns, data } => {
+            if let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == what) {
+                return Ok(console.show(entry, |console, entry| entry_text(console, entry))?);
+            }
+            let columns = match data {
+                Some(file) => Table::open(file)?.columns().iter().map(|column| column.name.clone()).collect(),
+                None => columns.clone(),
+            };
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let plan = Plan::parse(what, &columns)?;
+            Ok(console.show(&plan.explain(), |_, explanation| explanation.to_string())?)
+        }
+    }
+}
+
+fn entry_text(console: &Console, entry: &Entry) -> String {
+    let mut lines = vec![
+        console.paint(Tone::Strong, &entry.call()),
+        format!("  {}", entry.summary),
+        format!("  formula    {}", entry.formula),
+        format!("  source     {}", entry.source),
+    ];
+    for input in entry.inputs {
+        lines.push(format!("  input      {}, by default the column {}", input.name, input.column));
+    }
+    for parameter in entry.parameters {
+        lines.push(format!(
+            "  parameter  {} = {}, from {} to {}",
+            parameter.name, parameter.default, parameter.minimum, parameter.maximum
+        ));
+    }
+    if entry.outputs.len() > 1 {
+        lines.push(format!("  outputs    {}", entry.outputs.join(", ")));
+    }
+    lines.push(format!("  lookback   {}", entry.lookback));
+    lines.push(format!("  unknown    {}", entry.nan));
+    lines.push(format!("  unit       {:?}, stability {:?}", entry.unit, entry.stability));
+    if let Some(name) = entry.ta_lib {
+        lines.push(format!("  TA-Lib     {name}"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,17 @@
+//! The data line, composed: file -> columns -> features -> windows -> batches.
+//!
+//! The loader and the kernels do not know each other; this is where they meet. Nothing here holds more than a few
+//! blocks of rows, whatever the length of the file: one pass over the file leaves the state of the feature stream
+//! at the head of every block (`scan`), and from there any block can be computed again, with the same bits, in any
+//! order (`block`). That is why a shuffled epoch needs neither a copy of the features on disk nor all rows in memory.
+//!
+//! `recipe -> feed -> scan -> block -> batch`
+
+pub mod batch;
+pub mod block;
+pub mod feed;
+pub mod recipe;
+pub mod scan;
+
+pub use batch::{Batch, Batches};
+pub use recipe::Recipe;

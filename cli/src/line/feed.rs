@@ -1,0 +1,115 @@
+//! Rows of a file in order, as the feature plan and the target need them.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use diapason_kernels::feature::{Plan, PlanError};
+use diapason_loader::table::{self, Table};
+
+use super::recipe::{Price, RecipeError};
+
+/// Why a file cannot feed a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The file.
+    #[error(transparent)]
+    Table(#[from] table::Error),
+    /// The plan does not fit the columns.
+    #[error("{file}: {error}")]
+    Plan {
+        /// The file whose columns the plan names.
+        file: String,
+        /// What does not fit.
+        error: PlanError,
+    },
+    /// There is no price.
+    #[error("{file}: {error}")]
+    Price {
+        /// The file.
+        file: String,
+        /// What is missing.
+        error: RecipeError,
+    },
+}
+
+/// An open file with the plan that is computed over it.
+pub struct Feed {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The columns.
+    pub table: Table,
+    /// What is computed over them.
+    pub plan: Plan,
+    /// The price whose future is predicted.
+    pub price: Price,
+}
+
+/// Raw rows: the plan's inputs row by row, the price, and the time.
+#[derive(Default)]
+pub struct Rows {
+    /// `[row][input]` in the order of [`Plan::inputs`].
+    pub inputs: Vec<f64>,
+    /// The price of each row.
+    pub prices: Vec<f64>,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub times: Vec<i64>,
+    column: Vec<f64>,
+}
+
+/// The name of the column of times.
+pub const TIME: &str = "timestamp";
+
+impl Feed {
+    /// Opens `path` for `features`, or for the plan that suits its columns when that is `None`.
+    ///
+    /// # Errors
+    /// [`FeedError`] when the file is unreadable, has no price, or lacks a column of the plan.
+    pub fn open(path: &Path, features: Option<&str>, budget_bytes: u64) -> Result<Self, FeedError> {
+        let table = Table::with_budget(path, budget_bytes)?;
+        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+        let file = || path.display().to_string();
+        let price = Price::of(&columns).ok_or_else(|| FeedError::Price {
+            file: file(),
+            error: RecipeError::NoPrice { columns: columns.join(", ") },
+        })?;
+        let of_plan = |error| FeedError::Plan { file: file(), error };
+        let text = match features {
+            Some(text) => text.to_owned(),
+            None => Plan::default_for(&columns).map_err(of_plan)?,
+        };
+        let plan = Plan::parse(&text, &columns).map_err(of_plan)?;
+        Ok(Self { path: path.to_path_buf(), table, plan, price })
+    }
+
+    /// Reads `range` into `rows`, whose memory is used again.
+    ///
+    /// # Errors
+    /// [`FeedError::Table`] when the file is broken there.
+    pub fn read(&self, range: Range<u64>, rows: &mut Rows) -> Result<(), FeedError> {
+        let count = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let inputs = self.plan.inputs();
+        let Rows { inputs: matrix, prices, times, column } = rows;
+        matrix.resize(count * inputs.len(), 0.0);
+        column.resize(count, 0.0);
+        prices.resize(count, 0.0);
+        times.resize(count, 0);
+        for (place, name) in inputs.iter().enumerate() {
+            self.table.read_f64(name, range.clone(), column)?;
+            for (cell, value) in matrix.iter_mut().skip(place).step_by(inputs.len()).zip(column.iter()) {
+                *cell = *value;
+            }
+        }
+        self.table.read_i64(TIME, range.clone(), times)?;
+        match &self.price {
+            Price::Column(name) => self.table.read_f64(name, range, prices)?,
+            Price::Middle(bid, ask) => {
+                self.table.read_f64(bid, range.clone(), prices)?;
+                self.table.read_f64(ask, range, column)?;
+                for (price, ask) in prices.iter_mut().zip(column.iter()) {
+                    *price = 0.5 * (*price + ask);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! What a model must be fed: kept in the model file, so that a model cannot be run on other numbers than it learnt.
+
+use std::fmt;
+
+use diapason_kernels::feature::Plan;
+use serde::{Deserialize, Serialize};
+
+/// The price whose future is predicted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Price {
+    /// One column.
+    Column(String),
+    /// Half the sum of bid and ask.
+    Middle(String, String),
+}
+
+impl Price {
+    /// The price of a table with these columns: `close`, else `price`, else the middle of `bid` and `ask`.
+    #[must_use]
+    pub fn of(columns: &[&str]) -> Option<Self> {
+        let has = |name: &str| columns.contains(&name);
+        if let Some(name) = ["close", "price"].into_iter().find(|name| has(name)) {
+            return Some(Self::Column(name.to_owned()));
+        }
+        (has("bid") && has("ask")).then(|| Self::Middle("bid".to_owned(), "ask".to_owned()))
+    }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(name) => f.write_str(name),
+            Self::Middle(bid, ask) => write!(f, "({bid} + {ask}) / 2"),
+        }
+    }
+}
+
+/// Everything between a file and the model's input, and between the model's output and a return.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The feature plan in its canonical text.
+    pub features: String,
+    /// The content hash of that plan; a plan with another hash computes other numbers.
+    pub features_hash: String,
+    /// The price whose future is predicted.
+    pub price: Price,
+    /// Rows in a window.
+    pub window: u64,
+    /// Rows from the last row of a window to the row whose price is predicted.
+    pub horizon: u64,
+    /// Seconds between neighbouring rows above which there is a gap that no window crosses.
+    pub gap_seconds: f64,
+    /// The mean of each feature over the training rows.
+    pub mean: Vec<f64>,
+    /// One over the standard deviation of each feature over the training rows.
+    pub scale: Vec<f64>,
+    /// The root mean square of the log return over the horizon, over the training rows: the unit of the model's output.
+    pub target_unit: f64,
+}
+
+/// How far a normalised feature may be from its mean, in standard deviations. A single bad print would otherwise
+/// saturate every gate; eight keeps every move that a market of the training rows could make.
+pub const CLIP: f32 = 8.0;
+
+/// Why a recipe does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file has no price.
+    #[error("no price column among {columns}; needed is close, price, or bid and ask")]
+    NoPrice {
+        /// The columns there are.
+        columns: String,
+    },
+    /// The plan of the model computes other numbers in this version.
+    #[error(
+        "the model was trained with features {trained} ({trained_hash}), now they are {now} ({now_hash}); \
+         train again, or give the plan it was trained with"
+    )]
+    OtherFeatures {
+        /// The plan in the model file.
+        trained: String,
+        /// Its hash.
+        trained_hash: String,
+        /// The plan it is compared with.
+        now: String,
+        /// Its hash.
+        now_hash: String,
+    },
+    /// The model file contradicts itself.
+    #[error(
+        "the model has {inputs} inputs, its recipe names {features} features; the model file was altered, train again"
+    )]
+    OtherWidth {
+        /// Inputs of the model.
+        inputs: usize,
+        /// Outputs of the plan.
+        features: usize,
+    },
+    /// The model file has no recipe, or a broken one.
+    #[error(
+        "the model file has no usable recipe under {KEY:?} ({reason}); only models of `diapason train` can be run on a file"
+    )]
+    NoRecipe {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The name of the recipe among the metadata of a model file.
+pub const KEY: &str = "recipe";
+
+impl Recipe {
+    /// Whether every number of a recipe that was read from a file can be used.
+    ///
+    /// # Errors
+    /// [`RecipeError::NoRecipe`] names the number that cannot.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+        let sound = [
+            ("window", (1..=1 << 20).contains(&self.window)),
+            ("horizon", (1..=1 << 20).contains(&self.horizon)),
+            ("gap_seconds", self.gap_seconds.is_finite() && self.gap_seconds > 0.0),
+            ("mean", finite(&self.mean)),
+            ("scale", finite(&self.scale)),
+            ("target_unit", self.target_unit.is_finite() && self.target_unit > 0.0),
+        ];
+        match sound.iter().find(|(_, sound)| !sound) {
+            None => Ok(()),
+            Some((name, _)) => Err(RecipeError::NoRecipe { reason: format!("{name} is out of range") }),
+        }
+    }
+
+    /// Whether `plan` computes what the model learnt from, for a model of `inputs` inputs.
+    ///
+    /// # Errors
+    /// [`RecipeError`] names the difference.
+    pub fn check(&self, plan: &Plan, inputs: usize) -> Result<(), RecipeError> {
+        if plan.hash() != self.features_hash {
+            return Err(RecipeError::OtherFeatures {
+                trained: self.features.clone(),
+                trained_hash: self.features_hash.clone(),
+                now: plan.canonical().to_owned(),
+                now_hash: plan.hash().to_owned(),
+            });
+        }
+        let features = plan.names().len();
+        if features != inputs || self.mean.len() != inputs || self.scale.len() != inputs {
+            return Err(RecipeError::OtherWidth { inputs, features });
+        }
+        Ok(())
+    }
+
+    /// Normalises one row of features into the model's input. A value that is not finite becomes the mean, 0;
+    /// returns how many there were.
+    pub fn normalise(&self, features: &[f64], input: &mut [f32]) -> u64 {
+        let mut missing = 0;
+        for (((value, input), mean), scale) in features.iter().zip(input).zip(&self.mean).zip(&self.scale) {
+            let normal = ((value - mean) * scale) as f32;
+            *input = if normal.is_finite() { normal.clamp(-CLIP, CLIP) } else { 0.0 };
+            missing += u64::from(!value.is_finite());
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_price_is_found_by_name() {
+        assert_eq!(Price::of(&["open", "close"]), Some(Price::Column("close".into())));
+        assert_eq!(Price::of(&["bid", "ask", "volume"]), Some(Price::Middle("bid".into(), "ask".into())));
+        assert_eq!(Price::of(&["bid", "volume"]), None);
+    }
+
+    #[test]
+    fn what_is_not_finite_becomes_the_mean_and_is_counted() {
+        let recipe = Recipe {
+            features: String::new(),
+            features_hash: String::new(),
+            price: Price::Column("close".into()),
+            window: 1,
+            horizon: 1,
+            gap_seconds: 0.0,
+            mean: vec![1.0, 1.0, 1.0, 0.0],
+            scale: vec![2.0, 2.0, 2.0, 1.0],
+            target_unit: 1.0,
+        };
+        let mut input = [9.0; 4];
+        assert_eq!(recipe.normalise(&[2.0, f64::NAN, f64::INFINITY, 1e30], &mut input), 2);
+        assert_eq!(input, [2.0, 0.0, 0.0, CLIP]);
+    }
+}

@@ -1,0 +1,299 @@
+//! The one pass over a file before anything is shuffled.
+//!
+//! It leaves what later passes need to start anywhere: the state of the feature stream at the head of each block,
+//! the gaps in time, and, over the training rows alone, the mean and deviation of each feature and the size of the
+//! target. Means are accumulated as Welford did ("Note on a method for calculating corrected sums of squares and
+//! products", Technometrics 4, 1962), so that a price level of 46,000 does not eat the digits of a return.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use diapason_kernels::feature::Stream;
+
+use super::feed::{Feed, FeedError, Rows};
+use super::recipe::{Price, Recipe};
+
+/// Rows that are loaded and computed together: the rows of one chunk of our own files.
+pub const BLOCK_ROWS_MIN: u64 = 65_536;
+/// The most stream states that are kept, which bounds their memory; blocks grow instead.
+pub const BLOCKS_MAX: u64 = 1024;
+/// The most gaps that are kept: 32 MiB of row numbers.
+pub const GAPS_MAX: usize = 4 << 20;
+/// A gap is this many times the median step between rows, unless the caller says otherwise ...
+pub const GAP_STEPS: f64 = 10.0;
+/// ... but never less than this: quotes a second apart still belong together.
+pub const GAP_SECONDS_MIN: f64 = 600.0;
+
+/// Why a scan failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The file.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// Too many gaps.
+    #[error(
+        "more than {GAPS_MAX} gaps wider than {seconds} s up to row {row}; give a wider one with --gap SECONDS"
+    )]
+    Gaps {
+        /// The width of a gap.
+        seconds: f64,
+        /// Where the count ran over.
+        row: u64,
+    },
+    /// A feature that says nothing.
+    #[error("feature {name} has no finite value in training rows {} to {}; leave it out with --features", rows.start, rows.end)]
+    NoValue {
+        /// The feature.
+        name: String,
+        /// The rows looked at.
+        rows: Range<u64>,
+    },
+    /// Nothing to predict.
+    #[error("the price {price} never moves over {horizon} rows in training rows {} to {}; there is nothing to learn, give other rows or a longer --horizon", rows.start, rows.end)]
+    NoMove {
+        /// The price.
+        price: Price,
+        /// The horizon in rows.
+        horizon: u64,
+        /// The rows looked at.
+        rows: Range<u64>,
+    },
+    /// A price that has no logarithm.
+    #[error("the price {price} is {value} at row {row}; prices must be positive and finite, repair the file")]
+    BadPrice {
+        /// The price.
+        price: Price,
+        /// Its value.
+        value: f64,
+        /// Where.
+        row: u64,
+    },
+}
+
+/// What one pass found.
+pub struct Scan {
+    /// Rows in a block.
+    pub block_rows: u64,
+    /// The feature stream just before the first row of each block.
+    pub states: Vec<Stream>,
+    /// The first row after each gap.
+    pub gaps: Vec<u64>,
+    /// The seconds that make a gap.
+    pub gap_seconds: f64,
+    /// Mean of each feature over the training rows.
+    pub mean: Vec<f64>,
+    /// One over the standard deviation; 1 for a feature that is constant.
+    pub scale: Vec<f64>,
+    /// Root mean square of the log return over the horizon, over the training rows.
+    pub target_unit: f64,
+    /// Rows seen.
+    pub rows: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What a scan is asked for.
+pub struct Question {
+    /// The rows that means and target may be taken from; empty for a model that has its own.
+    pub train: Range<u64>,
+    /// Rows ahead that the target lies.
+    pub horizon: u64,
+    /// Seconds that make a gap, or `None` to take them from the file.
+    pub gap_seconds: Option<f64>,
+}
+
+impl Scan {
+    /// Reads `feed` once from end to end; `progress` gets the rows done.
+    ///
+    /// # Errors
+    /// [`ScanError`] names the row and the remedy.
+    pub fn new(feed: &Feed, question: &Question, mut progress: impl FnMut(u64)) -> Result<Self, ScanError> {
+        let started = Instant::now();
+        let total = feed.table.rows();
+        let block_rows = total.div_ceil(BLOCKS_MAX).next_power_of_two().max(BLOCK_ROWS_MIN);
+        let gap_seconds = match question.gap_seconds {
+            Some(seconds) => seconds,
+            None => usual_gap(feed, total)?,
+        };
+        let mut gaps = GapFinder { wider_than_ns: gap_seconds * 1e9, last: None, starts: Vec::new() };
+        let mut moments = vec![Moments::default(); feed.plan.names().len()];
+        let mut target = Target::new(question);
+        let (mut rows, mut features) = (Rows::default(), vec![0.0; feed.plan.names().len()]);
+        let mut stream = feed.plan.stream();
+        let mut states = Vec::new();
+        for first in (0..total).step_by(usize::try_from(block_rows).unwrap_or(usize::MAX)) {
+            states.push(stream.clone());
+            let range = first..total.min(first + block_rows);
+            feed.read(range.clone(), &mut rows)?;
+            let width = feed.plan.inputs().len();
+            for (index, row) in range.clone().enumerate() {
+                let after_gap = gaps.push(row, rows.times[index], gap_seconds)?;
+                target.push(row, rows.prices[index], after_gap, &feed.price)?;
+                stream.push(&rows.inputs[index * width..(index + 1) * width], &mut features);
+                if question.train.contains(&row) {
+                    moments.iter_mut().zip(&features).for_each(|(moments, value)| moments.push(*value));
+                }
+            }
+            progress(range.end);
+        }
+        let (mean, scale) = summarise(feed, question, &moments)?;
+        let target_unit = target.unit(question, &feed.price)?;
+        Ok(Self {
+            block_rows,
+            states,
+            gaps: gaps.starts,
+            gap_seconds,
+            mean,
+            scale,
+            target_unit,
+            rows: total,
+            elapsed: started.elapsed(),
+        })
+    }
+
+    /// Whether time has a gap between table rows `from` and `to`.
+    #[must_use]
+    pub fn has_gap(&self, from: u64, to: u64) -> bool {
+        let next = self.gaps.partition_point(|&row| row <= from);
+        self.gaps.get(next).is_some_and(|&row| row <= to)
+    }
+
+    /// The recipe of a model that is trained on this scan.
+    #[must_use]
+    pub fn recipe(&self, feed: &Feed, window: u64, horizon: u64) -> Recipe {
+        Recipe {
+            features: feed.plan.canonical().to_owned(),
+            features_hash: feed.plan.hash().to_owned(),
+            price: feed.price.clone(),
+            window,
+            horizon,
+            gap_seconds: self.gap_seconds,
+            mean: self.mean.clone(),
+            scale: self.scale.clone(),
+            target_unit: self.target_unit,
+        }
+    }
+}
+
+/// Ten times the median step of the first block, at least ten minutes.
+fn usual_gap(feed: &Feed, total: u64) -> Result<f64, FeedError> {
+    let mut rows = Rows::default();
+    feed.read(0..total.min(BLOCK_ROWS_MIN), &mut rows)?;
+    let mut steps: Vec<i64> = rows.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    steps.sort_unstable();
+    let median = steps.get(steps.len() / 2).copied().unwrap_or(0);
+    Ok((median as f64 * 1e-9 * GAP_STEPS).max(GAP_SECONDS_MIN))
+}
+
+struct GapFinder {
+    wider_than_ns: f64,
+    last: Option<i64>,
+    starts: Vec<u64>,
+}
+
+impl GapFinder {
+    /// Takes the next time; whether there is a gap before it.
+    fn push(&mut self, row: u64, time: i64, seconds: f64) -> Result<bool, ScanError> {
+        let after_gap = self.last.is_some_and(|last| time.saturating_sub(last) as f64 > self.wider_than_ns);
+        if after_gap {
+            if self.starts.len() == GAPS_MAX {
+                return Err(ScanError::Gaps { seconds, row });
+            }
+            self.starts.push(row);
+        }
+        self.last = Some(time);
+        Ok(after_gap)
+    }
+}
+
+/// Mean and sum of squared deviations of the finite values.
+#[derive(Clone, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn push(&mut self, value: f64) {
+        if value.is_finite() {
+            self.count += 1.0;
+            let before = value - self.mean;
+            self.mean += before / self.count;
+            self.squares += before * (value - self.mean);
+        }
+    }
+}
+
+fn summarise(
+    feed: &Feed,
+    question: &Question,
+    moments: &[Moments],
+) -> Result<(Vec<f64>, Vec<f64>), ScanError> {
+    if question.train.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    if let Some(silent) = moments.iter().position(|moments| moments.count == 0.0) {
+        let name = feed.plan.names()[silent].clone();
+        return Err(ScanError::NoValue { name, rows: question.train.clone() });
+    }
+    let scale = |m: &Moments| {
+        let deviation = (m.squares / m.count).sqrt();
+        // Below this the deviation is rounding noise of a constant feature; it is left at its own size.
+        if deviation > 1e-12 * m.mean.abs().max(1e-3) { deviation.recip() } else { 1.0 }
+    };
+    Ok((moments.iter().map(|m| m.mean).collect(), moments.iter().map(scale).collect()))
+}
+
+/// The mean square of the log return over the horizon, with the last prices kept in a ring.
+struct Target {
+    train: Range<u64>,
+    horizon: u64,
+    /// The first row of the run without a gap: a return over a gap is no window's target.
+    run: u64,
+    logs: Vec<f64>,
+    squares: f64,
+    count: f64,
+}
+
+impl Target {
+    fn new(question: &Question) -> Self {
+        let places = usize::try_from(question.horizon).unwrap_or(0).max(1);
+        let run = question.train.start;
+        let logs = vec![0.0; places];
+        Self { train: question.train.clone(), horizon: question.horizon, run, logs, squares: 0.0, count: 0.0 }
+    }
+
+    fn push(&mut self, row: u64, price: f64, after_gap: bool, name: &Price) -> Result<(), ScanError> {
+        if !(price.is_finite() && price > 0.0) {
+            return Err(ScanError::BadPrice { price: name.clone(), value: price, row });
+        }
+        if !self.train.contains(&row) {
+            return Ok(());
+        }
+        let log = price.ln();
+        let place = usize::try_from(row % self.horizon.max(1)).unwrap_or(0);
+        if after_gap {
+            self.run = row;
+        }
+        if row >= self.run + self.horizon {
+            let change = log - self.logs[place];
+            self.squares += change * change;
+            self.count += 1.0;
+        }
+        self.logs[place] = log;
+        Ok(())
+    }
+
+    fn unit(&self, question: &Question, price: &Price) -> Result<f64, ScanError> {
+        if question.train.is_empty() {
+            return Ok(1.0);
+        }
+        let unit = (self.squares / self.count.max(1.0)).sqrt();
+        if unit > 0.0 {
+            return Ok(unit);
+        }
+        let rows = question.train.clone();
+        Err(ScanError::NoMove { price: price.clone(), horizon: question.horizon, rows })
+    }
+}

@@ -1,0 +1,387 @@
+//! `diapason predict`: a model over a file, in batches of windows or one row per tick.
+
+use std::collections::VecDeque;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use diapason_kernels::Isa;
+use diapason_kernels::lstm::{CompileOptions, Lstm, StreamOptions};
+use diapason_loader::sampler::{Order, Shape, Windows};
+use ndarray::{Array2, s};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use crate::console::{self, Console};
+use crate::failure::Failure;
+use crate::latency::{Figures, Latency};
+use crate::line::Batches;
+use crate::line::feed::{Feed, Rows};
+use crate::line::recipe::{KEY, Recipe, RecipeError};
+use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
+use crate::memory;
+use crate::score::{Score, Verdict};
+use crate::write;
+
+/// Windows in a batch: large enough to fill the micro-kernels, small enough for the cache.
+const BATCH: usize = 1024;
+
+/// What to predict.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The model that `diapason train` wrote
+    pub model: PathBuf,
+    /// The HDF5 file to predict on
+    pub data: PathBuf,
+    /// Write every prediction to this CSV file: time in nanoseconds since 1970 UTC, predicted log return
+    #[arg(short, long)]
+    pub out: Option<PathBuf>,
+    /// One row per tick with a latency histogram, as a live feed would
+    #[arg(long)]
+    pub stream: bool,
+    /// With --stream: carry the state on for ever instead of starting each window from zero
+    #[arg(long, requires = "stream")]
+    pub carry: bool,
+    /// With --stream: ticks at most, warm-up included
+    #[arg(long, requires = "stream")]
+    pub ticks: Option<u64>,
+    /// The plan that the model is expected to have; another one is an error
+    #[arg(long)]
+    pub features: Option<String>,
+    /// Threads; 0 takes every processor this process may run on (batches only)
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// MiB of decoded chunks held at once
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub budget: u64,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Predictions made.
+    pub predictions: u64,
+    /// Seconds from the first window to the last prediction, loading and features included.
+    pub seconds: f64,
+    /// Predictions a second, likewise.
+    pub per_second: f64,
+    /// Against the truth, in log returns, where the file knows it.
+    pub verdict: Option<Verdict>,
+    /// From the row to its prediction, features and normalisation included; with `--stream`.
+    pub latency: Option<Figures>,
+    /// The instruction set that ran.
+    pub isa: String,
+    /// The largest resident set of the process, in bytes.
+    pub peak_bytes: u64,
+    /// The file written.
+    pub out: Option<PathBuf>,
+}
+
+/// A model with what it must be fed.
+pub struct Ready {
+    /// The weights.
+    pub model: Lstm,
+    /// What it learnt from.
+    pub recipe: Recipe,
+}
+
+impl Ready {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// When the file is no model, or has no recipe.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let model = Lstm::load(path)?;
+        let of_file = |error| Failure::Model { file: path.to_path_buf(), error };
+        let no_recipe = |reason: String| of_file(RecipeError::NoRecipe { reason });
+        let text = model.metadata().get(KEY).ok_or_else(|| no_recipe("it is missing".to_owned()))?;
+        let recipe: Recipe = serde_json::from_str(text).map_err(|error| no_recipe(error.to_string()))?;
+        recipe.validate().map_err(of_file)?;
+        Ok(Self { model, recipe })
+    }
+
+    /// Opens `data` for this model.
+    ///
+    /// # Errors
+    /// When the file lacks a column, or `features` or this version's plan is not what the model learnt from.
+    pub fn feed(
+        &self,
+        model: &Path,
+        data: &Path,
+        features: Option<&str>,
+        budget_mib: u64,
+    ) -> Result<Feed, Failure> {
+        let text = features.unwrap_or(&self.recipe.features);
+        let mut feed = Feed::open(data, Some(text), budget_mib << 20)?;
+        self.recipe
+            .check(&feed.plan, self.model.spec().input)
+            .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
+        feed.price = self.recipe.price.clone();
+        Ok(feed)
+    }
+}
+
+/// One prediction: nanoseconds since 1970 UTC of the last row of the window, the predicted log return over the
+/// horizon, and the true one, NaN where it is not known at that moment.
+pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`]; an output file appears only when it is complete.
+pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    let ready = Ready::load(&arguments.model)?;
+    let feed =
+        ready.feed(&arguments.model, &arguments.data, arguments.features.as_deref(), arguments.budget)?;
+    let mut sink = arguments.out.as_deref().map(Sink::create).transpose()?;
+    let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
+    let mut report = if arguments.stream {
+        let ticks = arguments.ticks.unwrap_or(u64::MAX);
+        tick(&ready, &feed, arguments.carry, ticks, console, &mut take)?.0
+    } else {
+        batch(&ready, &feed, arguments.threads, console, &mut take)?
+    };
+    if let Some(sink) = sink {
+        report.out = Some(sink.finish()?);
+    }
+    report.peak_bytes = memory::peak_bytes();
+    Ok(console.show(&report, |_, report| text(report))?)
+}
+
+/// Predicts every window of the file, in order of time.
+///
+/// # Errors
+/// [`Failure`] when no window fits or the file is broken.
+pub fn batch(
+    ready: &Ready,
+    feed: &Feed,
+    threads: usize,
+    console: &Console,
+    take: &mut Take<'_>,
+) -> Result<Report, Failure> {
+    let recipe = &ready.recipe;
+    let question = Question { train: 0..0, horizon: recipe.horizon, gap_seconds: Some(recipe.gap_seconds) };
+    let bar = console.progress("scan", feed.table.rows());
+    let scan = Scan::new(feed, &question, |rows| bar.set_position(rows))?;
+    bar.finish_and_clear();
+    let rows = feed.table.rows();
+    let shape = Shape { length: recipe.window, stride: 1, horizon: 0 };
+    let first = (feed.plan.lookback() as u64).min(rows);
+    let windows = Windows::new(first..rows, &scan.gaps, shape)
+        .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
+    let mut executable = ready.model.compile(&CompileOptions { threads, ..CompileOptions::default() })?;
+    let mut out = Array2::zeros((BATCH, 1));
+    let mut score = Score::overlapping(recipe.horizon);
+    let (started, mut done) = (Instant::now(), 0u64);
+    let bar = console.progress("predict", windows.count());
+    let walk = windows.epoch(Order::Sequential, 0, scan.block_rows)?;
+    std::thread::scope(|scope| {
+        let batches = Batches::start(scope, feed, &scan, recipe, walk, BATCH);
+        let mut step = || -> Result<bool, Failure> {
+            let Some(full) = batches.next() else { return Ok(false) };
+            let count = full.count;
+            executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
+            for index in 0..count {
+                let value = f64::from(out[[index, 0]]) * recipe.target_unit;
+                let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
+                score.push(value, truth);
+                take(full.times[index], value, truth)?;
+            }
+            done += count as u64;
+            bar.set_position(done);
+            batches.recycle(full);
+            Ok(true)
+        };
+        let mut more = Ok(true);
+        while let Ok(true) = more {
+            more = step();
+        }
+        batches.finish()?;
+        more
+    })?;
+    bar.finish_and_clear();
+    Ok(report(done, started.elapsed(), &score, None, Isa::choose(None)?.to_string()))
+}
+
+/// Predicts row by row, as the rows of a live feed would come in.
+///
+/// # Errors
+/// [`Failure`] when the file is broken or has no row to predict on.
+pub fn tick(
+    ready: &Ready,
+    feed: &Feed,
+    carry: bool,
+    ticks: u64,
+    console: &Console,
+    take: &mut Take<'_>,
+) -> Result<(Report, Latency), Failure> {
+    let recipe = &ready.recipe;
+    let executable = ready.model.compile(&CompileOptions { threads: 1, ..CompileOptions::default() })?;
+    let window = (!carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
+    let mut model = executable.stream(&StreamOptions { instances: 1, window })?;
+    let mut features = feed.plan.stream();
+    let mut latency = Latency::new().ok_or(Failure::OutOfRange {
+        name: "latency",
+        value: 0.0,
+        range: "a histogram of 1 ns to 10 s",
+    })?;
+    let (lookback, width, inputs) =
+        (feed.plan.lookback() as u64, feed.plan.names().len(), feed.plan.inputs().len());
+    let (mut raw, mut normal, mut rows) = (vec![0.0; width], vec![0.0; width], Rows::default());
+    let total = feed.table.rows().min(ticks);
+    let bar = console.progress("stream", total);
+    let mut truth = Truth::new(recipe);
+    let (started, mut done) = (Instant::now(), 0u64);
+    for first in (0..total).step_by(usize::try_from(BLOCK_ROWS_MIN).unwrap_or(usize::MAX)) {
+        let range = first..total.min(first + BLOCK_ROWS_MIN);
+        feed.read(range.clone(), &mut rows)?;
+        for (index, row) in range.clone().enumerate() {
+            if truth.row(rows.times[index], rows.prices[index]) {
+                model.reset(0)?;
+            }
+            let clock = Instant::now();
+            features.push(&rows.inputs[index * inputs..(index + 1) * inputs], &mut raw);
+            if row < lookback {
+                continue;
+            }
+            recipe.normalise(&raw, &mut normal);
+            let predicted = model.push(0, &normal)?.map(|out| f64::from(out[0]) * recipe.target_unit);
+            let elapsed = clock.elapsed();
+            if let Some(value) = predicted {
+                latency.record(elapsed);
+                truth.predicted(value);
+                take(rows.times[index], value, f64::NAN)?;
+                done += 1;
+            }
+        }
+        bar.set_position(range.end);
+    }
+    bar.finish_and_clear();
+    if done == 0 {
+        let reason = format!(
+            "{total} rows give no prediction: {lookback} rows of feature warm-up and a window of {} without a gap are needed",
+            recipe.window
+        );
+        return Err(Failure::Rows { file: feed.path.clone(), reason });
+    }
+    let figures = latency.figures();
+    Ok((
+        report(done, started.elapsed(), &truth.score, Some(figures), Isa::choose(None)?.to_string()),
+        latency,
+    ))
+}
+
+/// Predictions that wait for their truth: at most one horizon of them.
+struct Truth<'a> {
+    recipe: &'a Recipe,
+    score: Score,
+    waiting: VecDeque<(u64, f64, f64)>,
+    row: u64,
+    price: f64,
+    time: Option<i64>,
+}
+
+impl<'a> Truth<'a> {
+    fn new(recipe: &'a Recipe) -> Self {
+        let score = Score::overlapping(recipe.horizon);
+        Self { recipe, score, waiting: VecDeque::new(), row: 0, price: f64::NAN, time: None }
+    }
+
+    /// Takes the next row; whether there is a gap before it.
+    fn row(&mut self, time: i64, price: f64) -> bool {
+        let wide = self.recipe.gap_seconds * 1e9;
+        let after_gap = self.time.is_some_and(|last| time.saturating_sub(last) as f64 > wide);
+        if after_gap {
+            self.waiting.clear();
+        }
+        (self.row, self.price, self.time) = (self.row + 1, price, Some(time));
+        while let Some(&(due, from, predicted)) = self.waiting.front()
+            && due <= self.row
+        {
+            self.waiting.pop_front();
+            self.score.push(predicted, (price / from).ln());
+        }
+        after_gap
+    }
+
+    fn predicted(&mut self, value: f64) {
+        self.waiting.push_back((self.row + self.recipe.horizon, self.price, value));
+    }
+}
+
+fn report(
+    predictions: u64,
+    elapsed: Duration,
+    score: &Score,
+    latency: Option<Figures>,
+    isa: String,
+) -> Report {
+    let seconds = elapsed.as_secs_f64();
+    Report {
+        predictions,
+        seconds,
+        per_second: predictions as f64 / seconds.max(1e-9),
+        verdict: score.verdict(),
+        latency,
+        isa,
+        peak_bytes: memory::peak_bytes(),
+        out: None,
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut lines = vec![format!(
+        "{} predictions in {:.2} s ({}/s, {})",
+        console::count(report.predictions),
+        report.seconds,
+        console::scaled(report.per_second),
+        report.isa
+    )];
+    if let Some(latency) = &report.latency {
+        lines.push(format!("  latency      {}", latency.text()));
+    }
+    if let Some(verdict) = &report.verdict {
+        lines.push(format!("  this model   {}", verdict.sentence()));
+        lines.push(format!(
+            "  correlation  {:+.4}, sign right in {:.2} % of {} moves",
+            verdict.correlation,
+            100.0 * verdict.hit_rate,
+            console::count(verdict.count)
+        ));
+    }
+    lines.push(format!("  peak memory  {}", console::bytes(report.peak_bytes)));
+    if let Some(out) = &report.out {
+        lines.push(format!("  written      {}", out.display()));
+    }
+    lines.join("\n")
+}
+
+/// A CSV file of predictions under a temporary name until it is complete.
+struct Sink {
+    writer: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Sink {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let of_file = |error| Failure::Write { file: path.to_path_buf(), error };
+        let mut writer = BufWriter::new(write::beside(path).map_err(of_file)?);
+        writeln!(writer, "timestamp,predicted_log_return").map_err(of_file)?;
+        Ok(Self { writer, path: path.to_path_buf() })
+    }
+
+    fn write(&mut self, time: i64, value: f64) -> Result<(), Failure> {
+        writeln!(self.writer, "{time},{value}")
+            .map_err(|error| Failure::Write { file: self.path.clone(), error })
+    }
+
+    fn finish(self) -> Result<PathBuf, Failure> {
+        let Self { writer, path } = self;
+        let of_file = |error| Failure::Write { file: path.clone(), error };
+        let file = writer.into_inner().map_err(|error| of_file(error.into_error()))?;
+        file.as_file().sync_all().map_err(of_file)?;
+        file.persist(&path).map_err(|error| of_file(error.error))?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,32 @@
+//! A file, whole or not at all.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::failure::Failure;
+
+/// A temporary file in the folder of `path`, with the permissions that an ordinary new file gets.
+///
+/// # Errors
+/// When the folder is not there or cannot be written.
+pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Builder::new().prefix(".diapason-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
+/// Writes `bytes` under a temporary name beside `path`, syncs them and renames.
+///
+/// # Errors
+/// [`Failure::Write`] with the file; what stood there before still stands.
+pub fn whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let of_file = |error| Failure::Write { file: path.to_path_buf(), error };
+    let mut file = beside(path).map_err(of_file)?;
+    file.write_all(bytes).map_err(of_file)?;
+    file.as_file().sync_all().map_err(of_file)?;
+    file.persist(path).map_err(|error| of_file(error.error))?;
+    Ok(())
+}

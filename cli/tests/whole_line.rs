@@ -1,0 +1,155 @@
+//! The command as a user types it, from a CSV file to predictions.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use diapason_tests::{need, require};
+use serde_json::Value;
+
+fn diapason(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_diapason"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("KERNELS_ISA")
+        .output()
+        .expect("the command starts")
+}
+
+fn json(folder: &Path, arguments: &str) -> Value {
+    let mut words = vec!["--json"];
+    words.extend(arguments.split(' '));
+    let output = diapason(folder, &words);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+/// Minute bars whose price walks as `seed` says; the last fifth goes its own way where `changed` is set.
+fn bars(rows: usize, seed: u64, changed: bool) -> String {
+    let mut text = String::from("timestamp,open,high,low,close,volume\n");
+    let (mut state, mut price) = (seed, 1000.0f64);
+    for row in 0..rows {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut step = f64::from((state >> 40) as u32 % 2001) / 1000.0 - 1.0;
+        if changed && row >= rows * 4 / 5 {
+            step *= -2.0;
+        }
+        let open = price;
+        price = (price + step).max(1.0);
+        let (high, low) = (open.max(price) + 0.5, (open.min(price) - 0.5).max(0.5));
+        let (day, hour, minute) = (1 + row / 1440, row / 60 % 24, row % 60);
+        let volume = 10 + state % 50;
+        let _ =
+            writeln!(text, "2024-03-{day:02}T{hour:02}:{minute:02}:00Z,{open},{high},{low},{price},{volume}");
+    }
+    text
+}
+
+#[test]
+fn imports_trains_and_predicts_the_same_in_batch_and_in_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(4000, 1, false)).unwrap();
+    assert_eq!(json(folder, "data import bars.csv bars.h5")["rows"], 4000);
+    assert_eq!(json(folder, "data inspect bars.h5")["rows"], 4000);
+    let trained = json(folder, "train bars.h5 -o model.safetensors --epochs 2 --hidden 8");
+    assert!(trained["validation"]["count"].as_u64().unwrap() > 700);
+    let batch = json(folder, "predict model.safetensors bars.h5 -o batch.csv");
+    let stream = json(folder, "predict model.safetensors bars.h5 -o stream.csv --stream");
+    assert_eq!(batch["predictions"], stream["predictions"]);
+    let read = |name: &str| -> Vec<(i64, f64)> {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let row = |line: &str| {
+            let (time, value) = line.split_once(',').unwrap();
+            (time.parse().unwrap(), value.parse().unwrap())
+        };
+        text.lines().skip(1).map(row).collect()
+    };
+    let (batch, stream) = (read("batch.csv"), read("stream.csv"));
+    assert_eq!(batch.len(), stream.len());
+    let unit = trained["recipe"]["target_unit"].as_f64().unwrap();
+    for ((time, value), (tick_time, tick_value)) in batch.iter().zip(&stream) {
+        assert_eq!(time, tick_time);
+        assert!(
+            (value - tick_value).abs() <= 1e-5 * unit,
+            "{time}: {value} in batch, {tick_value} in stream"
+        );
+    }
+    let carried = json(folder, "predict model.safetensors bars.h5 --stream --carry");
+    assert!(carried["latency"]["count"].as_u64().unwrap() >= batch.len() as u64);
+}
+
+#[test]
+fn what_is_learnt_does_not_depend_on_rows_kept_for_validation() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut models = Vec::new();
+    for (name, changed) in [("a", false), ("b", true)] {
+        std::fs::write(folder.join(format!("{name}.csv")), bars(3000, 5, changed)).unwrap();
+        json(folder, &format!("data import {name}.csv {name}.h5"));
+        // One epoch, so that the validation has no say in which weights are kept.
+        json(folder, &format!("train {name}.h5 -o {name}.safetensors --epochs 1 --hidden 4"));
+        models.push(std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap());
+    }
+    assert!(models[0] == models[1], "the model changed with rows that it must not see");
+}
+
+#[test]
+fn equal_seeds_give_equal_models_at_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    json(folder, "data generate bars.h5 --rows 4000 --seed 3");
+    let model = |threads: usize| {
+        json(folder, &format!("train bars.h5 -o m.safetensors --epochs 1 --hidden 8 --threads {threads}"));
+        std::fs::read(folder.join("m.safetensors")).unwrap()
+    };
+    let one = model(1);
+    assert!(one == model(2) && one == model(3), "the number of threads changed the model");
+}
+
+#[test]
+fn the_demonstration_runs_on_generated_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = json(folder.path(), "demo --seconds 0.5");
+    assert_eq!(shown["rows"], 200_000);
+    assert!(shown["stream_difference"].as_f64().unwrap() <= 1e-4);
+    let page = std::fs::read_to_string(folder.path().join("demo-report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 3);
+    let outside = page.replace("http://www.w3.org/2000/svg", "").replace("http://www.w3.org/1999/xlink", "");
+    assert!(
+        !outside.contains("http") && !page.contains("<script"),
+        "the page asks the network for something"
+    );
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn the_demonstration_runs_on_real_bars_and_quotes() {
+    require!(Shared);
+    for (file, rows, price) in [
+        ("btc-perp-1m-2022-01.csv", 45_031, "close"),
+        ("gbpusd-1m-bid-2012.csv", 30_117, "close"),
+        ("quote-ticks.csv", 9_500, "(bid + ask) / 2"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = need::shared(file);
+        let output = diapason(
+            folder.path(),
+            &["demo", "--seconds", "0.5", "--json", "--keep", ".", "--data", path.to_str().unwrap()],
+        );
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(shown["rows"], rows, "{file}");
+        assert!(
+            shown["stream_difference"].as_f64().unwrap() <= 1e-4,
+            "{file}: {}",
+            shown["stream_difference"]
+        );
+        let loss = shown["training"]["validation"]["mse"].as_f64().unwrap();
+        assert!(loss.is_finite() && loss > 0.0, "{file}: validation loss {loss}");
+        let recipe = &shown["training"]["recipe"];
+        assert!(recipe["target_unit"].as_f64().unwrap() > 0.0, "{file} predicts {price}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The record of a benchmark run: one line a benchmark, with the facts of the host above them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Writes the medians of `target/criterion` to `benches/record/<machine>/<date>.csv`.
+pub fn write(repository: &Path) -> Result<()> {
+    let mut found = Vec::new();
+    collect(&repository.join("target/criterion"), &mut found)?;
+    found.sort();
+    ensure!(!found.is_empty(), "no benchmark results in target/criterion; run `make bench`");
+    let cpu = fact("/proc/cpuinfo", "model name");
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let commit = output(repository, "git", &["rev-parse", "--short", "HEAD"])?;
+    let compiler = output(repository, "rustc", &["--version"])?;
+    let threads = std::thread::available_parallelism()?;
+    let mut text = String::new();
+    writeln!(text, "# cpu: {cpu}; threads: {threads}; memory: {}", fact("/proc/meminfo", "MemTotal"))?;
+    writeln!(text, "# kernel: {}; {compiler}; commit {commit}", kernel.trim())?;
+    writeln!(text, "benchmark,median_ns,low_ns,high_ns,per_iteration,unit,per_second")?;
+    for path in found {
+        line(&path, &mut text).with_context(|| path.display().to_string())?;
+    }
+    let machine: String =
+        cpu.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let folder = repository.join("benches/record").join(format!("{}-{threads}", machine.trim_matches('-')));
+    std::fs::create_dir_all(&folder)?;
+    let date = output(repository, "date", &["-u", "+%Y-%m-%d"])?;
+    std::fs::write(folder.join(format!("{date}.csv")), text)?;
+    Ok(())
+}
+
+/// One line: the median with its confidence interval, and the rate where the benchmark states a throughput.
+fn line(path: &Path, text: &mut String) -> Result<()> {
+    let read = |name: &str| -> Result<Value> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(path.with_file_name(name))?)?)
+    };
+    let (estimates, benchmark) = (read("estimates.json")?, read("benchmark.json")?);
+    let median = &estimates["median"];
+    let interval = &median["confidence_interval"];
+    let number = |value: &Value| value.as_f64().context("a number is missing");
+    let nanoseconds = number(&median["point_estimate"])?;
+    let (low, high) = (number(&interval["lower_bound"])?, number(&interval["upper_bound"])?);
+    let name = benchmark["full_id"].as_str().context("a name is missing")?;
+    let throughput = benchmark["throughput"].as_object().and_then(|kinds| kinds.iter().next());
+    let (amount, unit) =
+        throughput.map_or((0.0, "-"), |(unit, amount)| (amount.as_f64().unwrap_or(0.0), unit));
+    let rate = amount / nanoseconds * 1e9;
+    writeln!(text, "{name},{nanoseconds:.1},{low:.1},{high:.1},{amount},{unit},{rate:.4e}")?;
+    Ok(())
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.ends_with("new/estimates.json") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn fact(path: &str, name: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once(':').map_or(String::new(), |(_, value)| value.trim().to_owned())
+}
+
+fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).current_dir(folder).output()?;
+    ensure!(output.status.success(), "{program} failed");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
