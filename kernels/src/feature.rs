@@ -34,6 +34,8 @@ mod lower;
 
 mod program;
 
+mod isa;
+
 pub mod stream;
 
 pub mod snapshot;

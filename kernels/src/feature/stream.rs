@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, s};
 
+use crate::feature::isa::Isa;
 use crate::feature::op::known;
 use crate::feature::program::Program;
 
@@ -19,6 +20,7 @@ pub struct Stream {
     lanes: Vec<[f64; 1]>,
     pub(crate) rows: u64,
     pub(crate) plan_hash: [u8; 32],
+    isa: Isa,
 }
 
 /// Why columns do not fit a plan.
@@ -59,7 +61,8 @@ pub enum ShapeError {
 impl Stream {
     pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32]) -> Self {
         let (state, lanes) = (program.initial_state(), program.lanes());
-        Self { program, state, lanes, rows: 0, plan_hash }
+        let isa = Isa::best();
+        Self { program, state, lanes, rows: 0, plan_hash, isa }
     }
 
     /// Rows seen so far.
@@ -80,7 +83,7 @@ impl Stream {
         for (lane, value) in self.lanes.iter_mut().zip(row) {
             *lane = [known(*value)];
         }
-        program.advance(&mut self.state, &mut self.lanes, 1);
+        self.isa.advance(program, &mut self.state, &mut self.lanes, 1);
         for (out, register) in out.iter_mut().zip(&program.outputs) {
             *out = self.lanes[*register][0];
         }
@@ -103,11 +106,11 @@ impl Stream {
                     *slot = known(*value);
                 }
             }
-            program.advance(&mut self.state, &mut lanes, count);
-            let block = out.axis_iter_mut(Axis(0)).skip(start).take(count);
-            for (row, mut target) in block.enumerate() {
-                for (slot, register) in target.iter_mut().zip(&program.outputs) {
-                    *slot = lanes[*register][row];
+            self.isa.advance(program, &mut self.state, &mut lanes, count);
+            let mut block = out.slice_mut(s![start..start + count, ..]);
+            for (mut column, register) in block.columns_mut().into_iter().zip(&program.outputs) {
+                for (slot, value) in column.iter_mut().zip(&lanes[*register]) {
+                    *slot = *value;
                 }
             }
         }
