@@ -36,6 +36,8 @@ mod program;
 
 mod isa;
 
+pub mod normaliser;
+
 pub mod stream;
 
 pub mod snapshot;
@@ -45,6 +47,7 @@ pub mod plan;
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
+pub use normaliser::{Fit, Normaliser};
 pub use plan::{Explanation, Plan};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
