@@ -34,6 +34,10 @@ mod lower;
 
 mod program;
 
+mod isa;
+
+pub mod normaliser;
+
 pub mod stream;
 
 pub mod snapshot;
@@ -43,6 +47,7 @@ pub mod plan;
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
+pub use normaliser::{Fit, Normaliser};
 pub use plan::{Explanation, Plan};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};

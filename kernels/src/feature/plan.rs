@@ -10,6 +10,7 @@ use ndarray::ArrayViewMut2;
 use crate::feature::error::{Place, PlanError};
 use crate::feature::graph::{Graph, Register};
 use crate::feature::lower::Lowering;
+use crate::feature::normaliser::Normaliser;
 use crate::feature::program::Program;
 use crate::feature::snapshot::{self, SnapshotError};
 use crate::feature::stream::{ShapeError, Stream};
@@ -167,6 +168,19 @@ impl Plan {
     /// [`ShapeError`] when the columns or the output array do not fit; nothing is then written.
     pub fn batch(&self, columns: &[&[f64]], out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
         self.stream().extend(columns, out)
+    }
+
+    /// [`Plan::batch`], normalised and rounded to `f32`: what a model reads.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the columns, the output array or the normaliser do not fit; nothing is then written.
+    pub fn batch_into_f32(
+        &self,
+        columns: &[&[f64]],
+        normaliser: &Normaliser,
+        out: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), ShapeError> {
+        self.stream().extend_into_f32(columns, normaliser, out)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, s};
 
+use crate::feature::isa::Isa;
+use crate::feature::normaliser::Normaliser;
 use crate::feature::op::known;
 use crate::feature::program::Program;
 
@@ -19,6 +21,7 @@ pub struct Stream {
     lanes: Vec<[f64; 1]>,
     pub(crate) rows: u64,
     pub(crate) plan_hash: [u8; 32],
+    isa: Isa,
 }
 
 /// Why columns do not fit a plan.
@@ -54,12 +57,21 @@ pub enum ShapeError {
         /// Outputs of the plan.
         expected_columns: usize,
     },
+    /// A normaliser for another number of outputs.
+    #[error("the normaliser is for {given} outputs and the plan has {expected}; fit it to this plan")]
+    Normaliser {
+        /// Outputs of the plan.
+        expected: usize,
+        /// Outputs of the normaliser.
+        given: usize,
+    },
 }
 
 impl Stream {
     pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32]) -> Self {
         let (state, lanes) = (program.initial_state(), program.lanes());
-        Self { program, state, lanes, rows: 0, plan_hash }
+        let isa = Isa::best();
+        Self { program, state, lanes, rows: 0, plan_hash, isa }
     }
 
     /// Rows seen so far.
@@ -80,19 +92,48 @@ impl Stream {
         for (lane, value) in self.lanes.iter_mut().zip(row) {
             *lane = [known(*value)];
         }
-        program.advance(&mut self.state, &mut self.lanes, 1);
+        self.isa.advance(program, &mut self.state, &mut self.lanes, 1);
         for (out, register) in out.iter_mut().zip(&program.outputs) {
             *out = self.lanes[*register][0];
         }
         self.rows += 1;
     }
 
-    /// Takes the next rows as columns, in the order of [`Plan::inputs`](super::Plan::inputs), and writes `out[row, output]`:
-    /// the same bits, and the same state afterwards, as [`Stream::push`] of each row.
+    /// Takes the next rows as columns, in the order of [`Plan::inputs`](super::Plan::inputs), and writes
+    /// `out[row, output]`: the same bits, and the same state afterwards, as [`Stream::push`] of each row.
     ///
     /// # Errors
     /// [`ShapeError`] when the columns or the output array do not fit; nothing is then written or changed.
-    pub fn extend(&mut self, columns: &[&[f64]], mut out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
+    pub fn extend(&mut self, columns: &[&[f64]], out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
+        self.run(columns, out, |_, value| value)
+    }
+
+    /// [`Stream::extend`], normalised and rounded to `f32` on the way: what a model reads, without a second pass
+    /// over the features. The bits are those of [`Normaliser::apply`] to each value.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the columns, the output array or the normaliser do not fit; nothing is then written or
+    /// changed.
+    pub fn extend_into_f32(
+        &mut self,
+        columns: &[&[f64]],
+        normaliser: &Normaliser,
+        out: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), ShapeError> {
+        let (expected, given) = (self.program.outputs.len(), normaliser.outputs());
+        if expected != given {
+            return Err(ShapeError::Normaliser { expected, given });
+        }
+        self.run(columns, out, |output, value| normaliser.apply(output, value))
+    }
+
+    /// Advances in blocks and writes `convert(output, value)`.
+    fn run<T>(
+        &mut self,
+        columns: &[&[f64]],
+        mut out: ArrayViewMut2<'_, T>,
+        convert: impl Fn(usize, f64) -> T,
+    ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
         let mut lanes = self.program.lanes::<BLOCK>();
         let program = &*self.program;
@@ -103,11 +144,12 @@ impl Stream {
                     *slot = known(*value);
                 }
             }
-            program.advance(&mut self.state, &mut lanes, count);
-            let block = out.axis_iter_mut(Axis(0)).skip(start).take(count);
-            for (row, mut target) in block.enumerate() {
-                for (slot, register) in target.iter_mut().zip(&program.outputs) {
-                    *slot = lanes[*register][row];
+            self.isa.advance(program, &mut self.state, &mut lanes, count);
+            let mut block = out.slice_mut(s![start..start + count, ..]);
+            let targets = block.columns_mut().into_iter().zip(&program.outputs);
+            for (output, (mut target, register)) in targets.enumerate() {
+                for (slot, value) in target.iter_mut().zip(&lanes[*register]) {
+                    *slot = convert(output, *value);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! One meaning: batch, stream, any chunking and a restored snapshot give the same bits, for every feature of
 //! the catalogue and every shape of data; and the future never changes the past.
 
-use diapason_kernels::feature::{CATALOGUE, Plan};
+use diapason_kernels::feature::{CATALOGUE, Fit, Normaliser, Plan, ShapeError};
 use ndarray::{Array2, s};
 
 use crate::series::{COLUMNS, Random, SHAPES, Series, assert_same, series};
@@ -86,6 +86,44 @@ fn any_chunking_gives_the_same_bits_also_through_snapshots() {
             assert_same(&whole, &out, plan.names(), shape);
         }
     }
+}
+
+#[test]
+fn the_tile_in_f32_is_the_normalised_batch() {
+    let plan = everything();
+    let data = series("gaps", 300, 6);
+    let batch = data.batch(&plan);
+    let mut fit = Fit::new(plan.names().len());
+    fit.extend(&batch.slice(s![..200, ..]));
+    let normaliser = fit.finish();
+    let mut tile = Array2::zeros(batch.dim());
+    plan.batch_into_f32(&data.inputs(&plan), &normaliser, tile.view_mut()).unwrap();
+    for ((row, output), value) in batch.indexed_iter() {
+        let expected = normaliser.apply(output, *value);
+        assert!(tile[(row, output)] == expected || (tile[(row, output)].is_nan() && value.is_nan()));
+    }
+    let one = Normaliser::identity(1);
+    let error = plan.batch_into_f32(&data.inputs(&plan), &one, tile.view_mut()).unwrap_err();
+    assert!(error.to_string().starts_with("the normaliser is for 1 outputs"));
+}
+
+#[test]
+fn columns_that_do_not_fit_are_refused_before_anything_is_written() {
+    let plan = Plan::parse("close - open, volume / 2", &COLUMNS).unwrap();
+    assert_eq!(plan.inputs(), ["open", "close", "volume"]);
+    let (long, short) = ([1.0; 5], [1.0; 4]);
+    let mut out = Array2::from_elem((5, 2), 8.0);
+    let mut stream = plan.stream();
+    assert!(matches!(stream.extend(&[&long, &long], out.view_mut()), Err(ShapeError::Columns { .. })));
+    assert!(matches!(stream.extend(&[&long, &short, &long], out.view_mut()), Err(ShapeError::Rows { .. })));
+    assert!(matches!(stream.extend(&[short.as_slice(); 3], out.view_mut()), Err(ShapeError::Output { .. })));
+    assert!(stream.rows() == 0 && out.iter().all(|value| *value == 8.0));
+    // Any layout of the output will do, and no rows are no error.
+    let mut turned = Array2::zeros((2, 5));
+    stream.extend(&[long.as_slice(); 3], turned.view_mut().reversed_axes()).unwrap();
+    assert_eq!(turned.row(1).to_vec(), [0.5; 5]);
+    stream.extend(&[&[][..]; 3], Array2::zeros((0, 2)).view_mut()).unwrap();
+    assert_eq!(stream.rows(), 5);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use diapason_kernels::feature::{CATALOGUE, Plan, PlanError, SnapshotError};
 use diapason_tests::require;
 
-use crate::series::{COLUMNS, bitcoin, series};
+use crate::series::{COLUMNS, bitcoin, euro_quotes, pound, series};
 
 const BARS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];
 
@@ -109,13 +109,17 @@ fn default_plans_are_known_after_their_lookback_on_every_kind_of_data() {
 }
 
 #[test]
-fn the_default_plan_is_known_on_every_row_of_real_bars() {
+fn the_default_plans_are_known_on_every_row_of_real_data() {
     require!(Shared);
-    let data = bitcoin();
-    let plan = Plan::parse(&Plan::default_for(&BARS).unwrap(), &BARS).unwrap();
-    let out = data.batch(&plan);
-    for row in plan.lookback()..data.rows() {
-        assert!(out.row(row).iter().all(|value| value.is_finite()), "row {row}");
+    for data in [bitcoin(), pound(), euro_quotes()] {
+        let columns: Vec<&str> = data.0.keys().map(String::as_str).collect();
+        let plan = Plan::parse(&Plan::default_for(&columns).unwrap(), &columns).unwrap();
+        let out = data.batch(&plan);
+        for row in plan.lookback()..data.rows() {
+            for (value, name) in out.row(row).iter().zip(plan.names()) {
+                assert!(value.is_finite() && value.abs() < 100.0, "{name} row {row}: {value}");
+            }
+        }
     }
 }
 

@@ -118,10 +118,24 @@ pub fn series(shape: &str, rows: usize, seed: u64) -> Series {
 
 /// The real one-minute bars of a BTC future.
 pub fn bitcoin() -> Series {
-    let text = std::fs::read_to_string(shared("btc-perp-1m-2022-01.csv")).unwrap();
+    real("btc-perp-1m-2022-01.csv", 1, &["open", "high", "low", "close", "volume"])
+}
+
+/// Real one-minute bars of the pound in dollars, without volume.
+pub fn pound() -> Series {
+    real("gbpusd-1m-bid-2012.csv", 1, &["open", "high", "low", "close"])
+}
+
+/// Real quotes of the euro in dollars; the file has no header.
+pub fn euro_quotes() -> Series {
+    real("quote-ticks.csv", 0, &["bid", "ask", "volume"])
+}
+
+/// The named columns of a file of the real data, after its first column; rows are taken to be a minute apart.
+fn real(file: &str, header_lines: usize, names: &[&str]) -> Series {
+    let text = std::fs::read_to_string(shared(file)).unwrap();
     let mut columns: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let names = ["open", "high", "low", "close", "volume"];
-    for (row, line) in text.lines().skip(1).enumerate() {
+    for (row, line) in text.lines().skip(header_lines).enumerate() {
         for (name, field) in names.iter().zip(line.split(',').skip(1)) {
             columns.entry((*name).to_owned()).or_default().push(field.parse().unwrap());
         }

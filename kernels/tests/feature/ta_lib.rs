@@ -49,8 +49,10 @@ fn judge(name: &str, data: &Series, p: &[i32]) -> Result<Judged, RetCode> {
 }
 
 /// Features whose order of operations is TA-Lib's, so that the bits are.
-const SAME_BITS: &[&str] =
-    &["mom", "roc", "rocp", "rocr", "rsi", "trange", "typprice", "ibs", "min", "max", "ln", "sqrt"];
+const SAME_BITS: &[&str] = &[
+    "ema", "rma", "mom", "roc", "rocp", "rocr", "rsi", "macd", "trange", "atr", "typprice", "ibs", "min",
+    "max", "ln", "sqrt", "natr",
+];
 
 /// Periods to try; as many as a feature takes.
 const PERIODS: &[[i32; 3]] = &[[2, 3, 2], [5, 9, 3], [12, 26, 9], [14, 30, 1], [60, 200, 20]];
@@ -61,12 +63,8 @@ fn compare(name: &str, text: &str, periods: &[i32], data: &Series) {
     let ours = data.batch(&plan);
     let (theirs, range) = judge(name, data, periods).unwrap();
     assert_eq!(theirs.len(), plan.names().len(), "{text}");
-    // A difference of averages has the rounding of what is subtracted, a place in a band that of the band.
-    let scale = match name {
-        "macd" => data.column("close").iter().fold(0.0, |a: f64, b| a.max(b.abs())) * 1e-3,
-        "percentb" => 1.0,
-        _ => 0.0,
-    };
+    // A place in a band has the rounding of the band's limits.
+    let scale = if name == "percentb" { 1.0 } else { 0.0 };
     for (output, values) in theirs.iter().enumerate() {
         assert_eq!(plan.lookbacks()[output], range.beg_idx, "lookback of {text}");
         assert_eq!(data.rows() - range.beg_idx, range.count);

@@ -1,7 +1,7 @@
 //! Least or greatest value of a window, in the blocks of [`super::window`]: about three comparisons a row
 //! whatever the window's length and the data (M. van Herk, 1992; J. Gil and M. Werman, 1993).
 
-use super::window::HEAD;
+use super::window::{HEAD, Stretch};
 
 /// Head (rows in the open block, their extremum), the open block's values, the closed block's suffixes.
 pub(super) const fn state_len(rows: usize) -> usize {
@@ -16,25 +16,33 @@ pub(super) fn advance(
     out: &mut [f64],
     beats: impl Fn(f64, f64) -> bool + Copy,
 ) {
-    // NaN beats everything, so that it shows for as long as it is in the window.
-    let pick = |a: f64, b: f64| if beats(a, b) || a.is_nan() { a } else { b };
+    // NaN beats everything, so that it shows for as long as it is in the window. No short circuit: which of two
+    // prices is greater cannot be predicted.
+    let pick = |a: f64, b: f64| if beats(a, b) | a.is_nan() { a } else { b };
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = head[0] as usize;
     let mut open = head[1];
-    for (x, out) in x.iter().zip(out) {
-        values[filled] = *x;
-        open = if filled == 0 { *x } else { pick(open, *x) };
-        filled += 1;
-        if filled < n {
-            *out = super::known(pick(open, suffix[filled]));
+    let (mut x, mut out) = (x, out);
+    while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
+        let (now, later) = x.split_at(rows);
+        let (target, rest) = out.split_at_mut(rows);
+        (x, out) = (later, rest);
+        values[filled..filled + rows].copy_from_slice(now);
+        if !closing {
+            open = if filled == 0 { now[0] } else { open };
+            for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
+                open = pick(open, *x);
+                *out = super::known(pick(open, *suffix));
+            }
+            filled += rows;
         } else {
-            let mut tail = *x;
+            let mut tail = now[0];
             for (value, suffix) in values.iter().zip(suffix.iter_mut()).rev() {
                 tail = pick(*value, tail);
                 *suffix = tail;
             }
-            *out = super::known(tail);
+            target[0] = super::known(tail);
             filled = 0;
         }
     }

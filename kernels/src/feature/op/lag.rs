@@ -6,15 +6,20 @@ pub(super) const fn state_len(rows: usize) -> usize {
 }
 
 #[inline(always)]
-pub(super) fn advance(state: &mut [f64], x: &[f64], out: &mut [f64]) {
+pub(super) fn advance(state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
     let (head, ring) = state.split_at_mut(super::window::HEAD);
     let mut place = head[0] as usize;
-    for (x, out) in x.iter().zip(out) {
-        *out = std::mem::replace(&mut ring[place], *x);
-        place += 1;
+    while !x.is_empty() {
+        let (now, later) = x.split_at(x.len().min(ring.len() - place));
+        let (target, rest) = out.split_at_mut(now.len());
+        let stretch = &mut ring[place..place + now.len()];
+        target.copy_from_slice(stretch);
+        stretch.copy_from_slice(now);
+        place += now.len();
         if place == ring.len() {
             place = 0;
         }
+        (x, out) = (later, rest);
     }
     head[0] = place as f64;
 }

@@ -42,79 +42,124 @@ pub(super) const fn moments_state_len(rows: usize) -> usize {
     HEAD + 3 * rows
 }
 
+/// Rows that are treated alike: some that leave the block open, or the one that closes it.
+pub(super) struct Stretch {
+    pub rows: usize,
+    pub closing: bool,
+}
+
+impl Stretch {
+    /// The next stretch of `left` rows in a block of `n` that has `filled`; none when no row is left.
+    #[inline(always)]
+    pub(super) fn next(n: usize, filled: usize, left: usize) -> Option<Self> {
+        let open = n - 1 - filled;
+        match (left, open) {
+            (0, _) => None,
+            (_, 0) => Some(Self { rows: 1, closing: true }),
+            _ => Some(Self { rows: left.min(open), closing: false }),
+        }
+    }
+}
+
 #[inline(always)]
-pub(super) fn sum(n: usize, state: &mut [f64], x: &[f64], out: &mut [f64]) {
+pub(super) fn sum(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = head[0] as usize;
     let mut open = head[1];
-    for (x, out) in x.iter().zip(out) {
-        values[filled] = *x;
-        filled += 1;
-        if filled < n {
-            open += x;
-            *out = super::known(open + suffix[filled]);
-        } else {
-            *out = super::known(close_sums(values, suffix, 0.0));
+    while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
+        let (now, later) = x.split_at(rows);
+        let (target, rest) = out.split_at_mut(rows);
+        (x, out) = (later, rest);
+        values[filled..filled + rows].copy_from_slice(now);
+        if closing {
+            target[0] = super::known(close_sums(values, suffix, 0.0));
             (filled, open) = (0, 0.0);
+            continue;
         }
+        for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
+            open += x;
+            *out = super::known(open + suffix);
+        }
+        filled += rows;
     }
     (head[0], head[1]) = (filled as f64, open);
 }
 
 #[inline(always)]
-pub(super) fn mean(n: usize, state: &mut [f64], x: &[f64], out: &mut [f64]) {
+pub(super) fn mean(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
     let inverse = 1.0 / n as f64;
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = head[0] as usize;
     let (mut anchor, mut open) = (head[1], head[2]);
-    for (x, out) in x.iter().zip(out) {
-        values[filled] = *x;
-        filled += 1;
-        if filled < n {
-            open += x - anchor;
-            *out = super::known(anchor + (open + suffix[filled]) * inverse);
-        } else {
-            anchor = *x;
-            *out = super::known(anchor + close_sums(values, suffix, anchor) * inverse);
+    while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
+        let (now, later) = x.split_at(rows);
+        let (target, rest) = out.split_at_mut(rows);
+        (x, out) = (later, rest);
+        values[filled..filled + rows].copy_from_slice(now);
+        if closing {
+            anchor = now[0];
+            target[0] = super::known(anchor + close_sums(values, suffix, anchor) * inverse);
             (filled, open) = (0, 0.0);
+            continue;
         }
+        for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
+            open += x - anchor;
+            *out = super::known(anchor + (open + suffix) * inverse);
+        }
+        filled += rows;
     }
     (head[0], head[1], head[2]) = (filled as f64, anchor, open);
 }
 
 #[inline(always)]
-pub(super) fn moments(n: usize, state: &mut [f64], x: &[f64], mean: &mut [f64], variance: &mut [f64]) {
+pub(super) fn moments(
+    n: usize,
+    state: &mut [f64],
+    mut x: &[f64],
+    mut mean: &mut [f64],
+    mut variance: &mut [f64],
+) {
     let inverse = 1.0 / n as f64;
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
     let (suffix, suffix_squares) = suffixes.split_at_mut(n);
     let mut filled = head[0] as usize;
     let (mut anchor, mut open, mut open_squares) = (head[1], head[2], head[3]);
-    for ((x, mean), variance) in x.iter().zip(mean).zip(variance) {
-        values[filled] = *x;
-        filled += 1;
-        let (total, squares);
-        if filled < n {
+    while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
+        let (now, later) = x.split_at(rows);
+        let (means, rest) = mean.split_at_mut(rows);
+        let (variances, others) = variance.split_at_mut(rows);
+        (x, mean, variance) = (later, rest, others);
+        values[filled..filled + rows].copy_from_slice(now);
+        if closing {
+            anchor = now[0];
+            let total = close_sums(values, suffix, anchor);
+            let squares = close_squares(values, suffix_squares, anchor);
+            (means[0], variances[0]) = spread(anchor, total, squares, inverse);
+            (filled, open, open_squares) = (0, 0.0, 0.0);
+            continue;
+        }
+        let suffixes = suffix[filled + 1..].iter().zip(&suffix_squares[filled + 1..]);
+        for (((x, (suffix, squares)), mean), variance) in now.iter().zip(suffixes).zip(means).zip(variances) {
             let distance = x - anchor;
             open += distance;
             open_squares += distance * distance;
-            total = open + suffix[filled];
-            squares = open_squares + suffix_squares[filled];
-        } else {
-            anchor = *x;
-            total = close_sums(values, suffix, anchor);
-            squares = close_squares(values, suffix_squares, anchor);
-            (filled, open, open_squares) = (0, 0.0, 0.0);
+            (*mean, *variance) = spread(anchor, open + suffix, open_squares + squares, inverse);
         }
-        let shift = total * inverse;
-        *mean = super::known(anchor + shift);
-        let spread = (squares - total * shift) * inverse;
-        // Rounding can leave a spread of zero a hair below it; a comparison keeps NaN, as max would not.
-        *variance = super::known(if spread < 0.0 { 0.0 } else { spread });
+        filled += rows;
     }
     (head[0], head[1], head[2], head[3]) = (filled as f64, anchor, open, open_squares);
+}
+
+/// Mean and variance from the sum of the distances to `anchor` and the sum of their squares.
+#[inline(always)]
+fn spread(anchor: f64, total: f64, squares: f64, inverse: f64) -> (f64, f64) {
+    let shift = total * inverse;
+    let variance = (squares - total * shift) * inverse;
+    // Rounding can leave a variance of zero a hair below it; a comparison keeps NaN, as max would not.
+    (super::known(anchor + shift), super::known(if variance < 0.0 { 0.0 } else { variance }))
 }
 
 /// Fills `suffix[j]` with the sum of `values[j..] - anchor` and returns the sum over the whole block.

@@ -1,0 +1,128 @@
+//! Features brought to a common scale: `(x - mean) / deviation`, one mean and one deviation for each output.
+//!
+//! They are fitted on the rows that a model trains on, and on those only, and are stored with the model.
+//! Written as `f32`, the result is what the model reads.
+
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+/// Means and deviations of the outputs of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normaliser {
+    /// Mean of each output.
+    pub mean: Vec<f64>,
+    /// Reciprocal of the standard deviation of each output; one for an output that never changed.
+    pub inverse_deviation: Vec<f64>,
+}
+
+impl Normaliser {
+    /// One that changes nothing.
+    #[must_use]
+    pub fn identity(outputs: usize) -> Self {
+        Self { mean: vec![0.0; outputs], inverse_deviation: vec![1.0; outputs] }
+    }
+
+    /// Number of outputs.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The normalised value of output number `output`; NaN stays NaN.
+    ///
+    /// # Panics
+    /// When there is no such output.
+    #[must_use]
+    #[inline]
+    pub fn apply(&self, output: usize, x: f64) -> f32 {
+        ((x - self.mean[output]) * self.inverse_deviation[output]) as f32
+    }
+}
+
+/// Means and deviations in the making: rows come in any number of pieces.
+///
+/// Welford's recurrence (B. P. Welford, Technometrics 4, 1962), for each output over its known values. The result
+/// depends on the order of the rows, and not on how they were cut.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    outputs: Vec<Running>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Running {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Fit {
+    /// Over no rows yet.
+    #[must_use]
+    pub fn new(outputs: usize) -> Self {
+        Self { outputs: vec![Running::default(); outputs] }
+    }
+
+    /// Takes more rows, `features[row, output]`. NaN is left out.
+    pub fn extend(&mut self, features: &ArrayView2<'_, f64>) {
+        for row in features.rows() {
+            for (running, x) in self.outputs.iter_mut().zip(row) {
+                if x.is_nan() {
+                    continue;
+                }
+                running.count += 1.0;
+                let distance = x - running.mean;
+                running.mean += distance / running.count;
+                running.squares += distance * (x - running.mean);
+            }
+        }
+    }
+
+    /// The mean and the population deviation of what was seen; an output never seen is left as it is.
+    #[must_use]
+    pub fn finish(&self) -> Normaliser {
+        let deviation = |running: &Running| (running.squares / running.count).sqrt();
+        let inverse = |running: &Running| {
+            let inverse = 1.0 / deviation(running);
+            if inverse.is_finite() { inverse } else { 1.0 }
+        };
+        Normaliser {
+            mean: self.outputs.iter().map(|running| running.mean).collect(),
+            inverse_deviation: self.outputs.iter().map(inverse).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn known_values_come_out_with_mean_zero_and_deviation_one() {
+        let features =
+            array![[1.0, f64::NAN, 7.0], [3.0, f64::NAN, 7.0], [5.0, f64::NAN, 7.0], [f64::NAN; 3]];
+        let mut fit = Fit::new(3);
+        fit.extend(&features.view());
+        let normaliser = fit.finish();
+        assert_eq!(normaliser.mean, [3.0, 0.0, 7.0]);
+        assert_eq!(normaliser.inverse_deviation[1..], [1.0, 1.0]);
+        let deviation = (8.0_f64 / 3.0).sqrt();
+        assert_eq!(normaliser.apply(0, 5.0), (2.0 / deviation) as f32);
+        assert_eq!(normaliser.apply(2, 7.0), 0.0);
+        assert!(normaliser.apply(0, f64::NAN).is_nan());
+        let json = serde_json::to_string(&normaliser).unwrap();
+        assert_eq!(serde_json::from_str::<Normaliser>(&json).unwrap(), normaliser);
+    }
+
+    #[test]
+    fn pieces_fit_like_the_whole() {
+        let features =
+            ndarray::Array2::from_shape_fn((50, 2), |(row, output)| ((row * 37 + output) % 11) as f64);
+        let mut whole = Fit::new(2);
+        whole.extend(&features.view());
+        let mut pieces = Fit::new(2);
+        pieces.extend(&features.slice(ndarray::s![..17, ..]));
+        pieces.extend(&features.slice(ndarray::s![17.., ..]));
+        assert_eq!(whole.finish(), pieces.finish());
+    }
+}
