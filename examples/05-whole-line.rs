@@ -52,7 +52,7 @@ fn main() -> Result<()> {
         (x, y)
     };
     for epoch in 1..=3 {
-        let (mut loss, mut steps) = (0.0, 0);
+        let (mut loss, mut steps) = (0.0, 0u32);
         for block in train.epoch(Order::Shuffled { seed: 1 }, epoch, 65_536)? {
             for starts in block.starts.chunks(BATCH) {
                 let (x, y) = gather(starts);
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
                 steps += 1;
             }
         }
-        println!("epoch {epoch}: training loss {:.5}", loss / steps as f32);
+        println!("epoch {epoch}: training loss {:.5}", loss / f64::from(steps));
     }
     let mut executable = trainer.model().compile(&CompileOptions::default())?;
     let (mut error, mut zero, mut count) = (0.0, 0.0, 0u32);

@@ -1,5 +1,4 @@
 //! One plan over a million bars, beside the official Rust port of TA-Lib computing the same indicators.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;

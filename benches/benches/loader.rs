@@ -1,5 +1,4 @@
 //! A column out of a compressed file, beside the two limits of the same machine: decompression alone, and a copy.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;

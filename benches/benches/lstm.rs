@@ -2,7 +2,6 @@
 //!
 //! The naive version is the scalar kernel of the same table; the limit is the fused multiply-add rate that a loop
 //! without memory reaches on the same core (`limit/fma`).
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;

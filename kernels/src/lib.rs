@@ -1,12 +1,20 @@
 //! LSTM and feature kernels for market data: hand-written SIMD beside one scalar reference.
 //!
-//! `isa -> op -> cpu -> lstm`: the instruction sets, what each operation means, how each one is computed on this
-//! processor, and the model that is trained, saved, compiled and run. `feature` stands beside that line: what a model
-//! is fed, from rows to numbers.
+//! `isa, random -> op -> cpu -> lstm`: the instruction sets and reproducible randomness, what each operation means,
+//! how each one is computed on this processor, and the model that is trained, saved, compiled and run. `feature`
+//! stands beside that line: what a model is fed, from rows to numbers.
 
 pub mod feature;
 pub mod isa;
-pub mod lstm;
+
+pub mod random;
+
 pub mod op;
+
+mod conformance;
+
+pub mod cpu;
+
+pub mod lstm;
 
 pub use isa::{Isa, IsaError};

@@ -5,7 +5,14 @@
 //! tolerance and its exam.
 
 pub mod loss;
+
 pub mod network;
+
+pub mod activation;
+pub mod dense;
+pub mod gemm;
+pub mod lstm_cell;
+pub mod lstm_step;
 
 use num_traits::Float;
 

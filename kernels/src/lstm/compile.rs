@@ -1,18 +1,26 @@
-//! From a model to something that runs.
+//! From a model to something that runs: instruction set, packed weights, threads.
 
-use ndarray::{ArrayView3, ArrayViewMut2};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use diapason_buffer::buffer::OutOfMemory;
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
 
 use super::model::Lstm;
+use super::packed::Packed;
+use super::predict::Workspace;
+use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
-use crate::op::network::forward::forward;
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompileOptions {
-    /// The instruction set; `None` takes `KERNELS_ISA`, else the best that this processor has.
+    /// The instruction set; `None` takes `KERNELS_ISA`, else the best that this processor has. Any gives the same
+    /// bits.
     pub isa: Option<Isa>,
-    /// Threads of [`Executable::predict`]; 0 is one for each core that this process may use.
+    /// Threads of [`Executable::predict`]; 0 is one for each core that this process may use. Any number gives the
+    /// same bits.
     pub threads: usize,
 }
 
@@ -22,94 +30,129 @@ pub enum CompileError {
     /// The instruction set is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),
-}
-
-/// Windows that cannot be predicted.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum PredictError {
-    /// The windows have another number of features than the model, or none of a dimension that needs one.
-    #[error("windows of shape {found:?} do not fit [batch, time of at least 1, {input} features]")]
-    Windows {
-        /// The shape given.
-        found: [usize; 3],
-        /// The features that the model reads.
-        input: usize,
+    /// Not enough memory for the packed weights.
+    #[error("no memory for the packed weights of {spec}: {source}")]
+    Memory {
+        /// The shape of the model.
+        spec: crate::op::network::Spec,
+        /// What was refused.
+        source: OutOfMemory,
     },
-    /// The place for the predictions has the wrong shape.
-    #[error("predictions of shape {found:?} cannot hold {wanted:?}")]
-    Output {
-        /// The shape given.
-        found: [usize; 2],
-        /// The shape needed: windows and outputs.
-        wanted: [usize; 2],
-    },
-    /// A feature is NaN or infinite.
-    #[error("window {window}, step {step}, feature {feature} is {value}")]
-    NotFinite {
-        /// The window in the batch.
-        window: usize,
-        /// The step in the window.
-        step: usize,
-        /// The feature in the step.
-        feature: usize,
-        /// NaN or an infinity.
-        value: f32,
+    /// The threads cannot be started.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why.
+        source: ThreadPoolBuildError,
     },
 }
 
 /// A model made ready for this processor.
 #[derive(Debug)]
 pub struct Executable {
-    model: Lstm,
-    isa: Isa,
+    pub(super) kernels: Kernels,
+    pub(super) packed: Arc<Packed>,
+    pub(super) pool: Option<ThreadPool>,
+    pub(super) workspaces: Vec<std::sync::Mutex<Workspace>>,
 }
 
 impl Lstm {
-    /// Packs the weights for this processor.
+    /// Packs the weights for this processor and starts the threads.
     ///
     /// # Errors
-    /// [`CompileError`] when the instruction set is not to be had.
+    /// [`CompileError`] when the instruction set, the memory or the threads are not to be had.
     pub fn compile(&self, options: &CompileOptions) -> Result<Executable, CompileError> {
-        Ok(Executable { model: self.clone(), isa: Isa::choose(options.isa)? })
+        let kernels = Kernels::new(options.isa)?;
+        let memory = |source| CompileError::Memory { spec: self.spec(), source };
+        let packed = Arc::new(Packed::new(self.weights(), kernels.isa().lanes()).map_err(memory)?);
+        let threads = threads(options.threads);
+        let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
+        let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
+        Ok(Executable { kernels, packed, pool, workspaces })
+    }
+}
+
+/// The number of threads meant by an option: 0 is one for each core that this process may use.
+pub(super) fn threads(option: usize) -> usize {
+    match option {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// A pool of `threads` threads, or none where the caller's own thread is enough.
+pub(super) fn pool(threads: usize) -> Result<Option<ThreadPool>, ThreadPoolBuildError> {
+    if threads == 1 {
+        return Ok(None);
+    }
+    let name = |index| format!("diapason-{index}");
+    ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build().map(Some)
+}
+
+/// Runs `work(thread)` on every thread of the pool, or once on the caller's.
+pub(super) fn on_each(pool: Option<&ThreadPool>, work: impl Fn(usize) + Sync) {
+    match pool {
+        None => work(0),
+        Some(pool) => {
+            pool.broadcast(|context| work(context.index()));
+        }
     }
 }
 
 impl Executable {
-    /// Predicts a batch of windows `[batch, time, input]`, each from zero state, into `[batch, output]`.
-    ///
-    /// # Errors
-    /// [`PredictError`] when a shape does not fit or a feature is not finite; the output is then unspecified.
-    pub fn predict(
-        &mut self,
-        windows: ArrayView3<f32>,
-        mut out: ArrayViewMut2<f32>,
-    ) -> Result<(), PredictError> {
-        let (batch, time, input) = windows.dim();
-        let spec = self.model.spec();
-        if input != spec.input || time == 0 {
-            return Err(PredictError::Windows { found: [batch, time, input], input: spec.input });
-        }
-        if out.dim() != (batch, spec.output) {
-            return Err(PredictError::Output { found: out.dim().into(), wanted: [batch, spec.output] });
-        }
-        if let Some(((window, step, feature), &value)) = windows.indexed_iter().find(|(_, x)| !x.is_finite())
-        {
-            return Err(PredictError::NotFinite { window, step, feature, value });
-        }
-        for (window, mut out) in windows.outer_iter().zip(out.outer_iter_mut()) {
-            let window: Vec<f32> = window.iter().copied().collect();
-            out.iter_mut().zip(forward(self.model.weights(), &window).output).for_each(|(a, b)| *a = b);
-        }
-        Ok(())
+    /// The instruction set that was chosen.
+    #[must_use]
+    pub const fn isa(&self) -> Isa {
+        self.kernels.isa()
     }
 
-    /// What was chosen, and what one step costs.
+    /// What was chosen and what one step costs, as text for a person.
     #[must_use]
     pub fn explain(&self) -> String {
-        format!("{}; {}", self.model.spec(), self.isa)
+        let packed = &self.packed;
+        let (spec, units, isa) = (packed.spec, packed.units, self.isa());
+        let mut text = String::new();
+        let mut total = (0, 0);
+        let _ = writeln!(text, "model        {spec}, {} parameters", spec.parameters());
+        let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
+        let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.workspaces.len());
+        let _ = writeln!(
+            text,
+            "packing      gates interleaved by {} units, {} units padded to {units}, {} bytes in all",
+            isa.lanes(),
+            spec.hidden,
+            packed.bytes()
+        );
+        for (index, layer) in packed.layers.iter().enumerate() {
+            let bytes = size_of::<f32>() * (layer.weight_x.len() + layer.weight_h.len() + layer.bias.len());
+            let flop = 2 * 4 * spec.hidden * (layer.inputs + spec.hidden);
+            total = (total.0 + bytes, total.1 + flop);
+            let _ = writeln!(text, "layer {index:<6} {bytes} bytes read and {flop} FLOP in a step");
+        }
+        let _ =
+            write!(text, "step         {} bytes read and {} FLOP in a step of one series", total.0, total.1);
+        text
     }
+}
 
-    pub(super) const fn model(&self) -> &Lstm {
-        &self.model
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::network::{Head, Spec};
+
+    #[test]
+    fn explains_what_was_chosen() {
+        let model =
+            Lstm::new(Spec { input: 12, hidden: 33, layers: 2, output: 1, head: Head::Linear }, 0).unwrap();
+        for isa in Isa::available() {
+            let text = model.compile(&CompileOptions { isa: Some(isa), threads: 1 }).unwrap().explain();
+            let units = 33_usize.next_multiple_of(isa.lanes());
+            assert!(text.contains(&format!("33 units padded to {units}")), "{text}");
+            assert!(
+                text.contains(isa.name()) && text.contains("29304 FLOP in a step of one series"),
+                "{text}"
+            );
+        }
     }
 }

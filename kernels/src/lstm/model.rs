@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::random;
 use crate::op::network::{Spec, SpecError, Weights};
+use crate::random;
 
 /// An LSTM with a dense head, in f32, as it is trained and saved. To run it, [`compile`](Lstm::compile) it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,11 +1,29 @@
 //! One row a tick: the state of each instance is kept between ticks.
+//!
+//! With carried state a tick is one step of each layer, straight from the packed weights.
+//!
+//! With a window of n ticks, n windows are under way at any time, each from its own zero state. They share every row,
+//! so a tick takes all n one step further with one product over n rows; the one that has seen n rows gives the
+//! prediction and starts anew at the next tick. That costs n steps a tick, as any exact answer must, but at the speed
+//! of a batch.
+//!
+//! Both give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
+//! takes no lock, makes no system call and allocates nothing.
 
+use std::sync::Arc;
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::compile::Executable;
-use super::model::Lstm;
-use crate::op::network::forward::{cell, dot, forward};
+use super::packed::Packed;
+use crate::cpu::Kernels;
+use crate::op::dense::Dense;
+use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
+use crate::op::lstm_cell::Forward;
+use crate::op::lstm_step::LstmStep;
 
 /// How a stream treats time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +72,14 @@ pub enum StreamError {
         /// What is lacking.
         what: &'static str,
     },
+    /// Not enough memory for the states.
+    #[error("no memory for the states of {instances} instances: {source}")]
+    Memory {
+        /// How many there should be.
+        instances: usize,
+        /// What was refused.
+        source: OutOfMemory,
+    },
     /// The snapshot was taken from a stream of another shape.
     #[error("a snapshot of {found} values does not fit a stream with {wanted} an instance")]
     Snapshot {
@@ -69,86 +95,106 @@ pub enum StreamError {
 pub struct Snapshot {
     /// Ticks taken.
     pub ticks: u64,
-    /// The state's values.
+    /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
     pub values: Vec<f32>,
 }
 
 /// A compiled model that takes one row a tick.
 #[derive(Debug)]
 pub struct Stream {
-    model: Lstm,
+    kernels: Kernels,
+    packed: Arc<Packed>,
     window: Option<usize>,
-    ticks: Vec<u64>,
-    state: Vec<Vec<f32>>,
+    instances: Vec<Instance>,
+    /// `[rows, 4 units]`: pre-activations of the windows under way; empty with carried state.
+    gates: Buffer<f32>,
     output: Vec<f32>,
 }
 
+/// One series.
+#[derive(Debug)]
+struct Instance {
+    ticks: u64,
+    layers: Vec<State>,
+}
+
+/// One layer's state, `[rows, units]` each: before a tick and after it, swapped at its end.
+#[derive(Debug)]
+struct State {
+    h: [Buffer<f32>; 2],
+    c: [Buffer<f32>; 2],
+}
+
+impl State {
+    fn new(len: usize) -> Result<Self, OutOfMemory> {
+        let zeroed = || Buffer::zeroed(len, Alignment::CACHE_LINE);
+        Ok(Self { h: [zeroed()?, zeroed()?], c: [zeroed()?, zeroed()?] })
+    }
+}
+
 impl Executable {
-    /// A stream with its own states, all zero.
+    /// A stream with its own states, all zero. It shares the packed weights and may outlive this value.
     ///
     /// # Errors
-    /// [`StreamError::Empty`] when there is no instance or the window has no step.
+    /// [`StreamError`] when there is no instance, the window has no step, or the memory is not to be had.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, StreamError> {
-        if options.instances == 0 {
+        let StreamOptions { instances, window } = *options;
+        if instances == 0 {
             return Err(StreamError::Empty { what: "instance" });
         }
-        if options.window == Some(0) {
+        if window == Some(0) {
             return Err(StreamError::Empty { what: "step in its window" });
         }
-        let spec = self.model().spec();
-        let state = match options.window {
-            None => 2 * spec.layers * spec.hidden,
-            Some(window) => window * spec.input,
+        let packed = Arc::clone(&self.packed);
+        let memory = |source| StreamError::Memory { instances, source };
+        let row = packed.units;
+        let len = window.unwrap_or(1).saturating_mul(row);
+        let instance = |_| {
+            let layers = (0..packed.spec.layers).map(|_| State::new(len)).collect::<Result<_, _>>()?;
+            Ok(Instance { ticks: 0, layers })
         };
-        Ok(Stream {
-            model: self.model().clone(),
-            window: options.window,
-            ticks: vec![0; options.instances],
-            state: vec![vec![0.0; state]; options.instances],
-            output: vec![0.0; spec.output],
-        })
+        let instances = (0..instances).map(instance).collect::<Result<_, _>>().map_err(memory)?;
+        let gates = window.map_or(0, |window| window.saturating_mul(PANEL * row));
+        let gates = Buffer::zeroed(gates, Alignment::CACHE_LINE).map_err(memory)?;
+        let output = vec![0.0; packed.spec.output];
+        Ok(Stream { kernels: self.kernels, packed, window, instances, gates, output })
     }
 }
 
 impl Stream {
-    /// Takes one row of one instance. Returns its prediction, or `None` while the first window is not full.
+    /// Takes one row of one instance. Returns its prediction, or `None` while its first window is not full.
     ///
     /// # Errors
     /// [`StreamError`] when the instance does not exist or the row does not fit; the state is then unchanged.
     pub fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
-        let spec = self.model.spec();
         self.check(instance)?;
-        if row.len() != spec.input {
-            return Err(StreamError::Row { found: row.len(), input: spec.input });
+        let input = self.packed.spec.input;
+        if row.len() != input {
+            return Err(StreamError::Row { found: row.len(), input });
         }
         if let Some(feature) = row.iter().position(|x| !x.is_finite()) {
-            let (tick, value) = (self.ticks[instance], row[feature]);
+            let (tick, value) = (self.instances[instance].ticks, row[feature]);
             return Err(StreamError::NotFinite { instance, tick, feature, value });
         }
-        self.ticks[instance] += 1;
-        let state = &mut self.state[instance];
-        if let Some(window) = self.window {
-            state.rotate_left(spec.input);
-            let end = state.len();
-            state[end - spec.input..].copy_from_slice(row);
-            if self.ticks[instance] < window as u64 {
-                return Ok(None);
-            }
-            self.output = forward(self.model.weights(), state).output;
-            return Ok(Some(&self.output));
-        }
-        let mut x = row.to_vec();
-        for (layer, state) in state.chunks_exact_mut(2 * spec.hidden).enumerate() {
-            let (h, c) = state.split_at_mut(spec.hidden);
-            let step = cell(self.model.weights(), layer, &x, h, c);
-            h.copy_from_slice(&step.h);
-            c.copy_from_slice(&step.c);
-            x = step.h;
-        }
-        let (weight, bias) = self.model.weights().head();
-        let logits: Vec<f32> =
-            weight.chunks_exact(spec.hidden).zip(bias).map(|(w, &b)| dot(w, &x) + b).collect();
-        spec.head.apply(&logits, &mut self.output);
+        let Self { kernels, packed, instances, gates, output, .. } = self;
+        let state = &mut instances[instance];
+        let done = match self.window {
+            None => Some(state.carry(kernels, packed, row)),
+            Some(window) => state.slide(kernels, packed, window, gates, row),
+        };
+        state.ticks += 1;
+        let Some(done) = done else { return Ok(None) };
+        let top = &state.layers[packed.spec.layers - 1].h[0];
+        kernels.dense(&mut Dense {
+            rows: 1,
+            units: packed.units,
+            outputs: packed.spec.output,
+            h: &top[done * packed.units..],
+            weight: &packed.head_weight,
+            bias: &packed.head_bias,
+            out: output,
+        });
+        packed.spec.head.apply_in_place(output);
         Ok(Some(&self.output))
     }
 
@@ -158,7 +204,7 @@ impl Stream {
     /// [`StreamError::Instance`] when it does not exist.
     pub fn ticks(&self, instance: usize) -> Result<u64, StreamError> {
         self.check(instance)?;
-        Ok(self.ticks[instance])
+        Ok(self.instances[instance].ticks)
     }
 
     /// Puts an instance back to zero state, as at the start.
@@ -167,8 +213,12 @@ impl Stream {
     /// [`StreamError::Instance`] when it does not exist.
     pub fn reset(&mut self, instance: usize) -> Result<(), StreamError> {
         self.check(instance)?;
-        self.ticks[instance] = 0;
-        self.state[instance].fill(0.0);
+        let instance = &mut self.instances[instance];
+        instance.ticks = 0;
+        for state in &mut instance.layers {
+            state.h[0].fill(0.0);
+            state.c[0].fill(0.0);
+        }
         Ok(())
     }
 
@@ -178,7 +228,12 @@ impl Stream {
     /// [`StreamError::Instance`] when it does not exist.
     pub fn snapshot(&self, instance: usize) -> Result<Snapshot, StreamError> {
         self.check(instance)?;
-        Ok(Snapshot { ticks: self.ticks[instance], values: self.state[instance].clone() })
+        let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
+        let instance = &self.instances[instance];
+        let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
+        let values =
+            states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
+        Ok(Snapshot { ticks: instance.ticks, values: values.collect() })
     }
 
     /// Puts an instance where `snapshot` was taken; the next ticks give the same bits.
@@ -187,17 +242,108 @@ impl Stream {
     /// [`StreamError`] when the instance does not exist or the snapshot is of another shape.
     pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
         self.check(instance)?;
-        let wanted = self.state[instance].len();
+        let (spec, units) = (self.packed.spec, self.packed.units);
+        let wanted = 2 * spec.layers * self.window.unwrap_or(1) * spec.hidden;
         if snapshot.values.len() != wanted {
             return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
         }
-        self.state[instance].copy_from_slice(&snapshot.values);
-        self.ticks[instance] = snapshot.ticks;
+        let instance = &mut self.instances[instance];
+        instance.ticks = snapshot.ticks;
+        let mut saved = snapshot.values.chunks_exact(spec.hidden);
+        for State { h: [h, _], c: [c, _] } in &mut instance.layers {
+            for state in [h, c] {
+                for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
+                    row[..spec.hidden].copy_from_slice(saved);
+                }
+            }
+        }
         Ok(())
     }
 
     fn check(&self, instance: usize) -> Result<(), StreamError> {
-        let instances = self.ticks.len();
+        let instances = self.instances.len();
         if instance < instances { Ok(()) } else { Err(StreamError::Instance { instance, instances }) }
+    }
+}
+
+impl Instance {
+    /// One step of every layer. Returns the row of the state that the head reads.
+    fn carry(&mut self, kernels: &Kernels, packed: &Packed, row: &[f32]) -> usize {
+        for layer in 0..packed.layers.len() {
+            let weights = &packed.layers[layer];
+            let (below, here) = self.layers.split_at_mut(layer);
+            let State { h: [before, after], c: [c, _] } = &mut here[0];
+            kernels.lstm_step(&mut LstmStep {
+                inputs: weights.inputs,
+                hidden: packed.spec.hidden,
+                units: packed.units,
+                x: below.last().map_or(row, |state| &state.h[0]),
+                weight_x: &weights.weight_x,
+                weight_h: &weights.weight_h,
+                bias: &weights.bias,
+                h_before: before,
+                c,
+                h: after,
+            });
+            here[0].h.swap(0, 1);
+        }
+        0
+    }
+
+    /// One step of every window under way. Returns the row of the one that is complete.
+    fn slide(
+        &mut self,
+        kernels: &Kernels,
+        packed: &Packed,
+        window: usize,
+        gates: &mut [f32],
+        row: &[f32],
+    ) -> Option<usize> {
+        let (units, width) = (packed.units, PANEL * packed.units);
+        // The ticks modulo the window fit a usize, since the window does.
+        let start = usize::try_from(self.ticks % window as u64).unwrap_or(0);
+        let rows = usize::try_from(self.ticks).map_or(window, |ticks| window.min(ticks.saturating_add(1)));
+        for layer in 0..packed.layers.len() {
+            let weights = &packed.layers[layer];
+            let (below, here) = self.layers.split_at_mut(layer);
+            let State { h: [before, after], c: [c_before, c_after] } = &mut here[0];
+            before[start * units..][..units].fill(0.0);
+            c_before[start * units..][..units].fill(0.0);
+            let product = |rows, values, row_stride, depth, right, start| Gemm {
+                rows,
+                cols: width,
+                depth,
+                left: Left { values, row_stride, depth_stride: 1 },
+                right: Right::Packed(right),
+                start,
+                out_stride: width,
+            };
+            let bias = Start::Bias(&weights.bias);
+            if let Some(below) = below.last() {
+                kernels
+                    .gemm(&product(rows, &below.h[0], units, weights.inputs, &weights.weight_x, bias), gates);
+            } else {
+                // Every window reads this row, so its projection is made once and copied.
+                kernels.gemm(&product(1, row, 0, weights.inputs, &weights.weight_x, bias), gates);
+                let (first, rest) = gates.split_at_mut(width);
+                rest.chunks_exact_mut(width).take(rows - 1).for_each(|row| row.copy_from_slice(first));
+            }
+            kernels.gemm(
+                &product(rows, before, units, packed.spec.hidden, &weights.weight_h, Start::Out),
+                gates,
+            );
+            kernels.lstm_cell_forward(&mut Forward {
+                rows,
+                units,
+                gates,
+                c_before,
+                c: c_after,
+                tanh_c: &mut [],
+                h: after,
+            });
+            here[0].h.swap(0, 1);
+            here[0].c.swap(0, 1);
+        }
+        (rows == window).then_some((start + 1) % window)
     }
 }

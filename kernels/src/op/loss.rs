@@ -121,22 +121,20 @@ fn sign<R: Real>(x: R) -> R {
 impl Head {
     /// The head's activation, from logits to output.
     pub fn apply<R: Real>(self, logits: &[R], output: &mut [R]) {
+        output.copy_from_slice(logits);
+        self.apply_in_place(output);
+    }
+
+    /// The same in place.
+    pub fn apply_in_place<R: Real>(self, values: &mut [R]) {
         match self {
-            Self::Linear => output.copy_from_slice(logits),
-            Self::Sigmoid => {
-                for (p, &z) in output.iter_mut().zip(logits) {
-                    *p = sigmoid(z);
-                }
-            }
+            Self::Linear => {}
+            Self::Sigmoid => values.iter_mut().for_each(|z| *z = sigmoid(*z)),
             Self::Softmax => {
-                let top = logits.iter().fold(R::neg_infinity(), |a, &b| a.max(b));
-                for (p, &z) in output.iter_mut().zip(logits) {
-                    *p = (z - top).exp();
-                }
-                let sum = output.iter().copied().sum::<R>();
-                for p in output {
-                    *p = *p / sum;
-                }
+                let top = values.iter().fold(R::neg_infinity(), |a, &b| a.max(b));
+                values.iter_mut().for_each(|z| *z = (*z - top).exp());
+                let sum = values.iter().copied().sum::<R>();
+                values.iter_mut().for_each(|z| *z = *z / sum);
             }
         }
     }

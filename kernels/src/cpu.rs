@@ -1,0 +1,193 @@
+//! The kernels of this processor: for each operation a table, best first, scalar last.
+//!
+//! In each instruction set's folder an operation's file has the operation's name. A kernel is a safe function with
+//! `#[target_feature]`; its one condition is that the processor has the features, which [`Kernels::new`] checks
+//! once. After that every call goes straight through the chosen pointers.
+
+pub mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+
+use crate::isa::{Isa, IsaError};
+use crate::op::activation::{self, Activation};
+use crate::op::dense::{self, Dense};
+use crate::op::gemm::{self, Gemm};
+use crate::op::lstm_cell::{self, Backward, Forward};
+use crate::op::lstm_step::{self, LstmStep};
+
+/// One row of a table: an operation in one instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Impl<F: 'static> {
+    /// The instruction set.
+    pub isa: Isa,
+    /// The kernel; calling it needs the instruction set.
+    pub run: F,
+}
+
+/// Declares one operation's table: `NAME: Signature = path::in::each::folder;`.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident: $run:ty = $file:ident::$function:ident;)+) => {
+        $($(#[$doc])*
+        pub static $name: &[Impl<$run>] = &[
+            #[cfg(target_arch = "x86_64")]
+            Impl { isa: Isa::Avx512, run: avx512::$file::$function },
+            #[cfg(target_arch = "x86_64")]
+            Impl { isa: Isa::Avx2Fma, run: avx2::$file::$function },
+            Impl { isa: Isa::Scalar, run: scalar::$file::$function },
+        ];)+
+    };
+}
+
+tables! {
+    /// Sigmoid and tanh of a slice.
+    ACTIVATION: activation::Run = activation::run;
+    /// Matrix product.
+    GEMM: gemm::Run = gemm::run;
+    /// Gates and states from pre-activations.
+    LSTM_CELL_FORWARD: lstm_cell::RunForward = lstm_cell::forward;
+    /// The derivative of the same.
+    LSTM_CELL_BACKWARD: lstm_cell::RunBackward = lstm_cell::backward;
+    /// One layer's step of a stream.
+    LSTM_STEP: lstm_step::Run = lstm_step::run;
+    /// The head.
+    DENSE: dense::Run = dense::run;
+}
+
+/// The kernels of one instruction set, which this processor has.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    isa: Isa,
+    activation: activation::Run,
+    gemm: gemm::Run,
+    lstm_cell_forward: lstm_cell::RunForward,
+    lstm_cell_backward: lstm_cell::RunBackward,
+    lstm_step: lstm_step::Run,
+    dense: dense::Run,
+}
+
+/// The row of `isa`, else the next one down; tables end in a scalar row, so there always is one.
+fn row<F: Copy>(table: &'static [Impl<F>], isa: Isa) -> F {
+    let found = table.iter().find(|row| row.isa == isa);
+    found.unwrap_or(&table[table.len() - 1]).run
+}
+
+impl Kernels {
+    /// The kernels of `wanted`, else of what `KERNELS_ISA` names, else of the best that is here.
+    ///
+    /// # Errors
+    /// [`IsaError`] when this processor lacks it.
+    pub fn new(wanted: Option<Isa>) -> Result<Self, IsaError> {
+        let isa = Isa::choose(wanted)?;
+        Ok(Self {
+            isa,
+            activation: row(ACTIVATION, isa),
+            gemm: row(GEMM, isa),
+            lstm_cell_forward: row(LSTM_CELL_FORWARD, isa),
+            lstm_cell_backward: row(LSTM_CELL_BACKWARD, isa),
+            lstm_step: row(LSTM_STEP, isa),
+            dense: row(DENSE, isa),
+        })
+    }
+
+    /// The instruction set.
+    #[must_use]
+    pub const fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Applies sigmoid or tanh in place.
+    pub fn activation(&self, function: Activation, values: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.activation)(function, values) }
+    }
+
+    /// Computes a matrix product into `out`.
+    pub fn gemm(&self, gemm: &Gemm, out: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.gemm)(gemm, out) }
+    }
+
+    /// Computes gates and states.
+    pub fn lstm_cell_forward(&self, cell: &mut Forward) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.lstm_cell_forward)(cell) }
+    }
+
+    /// Computes the gradient by the pre-activations.
+    pub fn lstm_cell_backward(&self, cell: &mut Backward) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.lstm_cell_backward)(cell) }
+    }
+
+    /// Takes one step of one layer of a stream.
+    pub fn lstm_step(&self, step: &mut LstmStep) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.lstm_step)(step) }
+    }
+
+    /// Applies the head before its activation.
+    pub fn dense(&self, dense: &mut Dense) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.dense)(dense) }
+    }
+}
+
+/// The exams of `op/`, sat by the kernels of one instruction set beside the scalar ones.
+#[cfg(test)]
+pub(crate) mod exam {
+    use super::*;
+    use crate::op;
+
+    fn both(isa: Isa) -> (Kernels, Kernels) {
+        (Kernels::new(Some(isa)).unwrap(), Kernels::new(Some(Isa::Scalar)).unwrap())
+    }
+
+    pub fn activation(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::activation::exam::sit(&|f, v| kernels.activation(f, v), &|f, v| scalar.activation(f, v));
+    }
+
+    pub fn gemm(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::gemm::exam::sit(isa.lanes(), &|g, out| kernels.gemm(g, out), &|g, out| scalar.gemm(g, out));
+    }
+
+    pub fn lstm_cell(isa: Isa) {
+        let (kernels, _) = both(isa);
+        let forward = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
+        let backward = |cell: &mut Backward| kernels.lstm_cell_backward(cell);
+        op::lstm_cell::exam::sit(isa.lanes(), (&forward, &backward));
+    }
+
+    pub fn lstm_step(isa: Isa) {
+        let (kernels, _) = both(isa);
+        let step = |step: &mut LstmStep| kernels.lstm_step(step);
+        let gemm = |gemm: &Gemm, out: &mut [f32]| kernels.gemm(gemm, out);
+        let cell = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
+        let kernels = op::lstm_step::exam::Kernels { step: &step, gemm: &gemm, cell: &cell };
+        op::lstm_step::exam::sit(isa.lanes(), &kernels);
+    }
+
+    pub fn dense(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::dense::exam::sit(isa.lanes(), &|d| kernels.dense(d), &|d| scalar.dense(d));
+    }
+
+    #[test]
+    fn tables_are_best_first_and_complete() {
+        fn isas<F: Copy>(table: &[Impl<F>]) -> Vec<Isa> {
+            table.iter().map(|row| row.isa).collect()
+        }
+        let wanted: &[Isa] = if cfg!(target_arch = "x86_64") { &Isa::ALL } else { &[Isa::Scalar] };
+        assert_eq!(isas(ACTIVATION), wanted);
+        assert_eq!(isas(GEMM), wanted);
+        assert_eq!(isas(LSTM_CELL_FORWARD), wanted);
+        assert_eq!(isas(LSTM_CELL_BACKWARD), wanted);
+        assert_eq!(isas(LSTM_STEP), wanted);
+        assert_eq!(isas(DENSE), wanted);
+    }
+}

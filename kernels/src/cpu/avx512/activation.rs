@@ -1,0 +1,86 @@
+//! Sigmoid and tanh of 16 values; the formula is in `op/activation.rs`.
+
+use std::arch::x86_64::{
+    __m512, _mm512_add_epi32, _mm512_add_ps, _mm512_and_epi32, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_div_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_epi32,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_sub_ps, _mm512_xor_epi32,
+};
+
+use super::register::{LANES, load, store};
+use crate::op::activation::{Activation, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX};
+
+/// See [`crate::op::activation::Run`].
+#[target_feature(enable = "avx512f")]
+pub fn run(function: Activation, values: &mut [f32]) {
+    match function {
+        Activation::Sigmoid => apply::<true>(values),
+        Activation::Tanh => apply::<false>(values),
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn apply<const SIGMOID: bool>(values: &mut [f32]) {
+    let mut chunks = values.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        one::<SIGMOID>(chunk);
+    }
+    let tail = chunks.into_remainder();
+    let mut padded = [0.0; LANES];
+    padded[..tail.len()].copy_from_slice(tail);
+    one::<SIGMOID>(&mut padded);
+    tail.copy_from_slice(&padded[..tail.len()]);
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn one<const SIGMOID: bool>(chunk: &mut [f32]) {
+    // SAFETY: `apply` gives 16 values.
+    let x = unsafe { load(chunk, 0) };
+    let y = if SIGMOID { sigmoid(x) } else { tanh(x) };
+    // SAFETY: as above.
+    unsafe { store(chunk, 0, y) }
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn sigmoid(x: __m512) -> __m512 {
+    let one = _mm512_set1_ps(1.0);
+    let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
+    let held = _mm512_min_ps(_mm512_set1_ps(SIGMOID_MAX), minus);
+    let (power, m) = exp(_mm512_max_ps(_mm512_set1_ps(-SIGMOID_MAX), held));
+    _mm512_div_ps(one, _mm512_add_ps(one, _mm512_fmadd_ps(power, m, power)))
+}
+
+/// `m / (m + 2)` with `m = e^(2|x|) - 1`, and the sign of `x`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn tanh(x: __m512) -> __m512 {
+    let sign = _mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN));
+    let y = bits(_mm512_xor_epi32(_mm512_castps_si512(x), sign));
+    let (power, m) = exp(_mm512_min_ps(_mm512_set1_ps(TANH_MAX), _mm512_add_ps(y, y)));
+    let m = _mm512_fmadd_ps(power, m, _mm512_sub_ps(power, _mm512_set1_ps(1.0)));
+    let quotient = _mm512_div_ps(m, _mm512_add_ps(m, _mm512_set1_ps(2.0)));
+    bits(_mm512_or_epi32(_mm512_castps_si512(quotient), sign))
+}
+
+/// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp(y: __m512) -> (__m512, __m512) {
+    let rounded = _mm512_fmadd_ps(y, _mm512_set1_ps(LOG2_E), _mm512_set1_ps(ROUND));
+    let r = _mm512_fmadd_ps(_mm512_sub_ps(rounded, _mm512_set1_ps(ROUND)), _mm512_set1_ps(MINUS_LN_2), y);
+    let mut q = _mm512_fmadd_ps(_mm512_set1_ps(Q[4]), r, _mm512_set1_ps(Q[3]));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[2]));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[1]));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[0]));
+    let m = _mm512_fmadd_ps(_mm512_mul_ps(r, r), q, r);
+    let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded));
+    (bits(_mm512_add_epi32(exponent, _mm512_set1_epi32(ONE_BITS))), m)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn bits(x: std::arch::x86_64::__m512i) -> __m512 {
+    _mm512_castsi512_ps(x)
+}

@@ -1,0 +1,103 @@
+//! Gates and states of 16 units at a time; the order of operations is in `op/lstm_cell.rs`.
+
+use std::arch::x86_64::{
+    __m512, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_sub_ps,
+};
+
+use super::activation::{sigmoid, tanh};
+use super::register::{LANES, load, store};
+use crate::op::gemm::PANEL;
+use crate::op::lstm_cell::{Backward, Forward};
+
+/// See [`crate::op::lstm_cell::RunForward`].
+#[target_feature(enable = "avx512f")]
+pub fn forward(cell: &mut Forward) {
+    cell.check(LANES);
+    if cell.tanh_c.is_empty() { groups::<false>(cell) } else { groups::<true>(cell) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn groups<const KEEP: bool>(cell: &mut Forward) {
+    for at in (0..cell.rows * cell.units).step_by(LANES) {
+        let mut z = [_mm512_set1_ps(0.0); PANEL];
+        for (gate, z) in z.iter_mut().enumerate() {
+            // SAFETY: `check` proved four gates a unit.
+            *z = unsafe { load(cell.gates, PANEL * at + gate * LANES) };
+        }
+        // SAFETY: `check` proved one state a unit.
+        let c_before = unsafe { load(cell.c_before, at) };
+        let step = gate(z, c_before);
+        // SAFETY: as above.
+        unsafe { store(cell.c, at, step.c) }
+        // SAFETY: as above.
+        unsafe { store(cell.h, at, step.h) }
+        if KEEP {
+            for (gate, &value) in step.gates.iter().enumerate() {
+                // SAFETY: `check` proved four gates a unit.
+                unsafe { store(cell.gates, PANEL * at + gate * LANES, value) }
+            }
+            // SAFETY: `check` proved `tanh_c`, which is not empty here, as long as the states.
+            unsafe { store(cell.tanh_c, at, step.tanh_c) }
+        }
+    }
+}
+
+/// What 16 units compute.
+pub struct Gated {
+    /// i, f, g, o.
+    pub gates: [__m512; PANEL],
+    /// The cell state after the step.
+    pub c: __m512,
+    /// Its tanh.
+    pub tanh_c: __m512,
+    /// The hidden state after the step.
+    pub h: __m512,
+}
+
+/// 16 units' step from their pre-activations.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn gate(z: [__m512; PANEL], c_before: __m512) -> Gated {
+    let gates = [sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])];
+    let c = _mm512_fmadd_ps(gates[1], c_before, _mm512_mul_ps(gates[0], gates[2]));
+    let tanh_c = tanh(c);
+    Gated { gates, c, tanh_c, h: _mm512_mul_ps(gates[3], tanh_c) }
+}
+
+/// See [`crate::op::lstm_cell::RunBackward`].
+#[target_feature(enable = "avx512f")]
+pub fn backward(cell: &mut Backward) {
+    cell.check(LANES);
+    let one = _mm512_set1_ps(1.0);
+    for at in (0..cell.rows * cell.units).step_by(LANES) {
+        let place = |gate: usize| PANEL * at + gate * LANES;
+        let mut gates = [one; PANEL];
+        for (gate, value) in gates.iter_mut().enumerate() {
+            // SAFETY: `check` proved four gates a unit.
+            *value = unsafe { load(cell.gates, place(gate)) };
+        }
+        let [i, f, g, o] = gates;
+        // SAFETY: `check` proved one value a unit, here and in the three below.
+        let t = unsafe { load(cell.tanh_c, at) };
+        // SAFETY: as above.
+        let d_h = unsafe { load(cell.d_h, at) };
+        // SAFETY: as above.
+        let c_before = unsafe { load(cell.c_before, at) };
+        // SAFETY: as above.
+        let d_c = unsafe { load(cell.d_c, at) };
+        let d_c = _mm512_fmadd_ps(_mm512_mul_ps(d_h, o), _mm512_fnmadd_ps(t, t, one), d_c);
+        let slope = |x: __m512| _mm512_mul_ps(x, _mm512_sub_ps(one, x));
+        let d_z = [
+            _mm512_mul_ps(_mm512_mul_ps(d_c, g), slope(i)),
+            _mm512_mul_ps(_mm512_mul_ps(d_c, c_before), slope(f)),
+            _mm512_mul_ps(_mm512_mul_ps(d_c, i), _mm512_fnmadd_ps(g, g, one)),
+            _mm512_mul_ps(_mm512_mul_ps(d_h, t), slope(o)),
+        ];
+        for (gate, &value) in d_z.iter().enumerate() {
+            // SAFETY: `check` proved four gates a unit.
+            unsafe { store(cell.gates, place(gate), value) }
+        }
+        // SAFETY: `check` proved one value a unit.
+        unsafe { store(cell.d_c, at, _mm512_mul_ps(d_c, f)) }
+    }
+}

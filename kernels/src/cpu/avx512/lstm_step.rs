@@ -1,0 +1,88 @@
+//! One layer's step of a stream: weights go from memory through one multiply-add into sums that stay in registers.
+//!
+//! Four sums of one group would just hide the latency of a multiply-add (four cycles, one a cycle on Zen 4); three
+//! groups at a time leave room for the loads to run ahead.
+
+use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_setzero_ps};
+
+use super::lstm_cell::gate;
+use super::register::{LANES, broadcast, load, store};
+use crate::op::gemm::PANEL;
+use crate::op::lstm_step::LstmStep;
+
+/// See [`crate::op::lstm_step::Run`].
+#[target_feature(enable = "avx512f")]
+pub fn run(step: &mut LstmStep) {
+    step.check(LANES);
+    let groups = step.units / LANES;
+    let mut group = 0;
+    while group < groups {
+        // Four groups go two and two: three and one would leave the last with too few sums.
+        let together = if groups - group == 4 { 2 } else { (groups - group).min(3) };
+        match together {
+            // SAFETY: `check` proved the extents, and `together` stays within `groups`.
+            1 => unsafe { several::<1>(step, group) },
+            // SAFETY: as above.
+            2 => unsafe { several::<2>(step, group) },
+            // SAFETY: as above.
+            _ => unsafe { several::<3>(step, group) },
+        }
+        group += together;
+    }
+}
+
+/// `GROUPS` groups of 16 units from `first`.
+///
+/// # Safety
+/// - `step.check(LANES)` returned and `(first + GROUPS) * LANES <= step.units`
+#[target_feature(enable = "avx512f")]
+unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
+    let width = PANEL * LANES;
+    let mut sums = [[_mm512_setzero_ps(); PANEL]; GROUPS];
+    for (g, sums) in sums.iter_mut().enumerate() {
+        for (gate, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: `check` proved four biases a unit.
+            *sum = unsafe { load(step.bias, (first + g) * width + gate * LANES) };
+        }
+    }
+    // SAFETY: `check` proved the packed weights and the input.
+    unsafe { add(&mut sums, step.weight_x, first * width * step.inputs, step.x, step.inputs) }
+    // SAFETY: `check` proved the packed weights and the state.
+    unsafe { add(&mut sums, step.weight_h, first * width * step.hidden, step.h_before, step.hidden) }
+    for (g, sums) in sums.into_iter().enumerate() {
+        let at = (first + g) * LANES;
+        // SAFETY: `check` proved one state a unit.
+        let gated = gate(sums, unsafe { load(step.c, at) });
+        // SAFETY: as above.
+        unsafe { store(step.c, at, gated.c) }
+        // SAFETY: as above.
+        unsafe { store(step.h, at, gated.h) }
+    }
+}
+
+/// Adds `x` times the panels from `start`.
+///
+/// # Safety
+/// - `x.len() >= depth` and `weights.len() >= start + GROUPS * depth * 64`
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn add<const GROUPS: usize>(
+    sums: &mut [[__m512; PANEL]; GROUPS],
+    weights: &[f32],
+    start: usize,
+    x: &[f32],
+    depth: usize,
+) {
+    let width = PANEL * LANES;
+    for k in 0..depth {
+        // SAFETY: the caller keeps `depth` within `x`.
+        let x = unsafe { broadcast(x, k) };
+        for (g, sums) in sums.iter_mut().enumerate() {
+            for (gate, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller keeps every panel within `weights`.
+                let weight = unsafe { load(weights, start + (g * depth + k) * width + gate * LANES) };
+                *sum = _mm512_fmadd_ps(x, weight, *sum);
+            }
+        }
+    }
+}

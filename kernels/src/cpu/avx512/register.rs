@@ -1,0 +1,42 @@
+//! Registers from and to memory: the only unsafe operations of this folder.
+
+use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps};
+
+/// Floats in a register.
+pub const LANES: usize = 16;
+
+/// The 16 values at `at`.
+///
+/// # Safety
+/// - `at + 16 <= values.len()`
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn load(values: &[f32], at: usize) -> __m512 {
+    debug_assert!(at + LANES <= values.len());
+    // SAFETY: the caller keeps `at + 16` within the slice; the load needs no alignment.
+    unsafe { _mm512_loadu_ps(values.as_ptr().wrapping_add(at)) }
+}
+
+/// The value at `at` in every lane.
+///
+/// # Safety
+/// - `at < values.len()`
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn broadcast(values: &[f32], at: usize) -> __m512 {
+    debug_assert!(at < values.len());
+    // SAFETY: the caller keeps `at` within the slice.
+    _mm512_set1_ps(unsafe { *values.get_unchecked(at) })
+}
+
+/// Writes 16 values at `at`.
+///
+/// # Safety
+/// - `at + 16 <= values.len()`
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn store(values: &mut [f32], at: usize, x: __m512) {
+    debug_assert!(at + LANES <= values.len());
+    // SAFETY: the caller keeps `at + 16` within the slice; the store needs no alignment.
+    unsafe { _mm512_storeu_ps(values.as_mut_ptr().wrapping_add(at), x) }
+}

@@ -1,0 +1,54 @@
+//! Gates and states, one unit at a time; the order of operations is in `op/lstm_cell.rs`.
+
+use super::activation::{sigmoid, tanh};
+use crate::op::gemm::PANEL;
+use crate::op::lstm_cell::{Backward, Forward};
+
+/// See [`crate::op::lstm_cell::RunForward`].
+pub fn forward(cell: &mut Forward) {
+    cell.check(1);
+    let keep = !cell.tanh_c.is_empty();
+    for at in 0..cell.rows * cell.units {
+        let gates = &mut cell.gates[PANEL * at..][..PANEL];
+        let step = gate([gates[0], gates[1], gates[2], gates[3]], cell.c_before[at]);
+        cell.c[at] = step.c;
+        cell.h[at] = step.gates[3] * step.tanh_c;
+        if keep {
+            gates.copy_from_slice(&step.gates);
+            cell.tanh_c[at] = step.tanh_c;
+        }
+    }
+}
+
+/// What one unit computes.
+pub struct Gated {
+    /// i, f, g, o.
+    pub gates: [f32; PANEL],
+    /// The cell state after the step.
+    pub c: f32,
+    /// Its tanh.
+    pub tanh_c: f32,
+}
+
+/// One unit's step from its pre-activations.
+pub fn gate(z: [f32; PANEL], c_before: f32) -> Gated {
+    let gates = [sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])];
+    let c = gates[1].mul_add(c_before, gates[0] * gates[2]);
+    Gated { gates, c, tanh_c: tanh(c) }
+}
+
+/// See [`crate::op::lstm_cell::RunBackward`].
+pub fn backward(cell: &mut Backward) {
+    cell.check(1);
+    for at in 0..cell.rows * cell.units {
+        let gates = &mut cell.gates[PANEL * at..][..PANEL];
+        let (i, f, g, o) = (gates[0], gates[1], gates[2], gates[3]);
+        let (t, d_h) = (cell.tanh_c[at], cell.d_h[at]);
+        let d_c = (d_h * o).mul_add((-t).mul_add(t, 1.0), cell.d_c[at]);
+        gates[0] = (d_c * g) * (i * (1.0 - i));
+        gates[1] = (d_c * cell.c_before[at]) * (f * (1.0 - f));
+        gates[2] = (d_c * i) * (-g).mul_add(g, 1.0);
+        gates[3] = (d_h * t) * (o * (1.0 - o));
+        cell.d_c[at] = d_c * f;
+    }
+}

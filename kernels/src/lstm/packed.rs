@@ -1,0 +1,109 @@
+//! Weights as the kernels want them: hidden units padded to the lanes, gates interleaved by groups of units.
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
+
+use crate::op::gemm::{PANEL, pack, repack};
+use crate::op::network::{Layer, Spec, Weights};
+
+/// One layer.
+#[derive(Debug)]
+pub(super) struct PackedLayer {
+    /// Values that the layer reads.
+    pub inputs: usize,
+    /// Packed `[inputs, 4 units]`.
+    pub weight_x: Buffer<f32>,
+    /// Packed `[hidden, 4 units]`.
+    pub weight_h: Buffer<f32>,
+    /// `[4 units]`: the sum of both biases, which act only as their sum.
+    pub bias: Buffer<f32>,
+}
+
+/// All weights of a model for one number of lanes.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub spec: Spec,
+    pub lanes: usize,
+    /// `spec.hidden` rounded up to the lanes.
+    pub units: usize,
+    pub layers: Vec<PackedLayer>,
+    /// `[output, units]`.
+    pub head_weight: Buffer<f32>,
+    /// `[output]`.
+    pub head_bias: Buffer<f32>,
+}
+
+impl Packed {
+    pub fn new(weights: &Weights<f32>, lanes: usize) -> Result<Self, OutOfMemory> {
+        let spec = weights.spec;
+        let units = spec.hidden.next_multiple_of(lanes);
+        let gates = PANEL * units;
+        let mut layers = Vec::with_capacity(spec.layers);
+        for layer in 0..spec.layers {
+            let inputs = spec.layer_input(layer);
+            let weight_x = pack(inputs, gates, lanes, |_, _| 0.0)?;
+            let weight_h = pack(spec.hidden, gates, lanes, |_, _| 0.0)?;
+            let bias = Buffer::zeroed(gates, Alignment::CACHE_LINE)?;
+            layers.push(PackedLayer { inputs, weight_x, weight_h, bias });
+        }
+        let head_weight = Buffer::zeroed(spec.output * units, Alignment::CACHE_LINE)?;
+        let head_bias = Buffer::zeroed(spec.output, Alignment::CACHE_LINE)?;
+        let mut packed = Self { spec, lanes, units, layers, head_weight, head_bias };
+        packed.fill(weights);
+        Ok(packed)
+    }
+
+    /// Takes over weights of the same shape.
+    pub fn fill(&mut self, weights: &Weights<f32>) {
+        let (lanes, hidden, gates) = (self.lanes, self.spec.hidden, PANEL * self.units);
+        for (index, packed) in self.layers.iter_mut().enumerate() {
+            let Layer { weight_ih, weight_hh, bias_ih, bias_hh } = weights.layer(index);
+            let inputs = packed.inputs;
+            let x = |k: usize, row: Option<usize>| row.map_or(0.0, |row| weight_ih[row * inputs + k]);
+            let h = |k: usize, row: Option<usize>| row.map_or(0.0, |row| weight_hh[row * hidden + k]);
+            repack(inputs, gates, lanes, &mut packed.weight_x, |k, col| x(k, row_of(col, lanes, hidden)));
+            repack(hidden, gates, lanes, &mut packed.weight_h, |k, col| h(k, row_of(col, lanes, hidden)));
+            for (col, bias) in packed.bias.iter_mut().enumerate() {
+                *bias = row_of(col, lanes, hidden).map_or(0.0, |row| bias_ih[row] + bias_hh[row]);
+            }
+        }
+        let (weight, bias) = weights.head();
+        for (row, padded) in weight.chunks_exact(hidden).zip(self.head_weight.chunks_exact_mut(self.units)) {
+            padded[..hidden].copy_from_slice(row);
+        }
+        self.head_bias.copy_from_slice(bias);
+    }
+
+    /// Bytes of packed weights.
+    pub fn bytes(&self) -> usize {
+        let layers =
+            self.layers.iter().map(|l| l.weight_x.len() + l.weight_h.len() + l.bias.len()).sum::<usize>();
+        size_of::<f32>() * (layers + self.head_weight.len() + self.head_bias.len())
+    }
+}
+
+/// The PyTorch row (gate block, then unit) of an interleaved column; `None` for a padding unit.
+pub(super) const fn row_of(col: usize, lanes: usize, hidden: usize) -> Option<usize> {
+    let gate = col / lanes % PANEL;
+    let unit = col / (PANEL * lanes) * lanes + col % lanes;
+    if unit < hidden { Some(gate * hidden + unit) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::lstm_cell::gate_index;
+
+    #[test]
+    fn columns_are_gate_interleaved() {
+        for (hidden, lanes) in [(1, 16), (16, 16), (17, 16), (9, 8), (5, 1)] {
+            let units = usize::next_multiple_of(hidden, lanes);
+            for unit in 0..units {
+                for gate in 0..PANEL {
+                    let wanted = (unit < hidden).then_some(gate * hidden + unit);
+                    assert_eq!(row_of(gate_index(gate, unit, lanes), lanes, hidden), wanted);
+                }
+            }
+        }
+    }
+}

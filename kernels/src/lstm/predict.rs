@@ -1,0 +1,335 @@
+//! Batches of windows, each from zero state.
+//!
+//! The batch is cut into blocks of rows that threads take one by one. A block goes through time in chunks, so that
+//! what it keeps fits the second-level cache whatever the length of the windows. In a chunk, layer by layer, the
+//! input projection of all its steps is one product; then each step adds the recurrent product and closes the cell.
+//!
+//! A row's bits depend on nothing but the row: not on its block, the chunk, the threads or the instruction set.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
+use ndarray::{ArrayView3, ArrayViewMut2, s};
+use thiserror::Error;
+
+use super::compile::{Executable, on_each};
+use super::packed::Packed;
+use crate::cpu::Kernels;
+use crate::op::dense::Dense;
+use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
+use crate::op::lstm_cell::Forward;
+
+/// Rows of a block: eight full tiles of the AVX-512 product, and enough blocks for several threads.
+const BLOCK: usize = 48;
+/// Bytes of pre-activations that a block keeps at once; with states and weights of small models it stays in 1 MiB.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Windows that cannot be predicted; the place for the predictions is then untouched.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PredictError {
+    /// The windows have another number of features than the model, or no time step.
+    #[error("windows of shape {found:?} do not fit [batch, time of at least 1, {input} features]")]
+    Windows {
+        /// The shape given.
+        found: [usize; 3],
+        /// The features that the model reads.
+        input: usize,
+    },
+    /// The place for the predictions has the wrong shape.
+    #[error("predictions of shape {found:?} cannot hold {wanted:?}")]
+    Output {
+        /// The shape given.
+        found: [usize; 2],
+        /// The shape needed: windows and outputs.
+        wanted: [usize; 2],
+    },
+    /// A feature is NaN or infinite.
+    #[error("window {window}, step {step}, feature {feature} is {value}")]
+    NotFinite {
+        /// The window in the batch.
+        window: usize,
+        /// The step in the window.
+        step: usize,
+        /// The feature in the step.
+        feature: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// Not enough memory for the intermediate values.
+    #[error("no memory for the intermediate values of a batch: {0}")]
+    Memory(OutOfMemory),
+}
+
+/// What one thread needs; it grows to the largest batch and is then kept.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    scratch: Option<Scratch>,
+    /// Blocks done in this call and their logits, in the order in which they were done.
+    blocks: Vec<usize>,
+    outputs: Vec<f32>,
+    error: Option<PredictError>,
+}
+
+/// The intermediate values of one block.
+#[derive(Debug)]
+struct Scratch {
+    /// Steps in a chunk.
+    steps: usize,
+    /// `[steps, BLOCK, input]`.
+    x: Buffer<f32>,
+    /// `[steps, BLOCK, 4 units]`.
+    gates: Buffer<f32>,
+    /// `[steps, BLOCK, units]`, of the layer that is read and of the one that is written.
+    sequence: [Buffer<f32>; 2],
+    /// For each layer `[BLOCK, units]`: hidden state, cell state before a step and after it.
+    state: Vec<[Buffer<f32>; 3]>,
+}
+
+/// Steps of a chunk.
+fn steps(packed: &Packed, time: usize) -> usize {
+    (CHUNK_BYTES / (size_of::<f32>() * PANEL * packed.units * BLOCK)).clamp(1, time)
+}
+
+impl Scratch {
+    fn new(packed: &Packed, time: usize) -> Result<Self, OutOfMemory> {
+        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
+        let row = packed.units * BLOCK;
+        let steps = steps(packed, time);
+        let state = |_| Ok([zeroed(row)?, zeroed(row)?, zeroed(row)?]);
+        Ok(Self {
+            steps,
+            x: zeroed(steps * BLOCK * packed.spec.input)?,
+            gates: zeroed(steps * PANEL * row)?,
+            sequence: [zeroed(steps * row)?, zeroed(steps * row)?],
+            state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
+        })
+    }
+}
+
+impl Executable {
+    /// Predicts a batch of windows `[batch, time, input]`, each from zero state, into `[batch, output]`. Any strides
+    /// will do. After a first call with windows of the same length, one thread allocates nothing.
+    ///
+    /// # Errors
+    /// [`PredictError`] when a shape does not fit or a feature is not finite; `out` is then untouched.
+    pub fn predict(
+        &mut self,
+        windows: ArrayView3<f32>,
+        mut out: ArrayViewMut2<f32>,
+    ) -> Result<(), PredictError> {
+        let (batch, time, input) = windows.dim();
+        let spec = self.packed.spec;
+        if input != spec.input || time == 0 {
+            return Err(PredictError::Windows { found: [batch, time, input], input: spec.input });
+        }
+        if out.dim() != (batch, spec.output) {
+            return Err(PredictError::Output { found: out.dim().into(), wanted: [batch, spec.output] });
+        }
+        let next = AtomicUsize::new(0);
+        on_each(self.pool.as_ref(), |thread| {
+            let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            workspace.run(&self.kernels, &self.packed, &windows, &next);
+        });
+        let mut error = None;
+        for workspace in &mut self.workspaces {
+            let found = workspace.get_mut().unwrap_or_else(PoisonError::into_inner).error.take();
+            error = earlier(error, found);
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+        for workspace in &mut self.workspaces {
+            let workspace = workspace.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = workspace.outputs.chunks_exact(spec.output);
+            for &block in &workspace.blocks {
+                let mut place = out.slice_mut(s![block * BLOCK..batch.min((block + 1) * BLOCK), ..]);
+                for (mut place, row) in place.outer_iter_mut().zip(&mut rows) {
+                    for (slot, &value) in place.iter_mut().zip(row) {
+                        *slot = value;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error of the earlier window, so that the message does not depend on the threads.
+fn earlier(a: Option<PredictError>, b: Option<PredictError>) -> Option<PredictError> {
+    let window = |error: &Option<PredictError>| match error {
+        Some(PredictError::NotFinite { window, .. }) => *window,
+        Some(_) => 0,
+        None => usize::MAX,
+    };
+    if window(&b) < window(&a) { b } else { a }
+}
+
+impl Workspace {
+    /// Takes blocks until there are none left.
+    fn run(&mut self, kernels: &Kernels, packed: &Packed, windows: &ArrayView3<f32>, next: &AtomicUsize) {
+        self.blocks.clear();
+        self.outputs.clear();
+        let (batch, time, _) = windows.dim();
+        let fits = |scratch: &Scratch| scratch.steps == steps(packed, time);
+        let scratch = match self.scratch.take().filter(fits) {
+            Some(scratch) => self.scratch.insert(scratch),
+            None => match Scratch::new(packed, time) {
+                Ok(scratch) => self.scratch.insert(scratch),
+                Err(error) => {
+                    self.error = Some(PredictError::Memory(error));
+                    return;
+                }
+            },
+        };
+        loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            let first = block * BLOCK;
+            if first >= batch {
+                return;
+            }
+            let rows = BLOCK.min(batch - first);
+            if let Err(error) = scratch.block(kernels, packed, windows, first, rows) {
+                self.error = Some(error);
+                return;
+            }
+            self.blocks.push(block);
+            let (start, outputs) = (self.outputs.len(), packed.spec.output);
+            self.outputs.resize(start + rows * outputs, 0.0);
+            scratch.head(kernels, packed, rows, &mut self.outputs[start..]);
+        }
+    }
+}
+
+impl Scratch {
+    /// Takes `rows` windows from zero state to their end; the top layer's hidden state is what remains.
+    fn block(
+        &mut self,
+        kernels: &Kernels,
+        packed: &Packed,
+        windows: &ArrayView3<f32>,
+        first: usize,
+        rows: usize,
+    ) -> Result<(), PredictError> {
+        for [h, c, _] in &mut self.state {
+            h.fill(0.0);
+            c.fill(0.0);
+        }
+        let time = windows.dim().1;
+        for start in (0..time).step_by(self.steps) {
+            let steps = self.steps.min(time - start);
+            self.read(windows, first, rows, start, steps)?;
+            for layer in 0..packed.layers.len() {
+                self.layer(kernels, packed, layer, rows, steps, start == 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies one chunk to `[steps, rows, input]`, and looks at every value.
+    fn read(
+        &mut self,
+        windows: &ArrayView3<f32>,
+        first: usize,
+        rows: usize,
+        start: usize,
+        steps: usize,
+    ) -> Result<(), PredictError> {
+        let input = windows.dim().2;
+        for row in 0..rows {
+            for step in 0..steps {
+                let from = windows.slice(s![first + row, start + step, ..]);
+                let to = &mut self.x[(step * rows + row) * input..][..input];
+                let mut finite = true;
+                for (to, &from) in to.iter_mut().zip(from) {
+                    *to = from;
+                    finite &= from.is_finite();
+                }
+                if !finite {
+                    let feature = to.iter().position(|x| !x.is_finite()).unwrap_or(0);
+                    let (window, step, value) = (first + row, start + step, to[feature]);
+                    return Err(PredictError::NotFinite { window, step, feature, value });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one layer through the chunk.
+    fn layer(
+        &mut self,
+        kernels: &Kernels,
+        packed: &Packed,
+        layer: usize,
+        rows: usize,
+        steps: usize,
+        first: bool,
+    ) {
+        let weights = &packed.layers[layer];
+        let (units, gates) = (packed.units, PANEL * packed.units);
+        let Self { x, gates: z, sequence: [above, below], state, .. } = self;
+        let (source, row_stride): (&[f32], usize) =
+            if layer == 0 { (x.as_ref(), weights.inputs) } else { (below.as_ref(), units) };
+        let projection = Gemm {
+            rows: steps * rows,
+            cols: gates,
+            depth: weights.inputs,
+            left: Left { values: source, row_stride, depth_stride: 1 },
+            right: Right::Packed(&weights.weight_x),
+            start: Start::Bias(&weights.bias),
+            out_stride: gates,
+        };
+        kernels.gemm(&projection, z);
+        let [h, c, c_after] = &mut state[layer];
+        for step in 0..steps {
+            let z = &mut z[step * rows * gates..][..rows * gates];
+            let (done, rest) = above.split_at_mut(step * rows * units);
+            let before: &[f32] = if step == 0 { h } else { &done[(step - 1) * rows * units..] };
+            // The state before the very first step is zero, and adds nothing.
+            if !(first && step == 0) {
+                let recurrence = Gemm {
+                    rows,
+                    cols: gates,
+                    depth: packed.spec.hidden,
+                    left: Left { values: before, row_stride: units, depth_stride: 1 },
+                    right: Right::Packed(&weights.weight_h),
+                    start: Start::Out,
+                    out_stride: gates,
+                };
+                kernels.gemm(&recurrence, z);
+            }
+            let c_before = c.as_ref();
+            kernels.lstm_cell_forward(&mut Forward {
+                rows,
+                units,
+                gates: z,
+                c_before,
+                c: c_after,
+                tanh_c: &mut [],
+                h: &mut rest[..rows * units],
+            });
+            std::mem::swap(c, c_after);
+        }
+        h[..rows * units].copy_from_slice(&above[(steps - 1) * rows * units..][..rows * units]);
+        self.sequence.swap(0, 1);
+    }
+
+    /// Applies the head to what [`block`](Self::block) left.
+    fn head(&self, kernels: &Kernels, packed: &Packed, rows: usize, out: &mut [f32]) {
+        let [h, ..] = &self.state[packed.layers.len() - 1];
+        let outputs = packed.spec.output;
+        kernels.dense(&mut Dense {
+            rows,
+            units: packed.units,
+            outputs,
+            h,
+            weight: &packed.head_weight,
+            bias: &packed.head_bias,
+            out,
+        });
+        for row in out.chunks_exact_mut(outputs) {
+            packed.spec.head.apply_in_place(row);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Matrix product: `out (+)= A B`, the one product that the forward pass, back-propagation and the weight
+//! gradients are made of.
+//!
+//! Shapes: `out` is `[rows, cols]`, `A` is `[rows, depth]` with any two strides, `B` is `[depth, cols]`. `cols` is
+//! a multiple of the instruction set's lanes. `B` is either plain rows, or packed in panels of four registers: with
+//! the gates of one group of `lanes` units interleaved, such a panel yields whole cells (see [`pack`]).
+//!
+//! Each element of `out` is one chain of fused multiply-adds in ascending depth, started from what
+//! [`Start`] says. So every instruction set gives the same bits, and a product cut in two along its depth gives
+//! the bits of the whole: that is why a stream, which cuts differently, agrees with a batch.
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
+
+/// Registers in one packed panel: the four gates.
+pub const PANEL: usize = 4;
+
+/// What the sums start from.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Zero.
+    Zero,
+    /// One value a column, `[cols]`.
+    Bias(&'a [f32]),
+    /// What `out` holds.
+    Out,
+}
+
+/// The left matrix: element `(row, k)` is at `row * row_stride + k * depth_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'a> {
+    /// The elements.
+    pub values: &'a [f32],
+    /// Between rows.
+    pub row_stride: usize,
+    /// Between columns.
+    pub depth_stride: usize,
+}
+
+/// The right matrix.
+#[derive(Clone, Copy, Debug)]
+pub enum Right<'a> {
+    /// As [`pack`] lays it out.
+    Packed(&'a [f32]),
+    /// Element `(k, col)` is at `k * stride + col`.
+    Rows {
+        /// The elements.
+        values: &'a [f32],
+        /// Between rows.
+        stride: usize,
+    },
+}
+
+/// One product. Row `r` of `out` starts at `r * out_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct Gemm<'a> {
+    /// Rows of `A` and `out`.
+    pub rows: usize,
+    /// Columns of `B` and `out`, a multiple of the lanes.
+    pub cols: usize,
+    /// Columns of `A`, rows of `B`.
+    pub depth: usize,
+    /// `A`.
+    pub left: Left<'a>,
+    /// `B`.
+    pub right: Right<'a>,
+    /// What the sums start from.
+    pub start: Start<'a>,
+    /// Between rows of `out`, at least `cols`.
+    pub out_stride: usize,
+}
+
+/// Computes the product into the slice.
+///
+/// # Safety
+/// The processor has the instruction set of the row in which the function stands.
+pub type Run = unsafe fn(&Gemm, &mut [f32]);
+
+/// One panel of `B`: `vectors` registers wide, element `(k, j)` at `start + k * stride + j`.
+#[derive(Clone, Copy, Debug)]
+pub struct Panel<'a> {
+    /// The elements of the whole matrix.
+    pub values: &'a [f32],
+    /// Where the panel starts.
+    pub start: usize,
+    /// Between rows.
+    pub stride: usize,
+    /// The panel's first column in `out`.
+    pub col: usize,
+    /// Registers, 1 to [`PANEL`].
+    pub vectors: usize,
+}
+
+impl<'a> Gemm<'a> {
+    /// Checks that every access of a kernel with `lanes` lanes lies within the slices.
+    ///
+    /// # Panics
+    /// When one does not: the caller's arithmetic is wrong, and a kernel must not run.
+    pub fn check(&self, lanes: usize, out: &[f32]) {
+        let Self { rows, cols, depth, left, right, start, out_stride } = *self;
+        assert!(cols.is_multiple_of(lanes), "{cols} columns are no multiple of {lanes}");
+        if rows == 0 || cols == 0 {
+            return;
+        }
+        assert!(out_stride >= cols && out.len() >= extent(rows, out_stride, cols), "out is too short");
+        if let Start::Bias(bias) = start {
+            assert!(bias.len() >= cols, "bias is too short");
+        }
+        if depth == 0 {
+            return;
+        }
+        let last = (rows - 1).checked_mul(left.row_stride).zip((depth - 1).checked_mul(left.depth_stride));
+        let last = last.and_then(|(row, k)| row.checked_add(k));
+        assert!(last.is_some_and(|last| last < left.values.len()), "left is too short");
+        match right {
+            Right::Packed(values) => assert!(values.len() >= depth * cols, "right is too short"),
+            Right::Rows { values, stride } => {
+                assert!(stride >= cols && values.len() >= extent(depth, stride, cols), "right is too short");
+            }
+        }
+    }
+
+    /// The panels of `B`, left to right.
+    pub fn panels(&self, lanes: usize) -> impl Iterator<Item = Panel<'a>> + use<'a> {
+        let Self { cols, depth, right, .. } = *self;
+        (0..cols).step_by(PANEL * lanes).map(move |col| {
+            let vectors = PANEL.min((cols - col) / lanes);
+            match right {
+                Right::Packed(values) => {
+                    Panel { values, start: col * depth, stride: vectors * lanes, col, vectors }
+                }
+                Right::Rows { values, stride } => Panel { values, start: col, stride, col, vectors },
+            }
+        })
+    }
+}
+
+fn extent(rows: usize, stride: usize, cols: usize) -> usize {
+    (rows - 1).saturating_mul(stride).saturating_add(cols)
+}
+
+/// Packs a `[depth, cols]` matrix: panel by panel of `4 lanes` columns (the last may be narrower), in each panel
+/// row by row. `cols` is a multiple of `lanes`.
+///
+/// # Errors
+/// When there is not enough memory.
+pub fn pack(
+    depth: usize,
+    cols: usize,
+    lanes: usize,
+    value: impl Fn(usize, usize) -> f32,
+) -> Result<Buffer<f32>, OutOfMemory> {
+    let mut packed = Buffer::zeroed(depth * cols, Alignment::CACHE_LINE)?;
+    repack(depth, cols, lanes, &mut packed, value);
+    Ok(packed)
+}
+
+/// [`pack`] into memory that is there.
+pub fn repack(
+    depth: usize,
+    cols: usize,
+    lanes: usize,
+    packed: &mut [f32],
+    value: impl Fn(usize, usize) -> f32,
+) {
+    let mut place = packed.iter_mut();
+    for col in (0..cols).step_by(PANEL * lanes) {
+        let width = (PANEL * lanes).min(cols - col);
+        for k in 0..depth {
+            for (j, slot) in (col..col + width).zip(place.by_ref()) {
+                *slot = value(k, j);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod exam {
+    use super::*;
+    use crate::conformance::{assert_close, random};
+    use crate::op::activation::exam::bits;
+
+    /// The textbook product in f64; `b(k, col)` reads the right matrix.
+    fn reference(gemm: &Gemm, b: &dyn Fn(usize, usize) -> f32, out: &[f32]) -> Vec<f64> {
+        let mut result = Vec::new();
+        for row in 0..gemm.rows {
+            for col in 0..gemm.cols {
+                let mut sum = match gemm.start {
+                    Start::Zero => 0.0,
+                    Start::Bias(bias) => f64::from(bias[col]),
+                    Start::Out => f64::from(out[row * gemm.out_stride + col]),
+                };
+                for k in 0..gemm.depth {
+                    let a = gemm.left.values[row * gemm.left.row_stride + k * gemm.left.depth_stride];
+                    sum += f64::from(a) * f64::from(b(k, col));
+                }
+                result.push(sum);
+            }
+        }
+        result
+    }
+
+    pub fn sit(lanes: usize, run: &dyn Fn(&Gemm, &mut [f32]), scalar: &dyn Fn(&Gemm, &mut [f32])) {
+        for rows in [0, 1, 2, 5, 6, 7, 11, 12, 13, 25] {
+            for cols in [0, 1, 2, 3, 4, 5, 8, 11].map(|vectors| vectors * lanes) {
+                for depth in [0, 1, 2, 12, 33] {
+                    one(rows, cols, depth, lanes, run, scalar);
+                }
+            }
+        }
+    }
+
+    fn one(
+        rows: usize,
+        cols: usize,
+        depth: usize,
+        lanes: usize,
+        run: &dyn Fn(&Gemm, &mut [f32]),
+        scalar: &dyn Fn(&Gemm, &mut [f32]),
+    ) {
+        let (out_stride, stride) = (cols + 3, cols + 1);
+        let a = random(1, rows * depth + 1);
+        let b = random(2, depth * stride + 1);
+        let bias = random(3, cols);
+        let before = random(4, rows * out_stride + 5);
+        let b_at = |k: usize, col: usize| b[k * stride + col];
+        let packed = pack(depth, cols, lanes, b_at).unwrap();
+        let lefts = [
+            Left { values: &a, row_stride: depth, depth_stride: 1 },
+            Left { values: &a, row_stride: 1, depth_stride: rows },
+        ];
+        for left in lefts {
+            for right in [Right::Packed(&packed), Right::Rows { values: &b, stride }] {
+                for start in [Start::Zero, Start::Bias(&bias), Start::Out] {
+                    let gemm = Gemm { rows, cols, depth, left, right, start, out_stride };
+                    let mut out = before.clone();
+                    run(&gemm, &mut out);
+                    let wanted = reference(&gemm, &b_at, &before);
+                    let got: Vec<f32> =
+                        (0..rows).flat_map(|r| out[r * out_stride..][..cols].iter().copied()).collect();
+                    assert_close(&got, &wanted, 1e-6, &format!("{gemm:?}"));
+                    // What lies between the rows and behind them is not touched.
+                    for row in 0..rows {
+                        let gap = row * out_stride + cols..(row + 1) * out_stride;
+                        assert_eq!(out[gap.clone()], before[gap]);
+                    }
+                    let right = Right::Rows { values: &b, stride };
+                    let mut chain = before.clone();
+                    scalar(&Gemm { right, ..gemm }, &mut chain);
+                    assert_eq!(bits(&out), bits(&chain), "{rows} x {cols} x {depth}");
+                }
+            }
+        }
+    }
+}

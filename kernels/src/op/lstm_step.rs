@@ -1,0 +1,168 @@
+//! One layer, one step, one series: what a stream does on every tick.
+//!
+//!     z = b + W x + R h          each sum one chain of fused multiply-adds: bias, then x, then h, ascending
+//!     then the cell of `lstm_cell`
+//!
+//! Shapes: `x` is `[inputs]`; `weight_x` and `weight_h` are `[inputs, 4 units]` and `[hidden, 4 units]` packed by
+//! [`pack`](super::gemm::pack) with the gates interleaved, so one panel is one group of `lanes` units and its four
+//! sums stay in registers until the cell is done. `units` is `hidden` rounded up to the lanes. With a batch the
+//! weights are used many times for each load; here each is used once, so the step is bound by how fast they are read.
+//!
+//! The order of the sums is that of two products by `gemm`, so a stream has the bits of a batch.
+
+use super::gemm::PANEL;
+
+/// One step.
+#[derive(Debug)]
+pub struct LstmStep<'a> {
+    /// Values that the layer reads.
+    pub inputs: usize,
+    /// Units of the layer.
+    pub hidden: usize,
+    /// The same, padded.
+    pub units: usize,
+    /// The input, at least `inputs` values.
+    pub x: &'a [f32],
+    /// Packed `[inputs, 4 units]`.
+    pub weight_x: &'a [f32],
+    /// Packed `[hidden, 4 units]`.
+    pub weight_h: &'a [f32],
+    /// `[4 units]`, interleaved as the weights.
+    pub bias: &'a [f32],
+    /// Hidden state before the step, `[units]`.
+    pub h_before: &'a [f32],
+    /// Cell state, `[units]`, changed in place.
+    pub c: &'a mut [f32],
+    /// Hidden state after the step, `[units]`.
+    pub h: &'a mut [f32],
+}
+
+/// # Safety
+/// The processor has the instruction set of the row in which the function stands.
+pub type Run = unsafe fn(&mut LstmStep);
+
+impl LstmStep<'_> {
+    /// Checks the slices against the shape.
+    ///
+    /// # Panics
+    /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
+    pub fn check(&self, lanes: usize) {
+        let gates = PANEL * self.units;
+        assert!(self.units.is_multiple_of(lanes) && self.hidden <= self.units, "{} units", self.units);
+        assert!(self.x.len() >= self.inputs, "x is too short");
+        assert!(self.weight_x.len() >= self.inputs * gates, "weight_x is too short");
+        assert!(self.weight_h.len() >= self.hidden * gates, "weight_h is too short");
+        assert!(self.bias.len() >= gates, "bias is too short");
+        assert!(self.h_before.len() >= self.units && self.h.len() >= self.units, "h is too short");
+        assert!(self.c.len() >= self.units, "c is too short");
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod exam {
+    use super::*;
+    use crate::conformance::{assert_close, random};
+    use crate::op::activation::exam::bits;
+    use crate::op::gemm::{Gemm, Left, Right, Start, pack};
+    use crate::op::lstm_cell::{Forward, gate_index};
+    use crate::op::sigmoid;
+
+    /// The three kernels of one instruction set that must agree.
+    pub struct Kernels<'a> {
+        pub step: &'a dyn Fn(&mut LstmStep),
+        pub gemm: &'a dyn Fn(&Gemm, &mut [f32]),
+        pub cell: &'a dyn Fn(&mut Forward),
+    }
+
+    pub fn sit(lanes: usize, kernels: &Kernels) {
+        for inputs in [0, 1, 2, 13, 40] {
+            for hidden in [1, 2, lanes - 1, lanes, lanes + 1, 2 * lanes, 3 * lanes + 1, 5 * lanes, 7 * lanes]
+            {
+                if hidden > 0 {
+                    one(inputs, hidden, lanes, kernels);
+                }
+            }
+        }
+    }
+
+    fn one(inputs: usize, hidden: usize, lanes: usize, kernels: &Kernels) {
+        let units = hidden.next_multiple_of(lanes);
+        let gates = PANEL * units;
+        let (w, r, b) =
+            (random(1, inputs * 4 * hidden), random(2, hidden * 4 * hidden), random(3, 4 * hidden));
+        let (x, h, mut c) = (random(4, inputs), random(5, hidden), random(6, hidden));
+        let of = |values: &[f32], depth: usize, k: usize, col: usize| {
+            let (gate, unit) = gate_of(col, lanes);
+            if unit < hidden { values[(gate * hidden + unit) * depth + k] } else { 0.0 }
+        };
+        let weight_x = pack(inputs, gates, lanes, |k, col| of(&w, inputs, k, col)).unwrap();
+        let weight_h = pack(hidden, gates, lanes, |k, col| of(&r, hidden, k, col)).unwrap();
+        let bias: Vec<f32> = (0..gates).map(|col| of(&b, 1, 0, col)).collect();
+        let mut h_before = h.clone();
+        h_before.resize(units, 0.0);
+        c.resize(units, 0.0);
+        let (mut c_after, mut h_after) = (c.clone(), vec![9.0; units]);
+        (kernels.step)(&mut LstmStep {
+            inputs,
+            hidden,
+            units,
+            x: &x,
+            weight_x: &weight_x,
+            weight_h: &weight_h,
+            bias: &bias,
+            h_before: &h_before,
+            c: &mut c_after,
+            h: &mut h_after,
+        });
+
+        let dot = |row: &[f32], v: &[f32]| {
+            row.iter().zip(v).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
+        };
+        let mut wanted = (vec![0.0; units], vec![0.0; units]);
+        for unit in 0..hidden {
+            let z = |gate: usize| {
+                let row = gate * hidden + unit;
+                f64::from(b[row])
+                    + dot(&w[row * inputs..][..inputs], &x)
+                    + dot(&r[row * hidden..][..hidden], &h)
+            };
+            wanted.0[unit] = sigmoid(z(1)) * f64::from(c[unit]) + sigmoid(z(0)) * z(2).tanh();
+            wanted.1[unit] = sigmoid(z(3)) * wanted.0[unit].tanh();
+        }
+        let place = format!("{inputs} inputs, {hidden} units");
+        assert_close(&c_after, &wanted.0, 1e-6, &place);
+        assert_close(&h_after, &wanted.1, 1e-6, &place);
+        assert!(c_after[hidden..].iter().chain(&h_after[hidden..]).all(|x| *x == 0.0), "padding stays zero");
+
+        let mut z = vec![0.0; gates];
+        let product = |values, depth, right, start| Gemm {
+            rows: 1,
+            cols: gates,
+            depth,
+            left: Left { values, row_stride: 0, depth_stride: 1 },
+            right: Right::Packed(right),
+            start,
+            out_stride: gates,
+        };
+        (kernels.gemm)(&product(&x, inputs, &weight_x, Start::Bias(&bias)), &mut z);
+        (kernels.gemm)(&product(&h_before, hidden, &weight_h, Start::Out), &mut z);
+        let (mut c_batch, mut h_batch) = (c.clone(), h_before.clone());
+        (kernels.cell)(&mut Forward {
+            rows: 1,
+            units,
+            gates: &mut z,
+            c_before: &c,
+            c: &mut c_batch,
+            tanh_c: &mut [],
+            h: &mut h_batch,
+        });
+        assert_eq!((bits(&c_after), bits(&h_after)), (bits(&c_batch), bits(&h_batch)), "{place}");
+    }
+
+    /// Gate and unit of a packed column: the inverse of [`gate_index`].
+    fn gate_of(col: usize, lanes: usize) -> (usize, usize) {
+        let (gate, unit) = (col / lanes % PANEL, col / (PANEL * lanes) * lanes + col % lanes);
+        assert_eq!(gate_index(gate, unit, lanes), col);
+        (gate, unit)
+    }
+}
