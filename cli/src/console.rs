@@ -144,13 +144,19 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// A rate a second, to three digits.
+/// How many of `what` a second, to three digits: `1.21 M rows/s`.
 #[must_use]
-pub fn rate(units: u64, time: Duration) -> String {
+pub fn rate(units: u64, time: Duration, what: &str) -> String {
     if units == 0 || time.is_zero() {
         return "-".to_owned();
     }
-    scaled(units as f64 / time.as_secs_f64()) + "/s"
+    per_second(units as f64 / time.as_secs_f64(), what)
+}
+
+/// A rate that is known already: `1.21 M rows/s`.
+#[must_use]
+pub fn per_second(rate: f64, what: &str) -> String {
+    format!("{} {what}/s", scaled(rate)).replace("  ", " ")
 }
 
 /// A number to three digits with a decimal prefix: `1.23 M`.
@@ -204,6 +210,7 @@ mod tests {
         assert_eq!(scaled(45.0), "45.0");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(time(Duration::from_nanos(1250)), "1.25 µs");
-        assert_eq!(rate(0, Duration::from_secs(1)), "-");
+        assert_eq!(rate(0, Duration::from_secs(1), "rows"), "-");
+        assert_eq!(rate(3_000_000, Duration::from_secs(2), "rows"), "1.50 M rows/s");
     }
 }

@@ -101,7 +101,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
                     console::count(report.rows),
                     console::bytes(report.bytes_out),
                     console::time(report.elapsed),
-                    console::rate(report.rows, report.elapsed).replace("/s", " rows/s"),
+                    console::rate(report.rows, report.elapsed, "rows"),
                 )
             })?)
         }
@@ -164,12 +164,12 @@ fn delimiter(text: &str) -> Result<u8, String> {
 pub fn import_text(console: &Console, report: &csv::Report) -> String {
     let columns: Vec<String> = report.columns.iter().map(|c| format!("{} ({})", c.name, c.role)).collect();
     format!(
-        "{} rows, {} -> {} in {} ({} rows)\n  columns    {}\n  time       {}, {}\n  delimiter  {:?}, {}\n  content    {}{}",
+        "{} rows, {} -> {} in {} ({})\n  columns    {}\n  time       {}, {}\n  delimiter  {:?}, {}\n  content    {}{}",
         console::count(report.rows),
         console::bytes(report.bytes_in),
         console::bytes(report.bytes_out),
         console::time(report.elapsed),
-        console::rate(report.rows, report.elapsed),
+        console::rate(report.rows, report.elapsed, "rows"),
         columns.join(", "),
         report.timestamp,
         report.zone,

@@ -162,10 +162,10 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
     }
     let windows_per_second = gather(&lesson, &settings)?;
     console.say(&format!(
-        "  {} windows of {} rows to learn from, gathered shuffled at {} windows/s",
+        "  {} windows of {} rows to learn from, gathered shuffled at {}",
         console::count(lesson.train.count()),
         settings.window,
-        console::scaled(windows_per_second)
+        console::per_second(windows_per_second, "windows")
     ))?;
 
     step(5, &format!("Training for {} s (diapason train)", arguments.seconds))?;
@@ -189,7 +189,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         }
         Ok(())
     })?;
-    console.say(&format!("  batch    {} predictions/s", console::scaled(batch.per_second)))?;
+    console.say(&format!("  batch    {}", console::per_second(batch.per_second, "predictions")))?;
     let mut place = 0;
     let mut difference = 0.0f64;
     let (window, window_latency) =

@@ -296,8 +296,8 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
             loss += report.loss * batch.count as f64;
             seen += batch.count as u64;
             bar.set_position(seen);
-            let speed = console::rate(seen, begun.elapsed());
-            bar.set_message(format!("epoch {epoch}, loss {:.5}, {speed} windows", loss / seen as f64));
+            let speed = console::rate(seen, begun.elapsed(), "windows");
+            bar.set_message(format!("epoch {epoch}, loss {:.5}, {speed}", loss / seen as f64));
             Ok(!over())
         })?;
         bar.finish_and_clear();
@@ -309,11 +309,11 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         let line =
             EpochLine { epoch, train_loss: loss / seen.max(1) as f64, validation_loss: verdict.mse, seconds };
         console.say(&format!(
-            "  epoch {epoch:>3}  train {:.6}  validation {:.6}  (zero {:.6})  {} windows",
+            "  epoch {epoch:>3}  train {:.6}  validation {:.6}  (zero {:.6})  {}",
             line.train_loss,
             line.validation_loss,
             verdict.mse_of_zero,
-            console::rate(seen, begun.elapsed()),
+            console::rate(seen, begun.elapsed(), "windows"),
         ))?;
         epochs.push(line);
         if best.as_ref().is_none_or(|(_, kept, _)| verdict.mse < kept.mse) {

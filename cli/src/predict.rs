@@ -332,10 +332,10 @@ fn report(
 
 fn text(report: &Report) -> String {
     let mut lines = vec![format!(
-        "{} predictions in {:.2} s ({}/s, {})",
+        "{} predictions in {:.2} s ({}, {})",
         console::count(report.predictions),
         report.seconds,
-        console::scaled(report.per_second),
+        console::per_second(report.per_second, "predictions"),
         report.isa
     )];
     if let Some(latency) = &report.latency {

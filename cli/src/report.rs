@@ -15,7 +15,6 @@ td:first-child{color:#57606a;white-space:nowrap}svg{width:100%;height:auto}.verd
 /// The summary table: what was measured, in the order of the data line.
 #[must_use]
 pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
-    let per_second = |value: f64, unit: &str| format!("{} {unit}/s", console::scaled(value));
     let tick = |figures: &crate::latency::Figures| {
         let time = |ns| console::time(Duration::from_nanos(ns));
         format!("p50 {}, p99 {}", time(figures.p50_ns), time(figures.p99_ns))
@@ -23,7 +22,7 @@ pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
     let training = &shown.training;
     vec![
         ("rows", format!("{} from {}", console::count(shown.rows), shown.source)),
-        ("import", per_second(shown.import_rows_per_second, "rows")),
+        ("import", console::per_second(shown.import_rows_per_second, "rows")),
         (
             "size",
             format!(
@@ -32,16 +31,16 @@ pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
                 console::bytes(shown.hdf5_bytes)
             ),
         ),
-        ("shuffled windows", per_second(shown.windows_per_second, "windows")),
+        ("shuffled windows", console::per_second(shown.windows_per_second, "windows")),
         (
             "training",
             format!(
                 "{} ({} epochs)",
-                per_second(training.samples_per_second(), "windows"),
+                console::per_second(training.samples_per_second(), "windows"),
                 training.epochs.len()
             ),
         ),
-        ("prediction, batch", per_second(shown.batch_per_second, "windows")),
+        ("prediction, batch", console::per_second(shown.batch_per_second, "windows")),
         ("tick, window from zero", tick(&shown.tick_window)),
         ("tick, state carried", tick(&shown.tick_carry)),
         ("batch against stream", format!("{:.1e} of the target's unit at most", shown.stream_difference)),

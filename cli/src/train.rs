@@ -88,8 +88,8 @@ pub fn text(console: &Console, outcome: &Outcome) -> String {
             },
         ),
         format!(
-            "  speed        {} windows/s of training ({}, {} parameters)",
-            console::scaled(outcome.samples_per_second()),
+            "  speed        {} of training ({}, {} parameters)",
+            console::per_second(outcome.samples_per_second(), "windows"),
             outcome.isa,
             outcome.parameters
         ),
