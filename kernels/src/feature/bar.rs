@@ -12,13 +12,7 @@ const LAST: Input = Input { name: "close", column: "close" };
 /// The greatest distance between high, low and the close before.
 fn true_range(graph: &mut Graph, bar: &[Register]) -> Register {
     let before = graph.add(Op::Lag { rows: 1 }, &[bar[2]]);
-    let range = graph.add(Op::Subtract, &[bar[0], bar[1]]);
-    let to_high = graph.add(Op::Subtract, &[before, bar[0]]);
-    let to_high = graph.add(Op::Absolute, &[to_high]);
-    let to_low = graph.add(Op::Subtract, &[before, bar[1]]);
-    let to_low = graph.add(Op::Absolute, &[to_low]);
-    let greater = graph.add(Op::Greater, &[range, to_high]);
-    graph.add(Op::Greater, &[greater, to_low])
+    graph.add(Op::TrueRange, &[bar[0], bar[1], before])
 }
 
 /// Mean of high, low and close.

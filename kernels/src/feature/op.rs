@@ -41,8 +41,8 @@ pub(crate) enum Op {
     Multiply,
     /// a / b, NaN where b is zero
     Divide,
-    /// The greater of a and b
-    Greater,
+    /// Range of a bar, extended to the close before; inputs high, low, close before
+    TrueRange,
     /// -a
     Negate,
     /// |a|
@@ -179,7 +179,7 @@ impl Op {
             Self::Subtract => rowwise::binary(input(0), input(1), first, |a, b| a - b),
             Self::Multiply => rowwise::binary(input(0), input(1), first, |a, b| a * b),
             Self::Divide => rowwise::binary(input(0), input(1), first, |a, b| a / b),
-            Self::Greater => rowwise::binary(input(0), input(1), first, rowwise::greater),
+            Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
             Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
             Self::Negate => rowwise::unary(input(0), first, |a| -a),
             Self::Absolute => rowwise::unary(input(0), first, f64::abs),

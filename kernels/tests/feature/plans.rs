@@ -84,6 +84,47 @@ fn equal_parts_are_computed_once_and_unused_ones_not_at_all() {
 }
 
 #[test]
+fn one_quantity_has_the_same_bits_under_all_its_names() {
+    let data = series("gaps", 500, 12);
+    let pairs = "sma(20), bbands(20).middle, stddev(9), sqrt(var(9)), rma(trange(),14), atr(14), \
+                 vwap_rolling(1)*1, typprice()*volume/volume, rocr(3)*1, close/lag(3)";
+    let plan = Plan::parse(pairs, &BARS).unwrap();
+    let out = data.batch(&plan);
+    for row in 0..data.rows() {
+        for pair in 0..plan.names().len() / 2 {
+            let (one, other) = (out[(row, 2 * pair)], out[(row, 2 * pair + 1)]);
+            assert_eq!(
+                one.to_bits(),
+                other.to_bits(),
+                "{} row {row}: {one} and {other}",
+                plan.names()[2 * pair]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_session_begins_at_midnight_and_forgets_an_overflow() {
+    const DAY: f64 = 86_400e9;
+    let times = [0.0, 0.4, 0.999, 1.0, 1.5, 2.0].map(|day| day * DAY);
+    let price = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
+    let volume = [1.0, 1e308, 1e308, 1.0, 3.0, 0.0];
+    let plan = Plan::parse("vwap_session(), vwap_session(offset_hours=12)", &BARS).unwrap();
+    let mut stream = plan.stream();
+    assert_eq!(plan.inputs(), ["timestamp", "high", "low", "close", "volume"]);
+    let mut got = Vec::new();
+    for ((time, price), volume) in times.iter().zip(price).zip(volume) {
+        let mut out = [0.0; 2];
+        stream.push(&[*time, price, price, price, volume], &mut out);
+        got.push(out);
+    }
+    let utc: Vec<Option<f64>> = got.iter().map(|row| Some(row[0]).filter(|value| !value.is_nan())).collect();
+    assert_eq!(utc, [Some(10.0), None, None, Some(40.0), Some(47.5), None]);
+    // Twelve hours ahead, the day changes at noon.
+    assert!(got[4][1] == 50.0 && got[5][1] == 50.0);
+}
+
+#[test]
 fn default_plans_are_known_after_their_lookback_on_every_kind_of_data() {
     let data = series("walk", 400, 8);
     let kinds: [&[&str]; 6] = [

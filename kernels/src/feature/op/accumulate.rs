@@ -24,10 +24,8 @@ pub(super) fn advance(state: &mut [f64], x: &[f64], mark: &[f64], out: &mut [f64
         let next = sum + x;
         lost += if sum.abs() >= x.abs() { (sum - next) + x } else { (x - next) + sum };
         sum = next;
+        // A sum that overflows stays unknown until the next stretch.
         *out = super::known(sum + lost);
-        if out.is_nan() {
-            (sum, lost) = (0.0, 0.0);
-        }
     }
     (state[0], state[1], state[2]) = (current, sum, lost);
 }

@@ -6,20 +6,53 @@ pub(super) const fn state_len(rows: usize) -> usize {
 }
 
 #[inline(always)]
-pub(super) fn advance(state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
+pub(super) fn advance(state: &mut [f64], x: &[f64], out: &mut [f64]) {
     let (head, ring) = state.split_at_mut(super::window::HEAD);
-    let mut place = head[0] as usize;
-    while !x.is_empty() {
-        let (now, later) = x.split_at(x.len().min(ring.len() - place));
-        let (target, rest) = out.split_at_mut(now.len());
-        let stretch = &mut ring[place..place + now.len()];
-        target.copy_from_slice(stretch);
-        stretch.copy_from_slice(now);
-        place += now.len();
-        if place == ring.len() {
-            place = 0;
-        }
-        (x, out) = (later, rest);
+    let place = head[0] as usize;
+    let (newer, older) = ring.split_at_mut(place);
+    let rows = older.len() + newer.len();
+    if x.len() < rows {
+        let (before, after) = x.split_at(x.len().min(older.len()));
+        let (first, second) = out.split_at_mut(before.len());
+        first.copy_from_slice(&older[..before.len()]);
+        second.copy_from_slice(&newer[..after.len()]);
+        older[..before.len()].copy_from_slice(before);
+        newer[..after.len()].copy_from_slice(after);
+        let next = place + x.len();
+        head[0] = if next < rows { next } else { next - rows } as f64;
+    } else {
+        // The whole ring comes out, then the first of the new values; the last of them stay.
+        out[..older.len()].copy_from_slice(older);
+        out[older.len()..rows].copy_from_slice(newer);
+        let (gone, kept) = x.split_at(x.len() - rows);
+        out[rows..].copy_from_slice(gone);
+        ring.copy_from_slice(kept);
+        head[0] = 0.0;
     }
-    head[0] = place as f64;
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pieces_of_any_length_come_out_late_by_the_rows() {
+        let x: Vec<f64> = (0..200).map(f64::from).collect();
+        for rows in [1, 2, 5, 64] {
+            let mut state = vec![-1.0; super::state_len(rows)];
+            state[0] = 0.0;
+            let mut out = vec![0.0; x.len()];
+            let (mut at, mut piece) = (0, 1);
+            while at < x.len() {
+                let end = (at + piece).min(x.len());
+                super::advance(&mut state, &x[at..end], &mut out[at..end]);
+                (at, piece) = (end, piece * 7 % 71);
+            }
+            for (row, value) in out.iter().enumerate() {
+                assert_eq!(
+                    *value,
+                    if row < rows { -1.0 } else { (row - rows) as f64 },
+                    "{rows} rows, row {row}"
+                );
+            }
+        }
+    }
 }

@@ -23,10 +23,13 @@ pub(super) fn ternary(a: &[f64], b: &[f64], c: &[f64], out: &mut [f64], f: impl 
     }
 }
 
-/// The greater value; NaN when either is NaN, unlike [`f64::max`].
+/// The greatest distance between a bar's high, its low and the close before it.
 #[inline(always)]
-pub(super) fn greater(a: f64, b: f64) -> f64 {
-    if a > b || a.is_nan() { a } else { b }
+pub(super) fn true_range(high: f64, low: f64, before: f64) -> f64 {
+    let greater = |a: f64, b: f64| if a > b { a } else { b };
+    let range = greater(greater(high - low, (before - high).abs()), (before - low).abs());
+    // Comparisons lose a NaN.
+    if high.is_nan() | low.is_nan() | before.is_nan() { f64::NAN } else { range }
 }
 
 #[inline(always)]

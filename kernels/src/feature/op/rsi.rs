@@ -14,17 +14,16 @@ pub(super) fn advance(rows: usize, state: &mut [f64], x: &[f64], out: &mut [f64]
     let (mut seen, mut before, mut gain, mut loss) = (state[0], state[1], state[2], state[3]);
     for (x, out) in x.iter().zip(out) {
         let change = x - before;
+        if seen != full || !change.is_finite() {
+            ([seen, before, gain, loss], *out) = warm_up(rows, [seen, before, gain, loss], *x);
+            continue;
+        }
         // The gain or zero, without a branch: which way a price goes cannot be predicted. Both steps are exact.
         let risen = (change + change.abs()) * 0.5;
-        if seen == full && change.is_finite() {
-            before = *x;
-            gain = (gain * older + risen) * inverse;
-            loss = (loss * older + (risen - change)) * inverse;
-            *out = index(gain, loss);
-        } else {
-            let warming = warm_up(rows, [seen, before, gain, loss], *x);
-            ([seen, before, gain, loss], *out) = warming;
-        }
+        before = *x;
+        gain = (gain * older + risen) * inverse;
+        loss = (loss * older + (risen - change)) * inverse;
+        *out = index(gain, loss);
     }
     (state[0], state[1], state[2], state[3]) = (seen, before, gain, loss);
 }

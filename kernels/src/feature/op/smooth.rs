@@ -19,14 +19,17 @@ pub(super) fn advance(
 ) {
     let seeded = (skip + rows) as f64;
     let (mut seen, mut value) = (state[0], state[1]);
-    for (x, out) in x.iter().zip(out) {
+    let mut pairs = x.iter().zip(out);
+    while seen != seeded {
+        let Some((x, out)) = pairs.next() else { break };
+        (seen, value, *out) = seed(rows, skip, seen, value, *x);
+    }
+    for (x, out) in pairs {
         if x.is_nan() {
             *out = f64::NAN;
-        } else if seen == seeded {
+        } else {
             value = keep.mul_add(value, take * *x);
             *out = value;
-        } else {
-            (seen, value, *out) = seed(rows, skip, seen, value, *x);
         }
     }
     (state[0], state[1]) = (seen, value);
@@ -36,6 +39,9 @@ pub(super) fn advance(
 #[cold]
 #[inline(never)]
 fn seed(rows: usize, skip: usize, seen: f64, sum: f64, x: f64) -> (f64, f64, f64) {
+    if x.is_nan() {
+        return (seen, sum, f64::NAN);
+    }
     let seen = seen + 1.0;
     if seen <= skip as f64 {
         return (seen, sum, f64::NAN);

@@ -16,9 +16,10 @@
 //!
 //! Means and variances are sums of the distances to an anchor: the last value of the closed block, which is in
 //! every window that the two blocks share. An anchor inside the window is at most sqrt(n) standard deviations
-//! from its mean, so var = (S2 - S1^2/n)/n loses at most a factor n of the precision: its relative error stays
-//! under about n * 2^-52 whatever the offset of the data (n = 100: 2e-14). Equal values give exactly their
-//! mean and exactly zero variance.
+//! from its mean, so var = (S2 - S1^2/n)/n cancels at most a factor n, whatever the offset of the data. With the
+//! rounding of sums of n terms, the relative error is under n^2 * 2^-53 in the worst case, which needs an
+//! anchor that is a spike (n = 100: 1e-12, and 5e-13 is the worst that the exams find), and about n * 2^-53
+//! otherwise. Equal values give exactly their mean and exactly zero variance.
 //!
 //! Tried and refused: adding and removing with Welford's recurrence (a spike of 1e12 leaves its rounding in the
 //! sums for ever, TA-Lib issue 118); the same with a triggered restart (right, but the result then depends on

@@ -46,8 +46,8 @@ pub struct OutputLine {
 /// One operation of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeLine {
-    /// The first register it writes.
-    pub register: usize,
+    /// The registers it writes.
+    pub registers: Vec<usize>,
     /// The operation with its constants and what it reads.
     pub operation: String,
     /// How many operations and outputs read it; above one, it is computed once for all of them.
@@ -65,7 +65,7 @@ impl Explanation {
         let nodes = program.nodes.iter().map(|node| {
             let inputs: Vec<String> = node.inputs[..node.arity].iter().map(|input| name(*input)).collect();
             NodeLine {
-                register: node.out,
+                registers: (node.out..node.out + node.op.outputs()).collect(),
                 operation: describe(node.op, &inputs),
                 uses: node.uses,
                 state_bytes: node.op.state_len() * size_of::<f64>(),
@@ -101,7 +101,7 @@ fn describe(op: Op, x: &[String]) -> String {
         Op::Subtract => format!("{} - {}", x[0], x[1]),
         Op::Multiply => format!("{} * {}", x[0], x[1]),
         Op::Divide => format!("{} / {}", x[0], x[1]),
-        Op::Greater => format!("greater of {} and {}", x[0], x[1]),
+        Op::TrueRange => format!("range of {} and {}, extended to {}", x[0], x[1], x[2]),
         Op::Negate => format!("-{}", x[0]),
         Op::Absolute => format!("|{}|", x[0]),
         Op::SquareRoot => format!("sqrt {}", x[0]),
@@ -138,15 +138,17 @@ impl fmt::Display for Explanation {
             self.read_bytes_per_row, self.written_bytes_per_row, self.state_bytes, self.lookback
         )?;
         writeln!(f, "reads {}", self.inputs.join(", "))?;
-        writeln!(f, "\n{:>5}  {:<58} {:>5} {:>9}", "node", "operation", "uses", "state B")?;
+        writeln!(f, "\n{:>8}  {:<58} {:>5} {:>9}", "node", "operation", "uses", "state B")?;
         for node in &self.nodes {
-            let register = format!("%{}", node.register);
-            writeln!(f, "{register:>5}  {:<58} {:>5} {:>9}", node.operation, node.uses, node.state_bytes)?;
+            let registers: Vec<String> =
+                node.registers.iter().map(|register| format!("%{register}")).collect();
+            let register = registers.join(" ");
+            writeln!(f, "{register:>8}  {:<58} {:>5} {:>9}", node.operation, node.uses, node.state_bytes)?;
         }
-        writeln!(f, "\n{:>5}  {:<58} {:>5}", "node", "output", "after")?;
+        writeln!(f, "\n{:>8}  {:<58} {:>5}", "node", "output", "after")?;
         for output in &self.outputs {
             let register = format!("%{}", output.register);
-            writeln!(f, "{register:>5}  {:<58} {:>5}", output.name, output.lookback)?;
+            writeln!(f, "{register:>8}  {:<58} {:>5}", output.name, output.lookback)?;
         }
         Ok(())
     }
