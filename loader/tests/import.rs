@@ -1,5 +1,6 @@
 //! The CSV import against Python's csv, datetime and float, and against h5py; and what it says of bad input.
 #![cfg(feature = "libhdf5")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
