@@ -7,17 +7,21 @@
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
-#[cfg(feature = "libhdf5")]
 mod nearest;
 mod splitmix;
 
-pub mod codec;
-pub mod format;
-pub mod sampler;
 pub mod source;
+
+pub mod codec;
+
+pub mod format;
+
 pub mod table;
+
+pub mod sampler;
+
+#[cfg(feature = "libhdf5")]
+pub mod market;
 
 #[cfg(feature = "libhdf5")]
 pub mod csv;
-#[cfg(feature = "libhdf5")]
-pub mod market;

@@ -1,11 +1,31 @@
-//! A file of columns, read lazily: opening touches metadata only, reading decodes the chunks it needs and keeps
-//! the latest of them within a budget of bytes.
+//! A file of columns, read lazily.
+//!
+//! Opening touches metadata only. Reading decodes the chunks that hold the rows asked for, and keeps the latest used
+//! of them within a budget of bytes. A column is a one-dimensional data set of numbers in one group; whatever else
+//! lies there is listed with the reason why it is no column.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+
+mod cache;
+mod number;
+mod storage;
+
+use crate::format::hdf5::{self, Kind, Target};
+use crate::nearest::nearest;
+use crate::source::{self, Source, pread::Pread, uring::Uring};
+use cache::Cache;
+use number::Number;
+use storage::{Refusal, Storage};
+
+/// The attribute with the names of the columns in order.
+const ORDER: &str = "columns";
+/// What files of ours say in the attribute `format`, and the newest version that is understood.
+const FORMAT: (&str, i64) = ("diapason-table", 1);
 
 /// Why a table cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +40,87 @@ pub enum Error {
         error: std::io::Error,
     },
     /// The file is not HDF5.
-    #[error("{} is not an HDF5 file: no signature found; import a CSV file with `data import`", path.display())]
+    #[error("{} is not an HDF5 file; if it is CSV, import it first", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
+    /// The file is shorter than it says.
+    #[error("{} is cut off: {expected} bytes are needed, it has {found}; copy or import it again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The bytes that are needed.
+        expected: u64,
+        /// The bytes there are.
+        found: u64,
+    },
+    /// The file is broken, or of a kind that is not supported.
+    #[error("cannot read {object:?} in {}: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The object in it.
+        object: String,
+        /// What is wrong.
+        error: hdf5::Error,
+    },
+    /// The file was written by a newer version of this program.
+    #[error("{} is of version {found} of the format, this program knows {known}; update it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of the file.
+        found: i128,
+        /// The newest version that is known.
+        known: i64,
+    },
+    /// There is no such group.
+    #[error("{} has no group {wanted:?}", path.display())]
+    NoGroup {
+        /// The file.
+        path: PathBuf,
+        /// The group asked for.
+        wanted: String,
+    },
+    /// There is no column at all.
+    #[error("{} has no columns in {group:?}: {}", path.display(), reasons(skipped))]
+    NoColumns {
+        /// The file.
+        path: PathBuf,
+        /// The group.
+        group: String,
+        /// What is there instead.
+        skipped: Vec<Skipped>,
+    },
+    /// Columns of different lengths.
+    #[error("{}: column {column:?} has {rows} rows, {other:?} has {other_rows}; a table needs equal ones", path.display())]
+    Uneven {
+        /// The file.
+        path: PathBuf,
+        /// A column.
+        column: String,
+        /// Its rows.
+        rows: u64,
+        /// Another column.
+        other: String,
+        /// Its rows.
+        other_rows: u64,
+    },
+    /// The budget does not hold one chunk.
+    #[error("{}: a budget of {budget_bytes} bytes is too small, one chunk of {column:?} needs {needed_bytes}", path.display())]
+    Budget {
+        /// The file.
+        path: PathBuf,
+        /// The column with the largest chunk.
+        column: String,
+        /// The bytes of that chunk.
+        needed_bytes: u64,
+        /// The budget.
+        budget_bytes: u64,
+    },
     /// There is no column of that name.
-    #[error("{} has no column {wanted:?}{}; its columns are {}", path.display(), hint(suggestion.as_deref()), columns.join(", "))]
+    #[error("{} has no column {wanted:?}{}; its columns are {}", path.display(), suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?")), columns.join(", "))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -34,11 +128,11 @@ pub enum Error {
         wanted: String,
         /// The nearest name, when one is near.
         suggestion: Option<String>,
-        /// All the names.
+        /// All names.
         columns: Vec<String>,
     },
     /// The rows asked for are not all there.
-    #[error("{} has rows 0 to {rows}, rows {} to {} were asked for", path.display(), wanted.start, wanted.end)]
+    #[error("{} has {rows} rows, rows {} to {} were asked for", path.display(), wanted.start, wanted.end)]
     OutOfRange {
         /// The file.
         path: PathBuf,
@@ -47,11 +141,68 @@ pub enum Error {
         /// The rows there are.
         rows: u64,
     },
+    /// Not as many places as rows.
+    #[error("{rows} rows were asked for, with room for {places}")]
+    Room {
+        /// The rows asked for.
+        rows: u64,
+        /// The places for them.
+        places: usize,
+    },
+    /// The column holds another type.
+    #[error("column {column:?} of {} holds {dtype}, which cannot be read as {wanted}", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        dtype: String,
+        /// The type asked for.
+        wanted: &'static str,
+    },
+    /// A value does not fit the type.
+    #[error("column {column:?} of {}, row {row}: {value} cannot be held exactly as {wanted}", path.display())]
+    Inexact {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The row.
+        row: u64,
+        /// The value.
+        value: i128,
+        /// The type asked for.
+        wanted: &'static str,
+    },
+    /// A chunk cannot be read.
+    #[error("column {column:?} of {}, chunk {chunk} at byte {place}: {error}", path.display())]
+    Chunk {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The number of the chunk.
+        chunk: u64,
+        /// Where it is in the file.
+        place: u64,
+        /// What is wrong.
+        error: storage::Error,
+    },
 }
 
-fn hint(suggestion: Option<&str>) -> String {
-    suggestion.map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+fn reasons(skipped: &[Skipped]) -> String {
+    if skipped.is_empty() {
+        return "it is empty".to_owned();
+    }
+    skipped
+        .iter()
+        .map(|skipped| format!("{:?} is none, {}", skipped.name, skipped.reason))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
+
+pub use storage::Error as ChunkError;
 
 /// One column: a one-dimensional data set of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,11 +211,11 @@ pub struct Column {
     pub name: String,
     /// The type of its values, such as `i64` or `f64`.
     pub dtype: String,
-    /// Rows in one chunk.
+    /// Rows in one chunk, or in one piece where there are no chunks.
     pub chunk_rows: u64,
     /// How many chunks are stored.
     pub chunks: u64,
-    /// The filters a chunk went through when it was written, in that order.
+    /// The filters a chunk went through when it was written, in that order, with their options.
     pub filters: Vec<String>,
     /// Bytes of the values in memory.
     pub raw_bytes: u64,
@@ -82,13 +233,27 @@ pub enum Attribute {
     Int(i64),
     /// A floating-point number.
     Float(f64),
-    /// A text.
+    /// A text; also a whole number beyond 64 bits, and the reason why a value is not read, in brackets.
     Text(String),
     /// A list of such values.
     List(Vec<Attribute>),
 }
 
-/// Everything `data inspect` shows.
+impl From<hdf5::Value> for Attribute {
+    fn from(value: hdf5::Value) -> Self {
+        match value {
+            hdf5::Value::Int(number) => {
+                i64::try_from(number).map_or_else(|_| Self::Text(number.to_string()), Self::Int)
+            }
+            hdf5::Value::Float(number) => Self::Float(number),
+            hdf5::Value::Text(text) => Self::Text(text),
+            hdf5::Value::List(values) => Self::List(values.into_iter().map(Self::from).collect()),
+            hdf5::Value::NotRead(reason) => Self::Text(format!("(not read: {reason})")),
+        }
+    }
+}
+
+/// Everything that is known of a table without reading a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
     /// The file.
@@ -103,7 +268,7 @@ pub struct Inspection {
     pub attributes: BTreeMap<String, Attribute>,
     /// What else lies in the same group and is not a column, with the reason.
     pub skipped: Vec<Skipped>,
-    /// Bytes of decoded chunks that may be held at once.
+    /// Bytes of decoded chunks that are kept at most.
     pub budget_bytes: u64,
 }
 
@@ -116,10 +281,40 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// An open file of columns.
+/// Through what a file is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// `pread(2)`.
+    #[default]
+    Pread,
+    /// io_uring; an error where [`source::uring::probe`] fails.
+    Uring,
+}
+
+/// How a table is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The group that the columns are in, such as `/` or `/prices/minute`.
+    pub group: String,
+    /// Bytes of decoded chunks that are kept at most; a thread that reads holds one more chunk while it does.
+    pub budget_bytes: u64,
+    /// Through what the file is read.
+    pub backend: Backend,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread }
+    }
+}
+
+/// An open file of columns; any number of threads may read it at once.
 #[derive(Debug)]
 pub struct Table {
+    source: Arc<dyn Source>,
     inspection: Inspection,
+    storages: Vec<Storage>,
+    cache: Mutex<Cache>,
 }
 
 impl Table {
@@ -129,22 +324,97 @@ impl Table {
     /// Opens the columns in the root group of the file at `path`.
     ///
     /// # Errors
-    /// [`Error`] when the file cannot be read, is no HDF5, or is broken.
+    /// [`Error`] when the file cannot be read, is no HDF5, is broken, or has no columns of equal length.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::with_budget(path, Self::BUDGET_BYTES)
+        Self::open_with(path, &Options::default())
     }
 
-    /// As [`Table::open`], holding at most `budget_bytes` of decoded chunks.
+    /// As [`Table::open`], keeping at most `budget_bytes` of decoded chunks.
     ///
     /// # Errors
-    /// As [`Table::open`], and when the budget is too small for the largest chunk.
-    pub fn with_budget(path: impl AsRef<Path>, _budget_bytes: u64) -> Result<Self, Error> {
-        Err(Error::Foreign { path: path.as_ref().to_path_buf() })
+    /// As [`Table::open`], and [`Error::Budget`] when one chunk is larger than that.
+    pub fn with_budget(path: impl AsRef<Path>, budget_bytes: u64) -> Result<Self, Error> {
+        Self::open_with(path, &Options { budget_bytes, ..Options::default() })
+    }
+
+    /// Opens a table as `options` say.
+    ///
+    /// # Errors
+    /// As [`Table::with_budget`], and [`Error::NoGroup`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let source: std::io::Result<Arc<dyn Source>> = match options.backend {
+            Backend::Pread => Pread::open(path).map(|source| Arc::new(source) as _),
+            Backend::Uring => Uring::open(path).map(|source| Arc::new(source) as _),
+        };
+        let source = source.map_err(|error| Error::Io { path: path.to_path_buf(), error })?;
+        Self::of_source(source, path, options)
+    }
+
+    /// Opens a table in `source`; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Table::open_with`].
+    pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
+        let failed = |object: &str| {
+            let object = object.to_owned();
+            move |error| format_error(path, object, error)
+        };
+        let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
+        let group = find_group(&file, path, &options.group)?;
+        let Kind::Group(links) = group.kind else {
+            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
+        };
+        let attributes: BTreeMap<String, Attribute> = named(group.attributes);
+        check_version(path, &attributes)?;
+        let (mut columns, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        for link in links {
+            let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
+            let Target::Object(address) = link.target else {
+                skip("it is a link to another name".to_owned());
+                continue;
+            };
+            let object = match file.object(address) {
+                Err(hdf5::Error::Unsupported { what, found, .. }) => {
+                    skip(format!("its {what} is not supported: {found}"));
+                    continue;
+                }
+                object => object.map_err(failed(&link.name))?,
+            };
+            let dataset = match object.kind {
+                Kind::Dataset(dataset) => *dataset,
+                Kind::Group(_) => {
+                    skip("it is a group".to_owned());
+                    continue;
+                }
+                Kind::Datatype => {
+                    skip("it is a type".to_owned());
+                    continue;
+                }
+            };
+            match Storage::new(&file, dataset) {
+                Ok(storage) => {
+                    columns.push(column(link.name, &storage, object.attributes));
+                    storages.push(storage);
+                }
+                Err(Refusal::NoColumn(reason)) => skip(reason),
+                Err(Refusal::Broken(error)) => return Err(format_error(path, link.name, error)),
+            }
+        }
+        let mut both: Vec<(Column, Storage)> = columns.into_iter().zip(storages).collect();
+        sort_as_noted(&mut both, &attributes);
+        let (columns, storages): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+        let rows = check(path, options, &columns, &storages, &skipped)?;
+        let budget_bytes = options.budget_bytes;
+        let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
+        let (path, file_bytes) = (path.to_path_buf(), source.size());
+        let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
+        Ok(Self { source, inspection, storages, cache })
     }
 
     /// Rows of each column.
     #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub const fn rows(&self) -> u64 {
         self.inspection.rows
     }
 
@@ -156,31 +426,226 @@ impl Table {
 
     /// What is noted at the table.
     #[must_use]
-    pub fn attributes(&self) -> &BTreeMap<String, Attribute> {
+    pub const fn attributes(&self) -> &BTreeMap<String, Attribute> {
         &self.inspection.attributes
     }
 
-    /// All the facts about the file that need no value read.
+    /// All that is known without reading a value.
     #[must_use]
-    pub fn inspect(&self) -> &Inspection {
+    pub const fn inspect(&self) -> &Inspection {
         &self.inspection
     }
 
-    /// Reads `rows` of `column` as `f64` into `values`, which has one place per row.
+    /// The number of the column called `name`.
     ///
     /// # Errors
-    /// [`Error`] when there is no such column or row, or the file is broken there.
+    /// [`Error::NoColumn`] with the nearest name.
+    pub fn position(&self, name: &str) -> Result<usize, Error> {
+        let names = || self.inspection.columns.iter().map(|column| column.name.as_str());
+        names().position(|column| column == name).ok_or_else(|| Error::NoColumn {
+            path: self.inspection.path.clone(),
+            wanted: name.to_owned(),
+            suggestion: nearest(name, names()).map(str::to_owned),
+            columns: names().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Reads `rows` of `column` as `f64` into `values`, which has one place for each row.
+    ///
+    /// Whole numbers are read too, as long as f64 holds them exactly.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no such column or row, a value does not fit, or the file is broken there.
     pub fn read_f64(&self, column: &str, rows: Range<u64>, values: &mut [f64]) -> Result<(), Error> {
-        let _ = (column, rows, values);
+        self.read(column, rows, values)
+    }
+
+    /// Reads `rows` of `column` as `i64` into `values`, which has one place for each row.
+    ///
+    /// # Errors
+    /// As [`Table::read_f64`], and [`Error::WrongType`] when the column holds floating-point numbers.
+    pub fn read_i64(&self, column: &str, rows: Range<u64>, values: &mut [i64]) -> Result<(), Error> {
+        self.read(column, rows, values)
+    }
+
+    fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
+        let number = self.position(column)?;
+        let storage = &self.storages[number];
+        let (path, name) = (|| self.inspection.path.clone(), || column.to_owned());
+        if rows.start > rows.end || rows.end > self.rows() {
+            return Err(Error::OutOfRange { path: path(), wanted: rows, rows: self.rows() });
+        }
+        if rows.end - rows.start != values.len() as u64 {
+            return Err(Error::Room { rows: rows.end - rows.start, places: values.len() });
+        }
+        if !number::is_readable::<T>(storage.datatype) {
+            let dtype = storage.datatype.to_string();
+            return Err(Error::WrongType { path: path(), column: name(), dtype, wanted: T::NAME });
+        }
+        let mut stored = Vec::new();
+        let (mut row, mut rest) = (rows.start, values);
+        while !rest.is_empty() {
+            let (chunk, inside) = (row / storage.chunk_rows, (row % storage.chunk_rows) as usize);
+            let count = rest.len().min((storage.chunk_rows - inside as u64).try_into().unwrap_or(usize::MAX));
+            let (now, later) = rest.split_at_mut(count);
+            let bytes = self.chunk(number, chunk, &mut stored)?;
+            let converted = match &bytes {
+                Some(bytes) => {
+                    number::convert(storage.datatype, &bytes[inside * storage.element_bytes..], now)
+                }
+                None => fill(storage, now),
+            };
+            converted.map_err(|inexact| Error::Inexact {
+                path: path(),
+                column: name(),
+                row: row + inexact.at as u64,
+                value: inexact.value,
+                wanted: T::NAME,
+            })?;
+            (row, rest) = (row + count as u64, later);
+        }
         Ok(())
     }
 
-    /// Reads `rows` of `column` as `i64` into `values`, which has one place per row.
-    ///
-    /// # Errors
-    /// As [`Table::read_f64`], and when the column holds fractions.
-    pub fn read_i64(&self, column: &str, rows: Range<u64>, values: &mut [i64]) -> Result<(), Error> {
-        let _ = (column, rows, values);
-        Ok(())
+    /// The decoded chunk, from memory or from the file; `None` when it was never written.
+    fn chunk(&self, column: usize, chunk: u64, stored: &mut Vec<u8>) -> Result<Option<Arc<Vec<u8>>>, Error> {
+        let storage = &self.storages[column];
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = cache().get((column, chunk)) {
+            return Ok(Some(kept));
+        }
+        if storage.is_chunked() {
+            // Room first, so that what is kept and what is being decoded fit together.
+            cache().make_room(storage.chunk_bytes() as usize);
+        }
+        // Not while the cache is locked: threads decode side by side.
+        let decoded = storage.chunk(&*self.source, chunk, stored).map_err(|error| Error::Chunk {
+            path: self.inspection.path.clone(),
+            column: self.inspection.columns[column].name.clone(),
+            chunk,
+            place: storage.place_of(chunk),
+            error,
+        })?;
+        let Some(decoded) = decoded.map(Arc::new) else { return Ok(None) };
+        if storage.is_chunked() {
+            cache().put((column, chunk), Arc::clone(&decoded));
+        }
+        Ok(Some(decoded))
     }
+}
+
+fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
+    let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
+    number::convert(storage.datatype, storage.fill(), std::slice::from_mut(first))?;
+    others.fill(*first);
+    Ok(())
+}
+
+fn format_error(path: &Path, object: String, error: hdf5::Error) -> Error {
+    let path = path.to_path_buf();
+    match error {
+        hdf5::Error::Foreign => Error::Foreign { path },
+        hdf5::Error::CutOff { expected, found } => Error::Truncated { path, expected, found },
+        hdf5::Error::Source(source::Error::Io { error, .. }) => Error::Io { path, error },
+        hdf5::Error::Source(source::Error::Truncated { offset, needed, size }) => {
+            Error::Truncated { path, expected: offset.saturating_add(needed), found: size }
+        }
+        error => Error::Format { path, object, error },
+    }
+}
+
+fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
+    attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
+}
+
+/// The object at `wanted`, from the root.
+fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
+    let failed = |error| format_error(path, wanted.to_owned(), error);
+    let mut object = file.object(file.root()).map_err(failed)?;
+    for name in wanted.split('/').filter(|name| !name.is_empty()) {
+        let Kind::Group(links) = &object.kind else { break };
+        let target = links.iter().find(|link| link.name == name).map(|link| link.target);
+        let Some(Target::Object(address)) = target else {
+            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
+        };
+        object = file.object(address).map_err(failed)?;
+    }
+    Ok(object)
+}
+
+fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
+    let (format, known) = FORMAT;
+    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
+    match attributes.get("format_version") {
+        Some(Attribute::Int(found)) if is_ours && *found > known => {
+            Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn column(name: String, storage: &Storage, attributes: Vec<(String, hdf5::Value)>) -> Column {
+    let (chunks, stored_bytes) = storage.stored();
+    Column {
+        name,
+        dtype: storage.datatype.to_string(),
+        chunk_rows: storage.chunk_rows,
+        chunks,
+        filters: storage.filters(),
+        raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
+        stored_bytes,
+        attributes: named(attributes),
+    }
+}
+
+/// Sorts the columns as the attribute of the table says; those that it does not name come last.
+fn sort_as_noted(columns: &mut [(Column, Storage)], attributes: &BTreeMap<String, Attribute>) {
+    let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
+    let places: BTreeMap<&str, usize> = order
+        .iter()
+        .enumerate()
+        .filter_map(
+            |(place, name)| {
+                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
+            },
+        )
+        .collect();
+    columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
+}
+
+/// Whether the columns make a table that can be read within the budget; their rows.
+fn check(
+    path: &Path,
+    options: &Options,
+    columns: &[Column],
+    storages: &[Storage],
+    skipped: &[Skipped],
+) -> Result<u64, Error> {
+    let path = || path.to_path_buf();
+    let (Some(first), Some(first_name)) =
+        (storages.first(), columns.first().map(|column| column.name.clone()))
+    else {
+        return Err(Error::NoColumns {
+            path: path(),
+            group: options.group.clone(),
+            skipped: skipped.to_vec(),
+        });
+    };
+    for (column, storage) in columns.iter().zip(storages) {
+        let (name, rows) = (column.name.clone(), storage.rows);
+        if rows != first.rows {
+            return Err(Error::Uneven {
+                path: path(),
+                column: name,
+                rows,
+                other: first_name,
+                other_rows: first.rows,
+            });
+        }
+        let (needed_bytes, budget_bytes) = (storage.chunk_bytes(), options.budget_bytes);
+        if storage.is_chunked() && needed_bytes > budget_bytes {
+            return Err(Error::Budget { path: path(), column: name, needed_bytes, budget_bytes });
+        }
+    }
+    Ok(first.rows)
 }

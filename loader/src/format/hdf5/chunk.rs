@@ -1,0 +1,131 @@
+//! The chunks of a data set: which there are and where.
+
+use super::btree::{self, Tree};
+use super::dataspace::Shape;
+use super::error::Error;
+use super::input::Input;
+use super::layout::Index;
+
+mod fixed_array;
+
+const WHAT: &str = "chunk";
+
+/// A chunk in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its number, counting through the grid of chunks, the last dimension fastest.
+    pub number: u64,
+    /// Where it is in the source.
+    pub place: u64,
+    /// How many bytes are stored.
+    pub bytes: u64,
+    /// Bit i says that filter i was skipped.
+    pub mask: u32,
+}
+
+/// What decides where a chunk belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid<'a> {
+    pub shape: &'a Shape,
+    pub chunk: &'a [u64],
+    pub element_bytes: u64,
+    pub is_filtered: bool,
+}
+
+impl Grid<'_> {
+    /// Bytes of a whole chunk before the filters.
+    pub fn chunk_bytes(&self) -> Option<u64> {
+        self.chunk.iter().try_fold(self.element_bytes, |bytes, &dim| bytes.checked_mul(dim))
+    }
+
+    /// The number of the chunk at these places in the grid; `None` outside of the data set as it is now.
+    fn number(&self, places: impl Iterator<Item = u64>) -> Option<u64> {
+        let dims = self.shape.dims.iter().zip(self.chunk);
+        places.zip(dims).try_fold(0u64, |number, (place, (dim, chunk))| {
+            let count = dim.div_ceil(*chunk);
+            if place < count { number.checked_mul(count)?.checked_add(place) } else { None }
+        })
+    }
+
+    /// The number, as it is now, of the entry with number `entry` of a table for the largest size of the data set.
+    fn number_of_entry(&self, mut entry: u64) -> Option<u64> {
+        let mut places = Vec::with_capacity(self.chunk.len());
+        for (max, chunk) in self.shape.max.iter().zip(self.chunk).rev() {
+            let count = max.div_ceil(*chunk).max(1);
+            places.push(entry % count);
+            entry /= count;
+        }
+        if entry == 0 { self.number(places.into_iter().rev()) } else { None }
+    }
+}
+
+/// The chunks of a data set, by number, each once.
+pub(super) fn chunks(input: &Input, grid: Grid<'_>, index: Index, address: u64) -> Result<Vec<Chunk>, Error> {
+    let broken = |problem| Error::Broken { what: "chunk index", address, problem };
+    let rank = grid.shape.dims.len();
+    if rank != grid.chunk.len() || rank == 0 {
+        return Err(broken("its chunks have another number of dimensions than the data set"));
+    }
+    let chunk_bytes = grid.chunk_bytes().ok_or_else(|| broken("the size of a chunk overflows"))?;
+    let mut chunks = Vec::new();
+    match index {
+        Index::Single { filtered } => {
+            let (bytes, mask) = filtered.unwrap_or((chunk_bytes, 0));
+            chunks.push(Chunk { number: 0, place: input.place(WHAT, address, bytes)?, bytes, mask });
+        }
+        Index::Implicit => {
+            // Every chunk is in the file, so there are no more than its size allows.
+            let mut counts = grid.shape.max.iter().zip(grid.chunk).map(|(max, chunk)| max.div_ceil(*chunk));
+            let count = counts.try_fold(1u64, u64::checked_mul);
+            let bytes = count.and_then(|count| count.checked_mul(chunk_bytes));
+            let (count, bytes) =
+                count.zip(bytes).ok_or_else(|| broken("the size of its chunks overflows"))?;
+            let place = input.place(WHAT, address, bytes)?;
+            for entry in 0..count {
+                if let Some(number) = grid.number_of_entry(entry) {
+                    chunks.push(Chunk {
+                        number,
+                        place: place + entry * chunk_bytes,
+                        bytes: chunk_bytes,
+                        mask: 0,
+                    });
+                }
+            }
+        }
+        Index::FixedArray => {
+            fixed_array::entries(input, address, grid.is_filtered, &mut |entry, stored| {
+                let Some(number) = grid.number_of_entry(entry) else { return Ok(()) };
+                let (bytes, mask) = stored.filtered.unwrap_or((chunk_bytes, 0));
+                chunks.push(Chunk { number, place: input.place(WHAT, stored.address, bytes)?, bytes, mask });
+                Ok(())
+            })?;
+        }
+        Index::BTree1 => {
+            let mut walk = input.walk();
+            let tree = Tree::Chunks { rank: rank as u8 + 1 };
+            btree::leaves(input, &mut walk, tree, address, &mut |mut key, stored, _| {
+                let (bytes, mask) = (u64::from(key.u32()?), key.u32()?);
+                let mut places = Vec::with_capacity(rank);
+                for &dim in grid.chunk {
+                    let first = key.uint(8)?;
+                    if !first.is_multiple_of(dim) {
+                        return Err(key.broken("a chunk in it does not begin at the begin of a chunk"));
+                    }
+                    places.push(first / dim);
+                }
+                if let Some(number) = grid.number(places.into_iter()) {
+                    chunks.push(Chunk { number, place: input.place(WHAT, stored, bytes)?, bytes, mask });
+                }
+                Ok(())
+            })?;
+        }
+    }
+    if !grid.is_filtered && chunks.iter().any(|chunk| chunk.bytes != chunk_bytes) {
+        return Err(broken("an unfiltered chunk has another size than the others"));
+    }
+    chunks.sort_unstable_by_key(|chunk| chunk.number);
+    if chunks.windows(2).any(|pair| pair[0].number == pair[1].number) {
+        return Err(broken("a chunk is in it twice"));
+    }
+    Ok(chunks)
+}

@@ -1,0 +1,58 @@
+//! Files that h5py wrote, read natively: every value equal to what h5py reads back.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use diapason_loader::table::{Backend, Options, Table};
+use diapason_tests::{need, oracle::ask, require};
+
+fn oracle(script: &str) -> PathBuf {
+    need::repository().join("loader/tests/oracles").join(script)
+}
+
+/// Little-endian numbers of a file.
+fn numbers(path: &Path) -> Vec<f64> {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.as_chunks::<8>().0.iter().map(|raw| f64::from_le_bytes(*raw)).collect()
+}
+
+#[test]
+fn every_layout_that_h5py_writes() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let listing = ask(&oracle("write_tables.py"), &[folder.path().to_str().unwrap()], b"");
+    let listing = String::from_utf8(listing).unwrap();
+    let mut cases = 0;
+    for line in listing.lines() {
+        let mut words = line.split(' ');
+        let case = words.next().unwrap();
+        for backend in [Backend::Pread, Backend::Uring] {
+            if backend == Backend::Uring && diapason_loader::source::uring::probe().is_err() {
+                continue;
+            }
+            let options = Options { backend, ..Options::default() };
+            let table = Table::open_with(folder.path().join(format!("{case}.h5")), &options);
+            let table = table.unwrap_or_else(|error| panic!("{case}: {error}"));
+            for column in words.clone() {
+                let expected = numbers(&folder.path().join(format!("{case}.{column}.f64")));
+                assert_eq!(table.rows(), expected.len() as u64, "{case}");
+                let mut found = vec![f64::NAN; expected.len()];
+                let read = table.read_f64(column, 0..table.rows(), &mut found);
+                read.unwrap_or_else(|error| panic!("{case}: {error}"));
+                assert_eq!(found, expected, "{case}, {column}");
+                // In pieces that begin and end anywhere.
+                let (mut row, mut step) = (0, 1);
+                while row < expected.len() {
+                    let end = (row + step).min(expected.len());
+                    let piece = &mut found[..end - row];
+                    piece.fill(f64::NAN);
+                    table.read_f64(column, row as u64..end as u64, piece).unwrap();
+                    assert_eq!(piece, &expected[row..end], "{case}, {column}, rows {row} to {end}");
+                    (row, step) = (end, step * 2 + 1);
+                }
+                cases += 1;
+            }
+        }
+    }
+    assert!(cases > 300, "{cases}");
+}
