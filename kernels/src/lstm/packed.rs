@@ -3,7 +3,7 @@
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
-use crate::op::gemm::{PANEL, pack, repack};
+use crate::op::gemm::PANEL;
 use crate::op::network::{Layer, Spec, Weights};
 
 /// One layer.
@@ -41,8 +41,8 @@ impl Packed {
         let mut layers = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let inputs = spec.layer_input(layer);
-            let weight_x = pack(inputs, gates, lanes, |_, _| 0.0)?;
-            let weight_h = pack(spec.hidden, gates, lanes, |_, _| 0.0)?;
+            let weight_x = Buffer::zeroed(inputs * gates, Alignment::CACHE_LINE)?;
+            let weight_h = Buffer::zeroed(spec.hidden * gates, Alignment::CACHE_LINE)?;
             let bias = Buffer::zeroed(gates, Alignment::CACHE_LINE)?;
             layers.push(PackedLayer { inputs, weight_x, weight_h, bias });
         }
@@ -55,14 +55,11 @@ impl Packed {
 
     /// Takes over weights of the same shape.
     pub fn fill(&mut self, weights: &Weights<f32>) {
-        let (lanes, hidden, gates) = (self.lanes, self.spec.hidden, PANEL * self.units);
+        let (lanes, hidden) = (self.lanes, self.spec.hidden);
         for (index, packed) in self.layers.iter_mut().enumerate() {
             let Layer { weight_ih, weight_hh, bias_ih, bias_hh } = weights.layer(index);
-            let inputs = packed.inputs;
-            let x = |k: usize, row: Option<usize>| row.map_or(0.0, |row| weight_ih[row * inputs + k]);
-            let h = |k: usize, row: Option<usize>| row.map_or(0.0, |row| weight_hh[row * hidden + k]);
-            repack(inputs, gates, lanes, &mut packed.weight_x, |k, col| x(k, row_of(col, lanes, hidden)));
-            repack(hidden, gates, lanes, &mut packed.weight_h, |k, col| h(k, row_of(col, lanes, hidden)));
+            interleave(weight_ih, packed.inputs, hidden, lanes, &mut packed.weight_x);
+            interleave(weight_hh, hidden, hidden, lanes, &mut packed.weight_h);
             for (col, bias) in packed.bias.iter_mut().enumerate() {
                 *bias = row_of(col, lanes, hidden).map_or(0.0, |row| bias_ih[row] + bias_hh[row]);
             }
@@ -82,6 +79,21 @@ impl Packed {
     }
 }
 
+/// Packs PyTorch's `[4 hidden, depth]` with the gates interleaved: group of units, k, gate, lane.
+fn interleave(weight: &[f32], depth: usize, hidden: usize, lanes: usize, packed: &mut [f32]) {
+    let mut place = packed.chunks_exact_mut(lanes);
+    for first in (0..hidden).step_by(lanes) {
+        for k in 0..depth {
+            for (gate, lanes_of) in (0..PANEL).zip(&mut place) {
+                let rows = weight[(gate * hidden + first) * depth..].chunks(depth).take(hidden - first);
+                for (slot, row) in lanes_of.iter_mut().zip(rows) {
+                    *slot = row[k];
+                }
+            }
+        }
+    }
+}
+
 /// The PyTorch row (gate block, then unit) of an interleaved column; `None` for a padding unit.
 pub(super) const fn row_of(col: usize, lanes: usize, hidden: usize) -> Option<usize> {
     let gate = col / lanes % PANEL;
@@ -92,7 +104,20 @@ pub(super) const fn row_of(col: usize, lanes: usize, hidden: usize) -> Option<us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::gemm::pack;
     use crate::op::lstm_cell::gate_index;
+
+    #[test]
+    fn packs_as_the_product_reads() {
+        for (hidden, depth, lanes) in [(1, 1, 16), (17, 3, 16), (9, 5, 8), (5, 2, 1)] {
+            let gates = PANEL * usize::next_multiple_of(hidden, lanes);
+            let weight: Vec<f32> = (1..=4 * hidden * depth).map(|x| x as f32).collect();
+            let at = |k, col| row_of(col, lanes, hidden).map_or(0.0, |row| weight[row * depth + k]);
+            let mut packed = vec![0.0; depth * gates];
+            interleave(&weight, depth, hidden, lanes, &mut packed);
+            assert_eq!(packed[..], pack(depth, gates, lanes, at).unwrap()[..]);
+        }
+    }
 
     #[test]
     fn columns_are_gate_interleaved() {

@@ -18,7 +18,7 @@ use super::compile::{Executable, on_each};
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
-use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
+use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 
 /// Rows of a block: eight full tiles of the AVX-512 product, and enough blocks for several threads.
@@ -271,16 +271,10 @@ impl Scratch {
         let Self { x, gates: z, sequence: [above, below], state, .. } = self;
         let (source, row_stride): (&[f32], usize) =
             if layer == 0 { (x.as_ref(), weights.inputs) } else { (below.as_ref(), units) };
-        let projection = Gemm {
-            rows: steps * rows,
-            cols: gates,
-            depth: weights.inputs,
-            left: Left { values: source, row_stride, depth_stride: 1 },
-            right: Right::Packed(&weights.weight_x),
-            start: Start::Bias(&weights.bias),
-            out_stride: gates,
-        };
-        kernels.gemm(&projection, z);
+        let projection = (weights.inputs, gates, weights.weight_x.as_ref());
+        let recurrence = (packed.spec.hidden, gates, weights.weight_h.as_ref());
+        let bias = Start::Bias(&weights.bias);
+        kernels.gemm(&Gemm::packed(steps * rows, (source, row_stride), projection, bias), z);
         let [h, c, c_after] = &mut state[layer];
         for step in 0..steps {
             let z = &mut z[step * rows * gates..][..rows * gates];
@@ -288,16 +282,7 @@ impl Scratch {
             let before: &[f32] = if step == 0 { h } else { &done[(step - 1) * rows * units..] };
             // The state before the very first step is zero, and adds nothing.
             if !(first && step == 0) {
-                let recurrence = Gemm {
-                    rows,
-                    cols: gates,
-                    depth: packed.spec.hidden,
-                    left: Left { values: before, row_stride: units, depth_stride: 1 },
-                    right: Right::Packed(&weights.weight_h),
-                    start: Start::Out,
-                    out_stride: gates,
-                };
-                kernels.gemm(&recurrence, z);
+                kernels.gemm(&Gemm::packed(rows, (before, units), recurrence, Start::Out), z);
             }
             let c_before = c.as_ref();
             kernels.lstm_cell_forward(&mut Forward {

@@ -21,7 +21,7 @@ use super::compile::Executable;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
-use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
+use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 use crate::op::lstm_step::LstmStep;
 
@@ -309,29 +309,18 @@ impl Instance {
             let State { h: [before, after], c: [c_before, c_after] } = &mut here[0];
             before[start * units..][..units].fill(0.0);
             c_before[start * units..][..units].fill(0.0);
-            let product = |rows, values, row_stride, depth, right, start| Gemm {
-                rows,
-                cols: width,
-                depth,
-                left: Left { values, row_stride, depth_stride: 1 },
-                right: Right::Packed(right),
-                start,
-                out_stride: width,
-            };
+            let projection = (weights.inputs, width, weights.weight_x.as_ref());
+            let recurrence = (packed.spec.hidden, width, weights.weight_h.as_ref());
             let bias = Start::Bias(&weights.bias);
             if let Some(below) = below.last() {
-                kernels
-                    .gemm(&product(rows, &below.h[0], units, weights.inputs, &weights.weight_x, bias), gates);
+                kernels.gemm(&Gemm::packed(rows, (&below.h[0], units), projection, bias), gates);
             } else {
                 // Every window reads this row, so its projection is made once and copied.
-                kernels.gemm(&product(1, row, 0, weights.inputs, &weights.weight_x, bias), gates);
+                kernels.gemm(&Gemm::packed(1, (row, 0), projection, bias), gates);
                 let (first, rest) = gates.split_at_mut(width);
                 rest.chunks_exact_mut(width).take(rows - 1).for_each(|row| row.copy_from_slice(first));
             }
-            kernels.gemm(
-                &product(rows, before, units, packed.spec.hidden, &weights.weight_h, Start::Out),
-                gates,
-            );
+            kernels.gemm(&Gemm::packed(rows, (before, units), recurrence, Start::Out), gates);
             kernels.lstm_cell_forward(&mut Forward {
                 rows,
                 units,

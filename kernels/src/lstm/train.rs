@@ -1,20 +1,46 @@
 //! Training: forward, back-propagation through time, Adam.
+//!
+//! The batch is cut into shards whose number depends only on its size. Threads take shards one by one, each from its
+//! windows to its gradient without waiting for another; the gradients are then added in the order of the shards. So
+//! any number of threads gives the same bits, and so does any instruction set.
 
-mod adam;
 pub mod schedule;
 
+mod adam;
+mod dropout;
+mod gradient;
+mod shard;
+mod transposed;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use diapason_buffer::Buffer;
+use diapason_buffer::buffer::OutOfMemory;
 use ndarray::{ArrayView2, ArrayView3};
+use rayon_core::ThreadPool;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::compile::{on_each, pool, threads};
 use super::model::Lstm;
+use super::packed::Packed;
+use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
 use crate::op::loss::Loss;
-use crate::op::network::backward::backward;
-use crate::op::network::forward::forward;
 use crate::op::network::{Head, Weights};
 use adam::Adam;
+use dropout::Dropout;
+use gradient::Layout;
 pub use schedule::Schedule;
+use shard::{Batch, Workspace};
+use transposed::Transposed;
+
+/// Rows of a shard of a large batch: enough that every load of a weight serves many rows.
+const SHARD: usize = 32;
+/// Rows below which a shard is not cut further, and into how many a small batch is cut for the sake of threads.
+const SHARD_MIN: usize = 8;
+const SHARDS_MIN: usize = 8;
 
 /// How to train. The defaults are those of `torch.optim.Adam`, with the mean squared error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +117,17 @@ pub enum TrainError {
     /// The instruction set is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),
+    /// Not enough memory for the batch's intermediate values.
+    #[error("no memory to train: {0}; use a smaller batch or shorter windows")]
+    Memory(OutOfMemory),
+    /// The threads cannot be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why, in the words of the thread pool.
+        reason: String,
+    },
     /// The batch does not fit the model.
     #[error(
         "a batch of windows {windows:?} and targets {targets:?} does not fit [batch, time, {input}] and [batch, {output}], batch and time at least 1"
@@ -151,6 +188,12 @@ pub enum TrainError {
     },
 }
 
+impl From<OutOfMemory> for TrainError {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Memory(error)
+    }
+}
+
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
@@ -168,22 +211,57 @@ pub struct Trainer {
     model: Lstm,
     options: TrainOptions,
     adam: Adam,
+    kernels: Kernels,
+    pool: Option<ThreadPool>,
+    layout: Layout,
+    packed: Packed,
+    transposed: Transposed,
+    /// One for each thread.
+    workspaces: Vec<Mutex<Option<Workspace>>>,
+    /// One for each shard of the largest batch so far.
+    shards: Vec<Mutex<Shard>>,
+    gradient: Weights<f32>,
+}
+
+/// What one shard of a batch gave.
+#[derive(Debug)]
+struct Shard {
+    loss: Result<f64, TrainError>,
+    gradient: Buffer<f32>,
 }
 
 impl Trainer {
     /// Starts training `model` at step 0.
     ///
     /// # Errors
-    /// [`TrainError`] when an option is out of its range or the loss does not fit the model's head.
+    /// [`TrainError`] when an option is out of its range, the loss does not fit the model's head, or the instruction
+    /// set, the memory or the threads are not to be had.
     pub fn new(model: Lstm, options: TrainOptions) -> Result<Self, TrainError> {
         options.check()?;
-        let head = model.spec().head;
-        if !options.loss.fits(head) {
-            return Err(TrainError::Loss { loss: options.loss, head });
+        let spec = model.spec();
+        if !options.loss.fits(spec.head) {
+            return Err(TrainError::Loss { loss: options.loss, head: spec.head });
         }
-        Isa::choose(options.isa)?;
-        let adam = Adam::new(model.spec().parameters());
-        Ok(Self { model, options, adam })
+        let kernels = Kernels::new(options.isa)?;
+        let lanes = kernels.isa().lanes();
+        let threads = threads(options.threads);
+        let pool =
+            pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        let mut trainer = Self {
+            adam: Adam::new(spec.parameters()),
+            kernels,
+            pool,
+            layout: Layout::new(spec, lanes),
+            packed: Packed::new(model.weights(), lanes)?,
+            transposed: Transposed::new(spec, lanes)?,
+            workspaces: (0..threads).map(|_| Mutex::new(None)).collect(),
+            shards: Vec::new(),
+            gradient: Weights::zeros(spec),
+            model,
+            options,
+        };
+        trainer.transposed.fill(trainer.model.weights());
+        Ok(trainer)
     }
 
     /// One step of the optimiser on a batch: windows `[batch, time, input]` and targets `[batch, output]`.
@@ -191,18 +269,21 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] when the batch does not fit or something is not finite; the weights are then unchanged.
     pub fn step(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<StepReport, TrainError> {
-        let (loss, mut gradient) = self.gradients(x, y)?;
-        let grad_norm = gradient.values.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+        let loss = self.gradients(x, y)?.0;
+        let grad_norm = norm(&self.gradient.values);
         if !grad_norm.is_finite() {
-            return Err(self.bad_gradient(&gradient));
+            return Err(self.bad_gradient());
         }
         if let Some(clip) = self.options.clip_norm {
-            let scale = (f64::from(clip) / (grad_norm + 1e-6)).min(1.0);
-            gradient.values.iter_mut().for_each(|g| *g = (f64::from(*g) * scale) as f32);
+            // The small number is PyTorch's, against a norm of zero.
+            let scale = (f64::from(clip) / (grad_norm + 1e-6)).min(1.0) as f32;
+            self.gradient.values.iter_mut().for_each(|g| *g *= scale);
         }
         let learning_rate =
-            self.options.schedule.rate(f64::from(self.options.learning_rate), self.adam.step());
-        self.adam.update(&self.options, learning_rate, &gradient.values, self.model.values_mut());
+            self.options.schedule.rate(f64::from(self.options.learning_rate), self.adam.steps);
+        self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
+        self.packed.fill(self.model.weights());
+        self.transposed.fill(self.model.weights());
         Ok(StepReport { loss, grad_norm, learning_rate })
     }
 
@@ -214,41 +295,17 @@ impl Trainer {
         &mut self,
         x: ArrayView3<f32>,
         y: ArrayView2<f32>,
-    ) -> Result<(f64, Weights<f32>), TrainError> {
-        let spec = self.model.spec();
-        let (batch, time, input) = x.dim();
-        if batch == 0 || time == 0 || input != spec.input || y.dim() != (batch, spec.output) {
-            return Err(TrainError::Shape {
-                windows: [batch, time, input],
-                targets: y.dim().into(),
-                input: spec.input,
-                output: spec.output,
-            });
+    ) -> Result<(f64, &Weights<f32>), TrainError> {
+        let dropout = Dropout::new(self.options.dropout, self.options.seed, self.adam.steps);
+        let (loss, shards) = self.run(x, y, dropout, true)?;
+        let (first, rest) = self.shards[..shards].split_at_mut(1);
+        let sum = &mut first[0].get_mut().unwrap_or_else(PoisonError::into_inner).gradient;
+        for shard in rest {
+            let part = &shard.get_mut().unwrap_or_else(PoisonError::into_inner).gradient;
+            sum.iter_mut().zip(part.iter()).for_each(|(sum, &part)| *sum += part);
         }
-        if let Some(((window, time, feature), &value)) = x.indexed_iter().find(|(_, x)| !x.is_finite()) {
-            return Err(TrainError::Feature { window, time, feature, value });
-        }
-        if let Some(((window, output), &value)) = y.indexed_iter().find(|(_, y)| !y.is_finite()) {
-            return Err(TrainError::Target { window, output, value });
-        }
-        let mut gradient = Weights::zeros(spec);
-        let divisor = self.options.loss.divisor(batch, spec.output) as f64;
-        let (mut loss, mut d_logits) = (0.0, vec![0.0; spec.output]);
-        for (window, target) in x.outer_iter().zip(y.outer_iter()) {
-            let window: Vec<f32> = window.iter().copied().collect();
-            let target: Vec<f32> = target.iter().copied().collect();
-            let trace = forward(self.model.weights(), &window);
-            let scale = (1.0 / divisor) as f32;
-            let row =
-                self.options.loss.row(spec.head, &trace.logits, &trace.output, &target, scale, &mut d_logits);
-            loss += f64::from(row);
-            backward(self.model.weights(), &window, &trace, &d_logits, &mut gradient);
-        }
-        let loss = loss / divisor;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { step: self.adam.step(), place: "the head".to_owned(), loss });
-        }
-        Ok((loss, gradient))
+        self.layout.unpack(sum, &mut self.gradient);
+        Ok((loss, &self.gradient))
     }
 
     /// The mean loss of a batch, without dropout and without a step.
@@ -256,7 +313,66 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] as for [`Trainer::step`].
     pub fn evaluate(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<f64, TrainError> {
-        Ok(self.gradients(x, y)?.0)
+        Ok(self.run(x, y, None, false)?.0)
+    }
+
+    /// Takes every shard forward, and back where asked to. The mean loss and the number of shards.
+    fn run(
+        &mut self,
+        x: ArrayView3<f32>,
+        y: ArrayView2<f32>,
+        dropout: Option<Dropout>,
+        back: bool,
+    ) -> Result<(f64, usize), TrainError> {
+        let spec = self.model.spec();
+        let (batch, time, input) = x.dim();
+        if batch == 0 || time == 0 || input != spec.input || y.dim() != (batch, spec.output) {
+            let (windows, targets) = ([batch, time, input], y.dim().into());
+            return Err(TrainError::Shape { windows, targets, input: spec.input, output: spec.output });
+        }
+        let shards = batch.div_ceil(SHARD).max(SHARDS_MIN.min(batch / SHARD_MIN)).max(1);
+        while self.shards.len() < shards {
+            self.shards.push(Mutex::new(Shard { loss: Ok(0.0), gradient: self.layout.zeros()? }));
+        }
+        let shared = Batch {
+            kernels: &self.kernels,
+            packed: &self.packed,
+            transposed: &self.transposed,
+            layout: &self.layout,
+            x,
+            y,
+            loss: self.options.loss,
+            dropout,
+            step: self.adam.steps,
+        };
+        let (keeps_dropout, next) = (self.options.dropout > 0.0, AtomicUsize::new(0));
+        on_each(self.pool.as_ref(), |thread| {
+            let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(shard) = self.shards[..shards].get(index) else { return };
+                let rows = index * batch / shards..(index + 1) * batch / shards;
+                let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                let Shard { loss, gradient } = &mut *shard;
+                *loss =
+                    one(&shared, &mut workspace, (batch.div_ceil(shards), keeps_dropout), rows, |w, rows| {
+                        if back {
+                            w.backward(&shared, rows, gradient);
+                        }
+                    });
+            }
+        });
+        let mut sum = 0.0;
+        for shard in &mut self.shards[..shards] {
+            let loss = &mut shard.get_mut().unwrap_or_else(PoisonError::into_inner).loss;
+            sum += std::mem::replace(loss, Ok(0.0))?;
+        }
+        let loss = sum / shard::divisor(&shared);
+        if loss.is_finite() {
+            Ok((loss, shards))
+        } else {
+            Err(TrainError::Diverged { step: self.adam.steps, place: "the head".to_owned(), loss })
+        }
     }
 
     /// The model as it is now.
@@ -265,7 +381,7 @@ impl Trainer {
         &self.model
     }
 
-    /// The model, to attach metadata to; its weights cannot be changed through it.
+    /// The model, at the end of training.
     #[must_use]
     pub fn into_model(self) -> Lstm {
         self.model
@@ -280,7 +396,7 @@ impl Trainer {
     /// Steps taken.
     #[must_use]
     pub const fn steps(&self) -> u64 {
-        self.adam.step()
+        self.adam.steps
     }
 
     pub(super) const fn adam(&self) -> &Adam {
@@ -291,11 +407,35 @@ impl Trainer {
         &mut self.adam
     }
 
-    fn bad_gradient(&self, gradient: &Weights<f32>) -> TrainError {
+    fn bad_gradient(&self) -> TrainError {
+        let gradient = &self.gradient;
         let bad = |range: std::ops::Range<usize>| gradient.values[range].iter().any(|g| !g.is_finite());
-        let tensor = gradient.spec.tensors().into_iter().find(|t| bad(t.range.clone()));
-        TrainError::Gradient { step: self.adam.step(), tensor: tensor.map_or_else(String::new, |t| t.name) }
+        let tensor = gradient.spec.tensors().into_iter().find(|tensor| bad(tensor.range.clone()));
+        TrainError::Gradient { step: self.adam.steps, tensor: tensor.map_or_else(String::new, |t| t.name) }
     }
+}
+
+/// One shard forward, then `back`, in a workspace that is made anew when it does not fit.
+fn one(
+    batch: &Batch,
+    workspace: &mut Option<Workspace>,
+    (rows_max, keeps_dropout): (usize, bool),
+    rows: std::ops::Range<usize>,
+    back: impl FnOnce(&mut Workspace, usize),
+) -> Result<f64, TrainError> {
+    let time = batch.x.dim().1;
+    let workspace = match workspace.take().filter(|workspace| workspace.fits(time, rows_max)) {
+        Some(fitting) => workspace.insert(fitting),
+        None => workspace.insert(Workspace::new(batch.layout, time, rows_max, keeps_dropout)?),
+    };
+    let loss = workspace.forward(batch, rows.start, rows.len())?;
+    back(workspace, rows.len());
+    Ok(loss)
+}
+
+/// The Euclidean norm, in f64 and in order.
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt()
 }
 
 impl TrainOptions {

@@ -92,6 +92,18 @@ pub struct Panel<'a> {
 }
 
 impl<'a> Gemm<'a> {
+    /// Rows of `depth` values times a packed matrix, into rows that follow each other.
+    #[must_use]
+    pub const fn packed(
+        rows: usize,
+        (values, row_stride): (&'a [f32], usize),
+        (depth, cols, packed): (usize, usize, &'a [f32]),
+        start: Start<'a>,
+    ) -> Self {
+        let left = Left { values, row_stride, depth_stride: 1 };
+        Self { rows, cols, depth, left, right: Right::Packed(packed), start, out_stride: cols }
+    }
+
     /// Checks that every access of a kernel with `lanes` lanes lies within the slices.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 //!
 //! A panel of 4 registers takes 3 rows: 12 sums, 3 broadcasts and one weight fill the 16 registers. Each step of the
 //! depth is then 12 multiply-adds for 4 loads and 3 broadcasts, at two of each a cycle. A narrower panel takes more
-//! rows. The rest of the rows takes one smaller tile.
+//! rows.
 
 use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps};
 
@@ -10,9 +10,6 @@ use super::register::{LANES, broadcast, load, store};
 use crate::op::gemm::{Gemm, PANEL, Panel, Start};
 
 type Tile = unsafe fn(&Gemm, &Panel, usize, &mut [f32]);
-
-/// The most rows of any tile.
-const ROWS_MAX: usize = 12;
 
 /// Declares the tiles of one panel width: entry `n - 1` is the tile of `n` rows.
 macro_rules! tiles {
@@ -29,10 +26,11 @@ pub fn run(gemm: &Gemm, out: &mut [f32]) {
     gemm.check(LANES, out);
     for panel in gemm.panels(LANES) {
         let tiles = TILES[panel.vectors - 1];
-        debug_assert!(tiles.len() <= ROWS_MAX);
         let mut row = 0;
         while row < gemm.rows {
-            let rows = tiles.len().min(gemm.rows - row);
+            // As many tiles as full ones would make, but of equal height: 8 rows are 4 and 4, not 6 and 2.
+            let left = gemm.rows - row;
+            let rows = left.div_ceil(left.div_ceil(tiles.len()));
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
             unsafe { tiles[rows - 1](gemm, &panel, row, out) }
             row += rows;

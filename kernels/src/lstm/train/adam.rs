@@ -20,10 +20,6 @@ impl Adam {
         Self { mean: vec![0.0; parameters], square: vec![0.0; parameters], steps: 0 }
     }
 
-    pub const fn step(&self) -> u64 {
-        self.steps
-    }
-
     /// One step along `gradient`. Scalars are rounded to f32 once; the loop is element by element, so the result
     /// does not depend on how it is vectorised.
     #[expect(clippy::cast_possible_truncation, reason = "the scalars are rounded to f32 once, on purpose")]

@@ -1,0 +1,387 @@
+//! Forward and back-propagation through time of one shard: a few rows of the batch, by one thread, from the windows to
+//! the gradient.
+//!
+//! Everything is `[time, rows, ...]`. The input projection of all steps is one product, written where the gates will
+//! be kept. On the way back the gradient by the pre-activations overwrites the gates; only its recurrent product is
+//! inside the loop over time, the products for the weights and for the layer below follow after it.
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
+use ndarray::{ArrayView2, ArrayView3, s};
+
+use super::TrainError;
+use super::dropout::Dropout;
+use super::gradient::Layout;
+use super::transposed::Transposed;
+use crate::cpu::Kernels;
+use crate::lstm::packed::Packed;
+use crate::op::dense::Dense;
+use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
+use crate::op::loss::Loss;
+use crate::op::lstm_cell::{Backward, Forward};
+
+/// Depth of one product for the weight gradients: the rows of gates and inputs that it walks stay in the cache while
+/// all tiles of the gradient pass over them.
+const DEPTH: usize = 128;
+
+/// What all shards of a batch share.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub kernels: &'a Kernels,
+    pub packed: &'a Packed,
+    pub transposed: &'a Transposed,
+    pub layout: &'a Layout,
+    pub x: ArrayView3<'a, f32>,
+    pub y: ArrayView2<'a, f32>,
+    pub loss: Loss,
+    /// Absent in evaluation.
+    pub dropout: Option<Dropout>,
+    /// Steps taken, for messages.
+    pub step: u64,
+}
+
+/// The intermediate values of one shard.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    time: usize,
+    rows_max: usize,
+    /// `[time, rows, padded inputs]`.
+    x: Buffer<f32>,
+    layers: Vec<Trace>,
+    /// `[time, rows, units]`: the gradient by a layer's hidden states, of the layer at work and of the one below.
+    d_h: [Buffer<f32>; 2],
+    /// `[rows, units]`.
+    d_c: Buffer<f32>,
+    /// `[rows, output]`.
+    logits: Buffer<f32>,
+    output: Buffer<f32>,
+    d_logits: Buffer<f32>,
+    target: Buffer<f32>,
+}
+
+/// What one layer keeps for the way back.
+#[derive(Debug)]
+struct Trace {
+    /// `[time, rows, 4 units]`.
+    gates: Buffer<f32>,
+    /// `[time + 1, rows, units]`, the first step being zero.
+    c: Buffer<f32>,
+    /// `[time + 1, rows, units]`, likewise.
+    h: Buffer<f32>,
+    /// `[time, rows, units]`.
+    tanh_c: Buffer<f32>,
+    /// With dropout above this layer: factors, and the products that the layer above reads. `[time, rows, units]`.
+    dropped: Option<[Buffer<f32>; 2]>,
+}
+
+impl Workspace {
+    pub fn new(layout: &Layout, time: usize, rows_max: usize, dropout: bool) -> Result<Self, OutOfMemory> {
+        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
+        let (spec, row) = (layout.spec, rows_max * layout.units);
+        let mut layers = Vec::with_capacity(spec.layers);
+        for layer in 0..spec.layers {
+            let dropped = if dropout && layer + 1 < spec.layers {
+                Some([zeroed(time * row)?, zeroed(time * row)?])
+            } else {
+                None
+            };
+            layers.push(Trace {
+                gates: zeroed(time * PANEL * row)?,
+                c: zeroed((time + 1) * row)?,
+                h: zeroed((time + 1) * row)?,
+                tanh_c: zeroed(time * row)?,
+                dropped,
+            });
+        }
+        let outputs = || zeroed(rows_max * spec.output);
+        Ok(Self {
+            time,
+            rows_max,
+            x: zeroed(time * rows_max * layout.inputs(0))?,
+            layers,
+            d_h: [zeroed(time * row)?, zeroed(time * row)?],
+            d_c: zeroed(row)?,
+            logits: outputs()?,
+            output: outputs()?,
+            d_logits: outputs()?,
+            target: outputs()?,
+        })
+    }
+
+    /// Whether it was made for these numbers.
+    pub fn fits(&self, time: usize, rows_max: usize) -> bool {
+        self.time == time && self.rows_max >= rows_max
+    }
+
+    /// The sum of the rows' losses before the mean; leaves what [`backward`](Self::backward) needs.
+    pub fn forward(&mut self, batch: &Batch, first: usize, rows: usize) -> Result<f64, TrainError> {
+        self.read(batch, first, rows)?;
+        for layer in 0..self.layers.len() {
+            self.layer_forward(batch, layer, rows);
+            self.drop_out(batch, layer, first, rows);
+        }
+        let loss = self.head(batch, rows);
+        if loss.is_finite() { Ok(loss) } else { Err(self.diverged(batch, rows, loss)) }
+    }
+
+    /// Copies the rows to `[time, rows, padded inputs]` and looks at every value.
+    fn read(&mut self, batch: &Batch, first: usize, rows: usize) -> Result<(), TrainError> {
+        let (padded, input) = (batch.layout.inputs(0), batch.packed.spec.input);
+        for row in 0..rows {
+            let window = first + row;
+            for time in 0..self.time {
+                let to = &mut self.x[(time * rows + row) * padded..][..padded];
+                let mut finite = true;
+                for (to, &from) in to.iter_mut().zip(batch.x.slice(s![window, time, ..])) {
+                    *to = from;
+                    finite &= from.is_finite();
+                }
+                to[input..].fill(0.0);
+                if !finite {
+                    let feature = to.iter().position(|x| !x.is_finite()).unwrap_or(0);
+                    return Err(TrainError::Feature { window, time, feature, value: to[feature] });
+                }
+            }
+            let outputs = batch.packed.spec.output;
+            let to = &mut self.target[row * outputs..][..outputs];
+            for (output, (to, &from)) in to.iter_mut().zip(batch.y.row(window)).enumerate() {
+                *to = from;
+                if !from.is_finite() {
+                    return Err(TrainError::Target { window, output, value: from });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn layer_forward(&mut self, batch: &Batch, layer: usize, rows: usize) {
+        let Batch { kernels, packed, layout, .. } = *batch;
+        let (weights, units) = (&packed.layers[layer], packed.units);
+        let (gates, state) = (PANEL * units, rows * units);
+        let (below, here) = self.layers.split_at_mut(layer);
+        let Trace { gates: z, c, h, tanh_c, .. } = &mut here[0];
+        let source = below.last().map_or(self.x.as_ref(), |below| below.read(rows, units));
+        let projection = (weights.inputs, gates, weights.weight_x.as_ref());
+        let recurrence = (packed.spec.hidden, gates, weights.weight_h.as_ref());
+        let (source, bias) = ((source, layout.inputs(layer)), Start::Bias(&weights.bias));
+        kernels.gemm(&Gemm::packed(self.time * rows, source, projection, bias), z);
+        c[..state].fill(0.0);
+        h[..state].fill(0.0);
+        for time in 0..self.time {
+            let z = &mut z[time * rows * gates..][..rows * gates];
+            let (c_before, c) = c[time * state..].split_at_mut(state);
+            let (h_before, h) = h[time * state..].split_at_mut(state);
+            // The state before the first step is zero, and adds nothing.
+            if time > 0 {
+                kernels.gemm(&Gemm::packed(rows, (h_before, units), recurrence, Start::Out), z);
+            }
+            let tanh_c = &mut tanh_c[time * state..][..state];
+            kernels.lstm_cell_forward(&mut Forward { rows, units, gates: z, c_before, c, tanh_c, h });
+        }
+    }
+
+    fn drop_out(&mut self, batch: &Batch, layer: usize, first: usize, rows: usize) {
+        let (hidden, units) = (batch.packed.spec.hidden, batch.packed.units);
+        let Trace { h, dropped: Some([factors, product]), .. } = &mut self.layers[layer] else { return };
+        for time in 0..self.time {
+            for row in 0..rows {
+                let at = (time * rows + row) * units;
+                // The place in [layer, batch, time, hidden], which knows of no shard and no padding.
+                let place = ((layer * batch.x.dim().0 + first + row) * self.time + time) * hidden;
+                for unit in 0..hidden {
+                    let factor = batch.dropout.map_or(1.0, |dropout| dropout.factor((place + unit) as u64));
+                    factors[at + unit] = factor;
+                    product[at + unit] = factor * h[rows * units + at + unit];
+                }
+            }
+        }
+    }
+
+    /// The head and the loss, and the gradient by the logits.
+    fn head(&mut self, batch: &Batch, rows: usize) -> f64 {
+        let Batch { kernels, packed, loss, .. } = *batch;
+        let (spec, units) = (packed.spec, packed.units);
+        let last = &self.layers[spec.layers - 1].h[self.time * rows * units..];
+        kernels.dense(&mut Dense {
+            rows,
+            units,
+            outputs: spec.output,
+            h: last,
+            weight: &packed.head_weight,
+            bias: &packed.head_bias,
+            out: &mut self.logits,
+        });
+        let scale = 1.0 / divisor(batch) as f32;
+        let mut sum = 0.0;
+        for row in 0..rows {
+            let range = row * spec.output..(row + 1) * spec.output;
+            let (logits, output) = (&self.logits[range.clone()], &mut self.output[range.clone()]);
+            spec.head.apply(logits, output);
+            let (target, d_logits) = (&self.target[range.clone()], &mut self.d_logits[range]);
+            sum += f64::from(loss.row(spec.head, logits, output, target, scale, d_logits));
+        }
+        sum
+    }
+
+    fn diverged(&self, batch: &Batch, rows: usize, loss: f64) -> TrainError {
+        let used = (self.time + 1) * rows * batch.packed.units;
+        let broken = |trace: &Trace| trace.h[..used].iter().any(|x| !x.is_finite());
+        let place = match self.layers.iter().position(broken) {
+            Some(layer) => format!("layer {layer}"),
+            None => "the head".to_owned(),
+        };
+        TrainError::Diverged { step: batch.step, place, loss }
+    }
+
+    /// The gradient of the shard, into `flat`, after [`forward`](Self::forward) of the same rows.
+    pub fn backward(&mut self, batch: &Batch, rows: usize, flat: &mut [f32]) {
+        self.head_backward(batch, rows, flat);
+        for layer in (0..self.layers.len()).rev() {
+            self.layer_backward(batch, layer, rows);
+            self.weight_gradient(batch, layer, rows, flat);
+            if layer > 0 {
+                self.below(batch, layer, rows);
+            }
+        }
+    }
+
+    /// The head's gradient, and the gradient by the last hidden state.
+    fn head_backward(&mut self, batch: &Batch, rows: usize, flat: &mut [f32]) {
+        let (spec, units) = (batch.packed.spec, batch.packed.units);
+        let (weight, bias) = batch.layout.head(flat);
+        weight.fill(0.0);
+        bias.fill(0.0);
+        let last = &self.layers[spec.layers - 1].h[self.time * rows * units..];
+        let d_last = &mut self.d_h[0][(self.time - 1) * rows * units..][..rows * units];
+        d_last.fill(0.0);
+        for row in 0..rows {
+            let (h, d_h) = (&last[row * units..][..units], &mut d_last[row * units..][..units]);
+            for output in 0..spec.output {
+                let d = self.d_logits[row * spec.output + output];
+                bias[output] += d;
+                let part = output * units..(output + 1) * units;
+                let weights = &batch.packed.head_weight[part.clone()];
+                for (((sum, &h), d_h), &w) in weight[part].iter_mut().zip(h).zip(d_h.iter_mut()).zip(weights)
+                {
+                    *sum += d * h;
+                    *d_h += d * w;
+                }
+            }
+        }
+    }
+
+    /// Back through time: the gates become the gradient by the pre-activations.
+    fn layer_backward(&mut self, batch: &Batch, layer: usize, rows: usize) {
+        let Batch { kernels, packed, transposed, .. } = *batch;
+        let (units, gates, state) = (packed.units, PANEL * packed.units, rows * packed.units);
+        let top = layer + 1 == self.layers.len();
+        let Trace { gates: z, c, tanh_c, .. } = &mut self.layers[layer];
+        let d_h = &mut self.d_h[0];
+        self.d_c[..state].fill(0.0);
+        for time in (0..self.time).rev() {
+            let z = &mut z[time * rows * gates..][..rows * gates];
+            kernels.lstm_cell_backward(&mut Backward {
+                rows,
+                units,
+                gates: z,
+                c_before: &c[time * state..],
+                tanh_c: &tanh_c[time * state..],
+                d_h: &d_h[time * state..],
+                d_c: &mut self.d_c,
+            });
+            if time > 0 {
+                // What comes from above is there already, save in the top layer, where only the last step has any.
+                let start = if top { Start::Zero } else { Start::Out };
+                let weights = (gates, units, transposed.layers[layer].weight_h.as_ref());
+                let recurrence = Gemm::packed(rows, (z, gates), weights, start);
+                kernels.gemm(&recurrence, &mut d_h[(time - 1) * state..][..state]);
+            }
+        }
+    }
+
+    /// The products of the gradient by the pre-activations with what went in, over all steps and rows at once.
+    fn weight_gradient(&self, batch: &Batch, layer: usize, rows: usize, flat: &mut [f32]) {
+        let Batch { kernels, packed, layout, .. } = *batch;
+        let (units, gates) = (packed.units, PANEL * packed.units);
+        let part = layout.layer(flat, layer);
+        let d_z = self.layers[layer].gates.as_ref();
+        let inputs = match layer.checked_sub(1) {
+            None => self.x.as_ref(),
+            Some(below) => self.layers[below].read(rows, units),
+        };
+        let all = self.time * rows;
+        let width = layout.inputs(layer);
+        outer(kernels, (gates, d_z), (width, inputs), all, part.weight_x);
+        // The hidden state before the first step is zero: its rows add nothing.
+        let later = &d_z[rows * gates..];
+        let before = &self.layers[layer].h[rows * units..];
+        outer(kernels, (gates, later), (units, before), all - rows, part.weight_h);
+        let ones = Gemm {
+            rows: 1,
+            cols: gates,
+            depth: all,
+            left: Left { values: &[1.0], row_stride: 0, depth_stride: 0 },
+            right: Right::Rows { values: d_z, stride: gates },
+            start: Start::Zero,
+            out_stride: gates,
+        };
+        kernels.gemm(&ones, part.bias);
+    }
+
+    /// The gradient by the hidden states of the layer below, which is next.
+    fn below(&mut self, batch: &Batch, layer: usize, rows: usize) {
+        let Batch { kernels, packed, transposed, .. } = *batch;
+        let (units, gates) = (packed.units, PANEL * packed.units);
+        let weights = (gates, units, transposed.layers[layer].weight_x.as_ref());
+        let d_z = (self.layers[layer].gates.as_ref(), gates);
+        let product = Gemm::packed(self.time * rows, d_z, weights, Start::Zero);
+        kernels.gemm(&product, &mut self.d_h[1]);
+        self.d_h.swap(0, 1);
+        if let Some([factors, _]) = &self.layers[layer - 1].dropped {
+            for (d_h, &factor) in self.d_h[0].iter_mut().zip(factors.iter()).take(self.time * rows * units) {
+                *d_h *= factor;
+            }
+        }
+    }
+}
+
+impl Trace {
+    /// What the layer above reads, `[time, rows, units]`.
+    fn read(&self, rows: usize, units: usize) -> &[f32] {
+        match &self.dropped {
+            Some([_, product]) => product,
+            None => &self.h[rows * units..],
+        }
+    }
+}
+
+/// `out = d_z^T inputs` over `depth` rows, a slice of the depth at a time.
+fn outer(
+    kernels: &Kernels,
+    (gates, d_z): (usize, &[f32]),
+    (width, inputs): (usize, &[f32]),
+    depth: usize,
+    out: &mut [f32],
+) {
+    if depth == 0 {
+        out.fill(0.0);
+    }
+    for first in (0..depth).step_by(DEPTH) {
+        let product = Gemm {
+            rows: gates,
+            cols: width,
+            depth: DEPTH.min(depth - first),
+            left: Left { values: &d_z[first * gates..], row_stride: 1, depth_stride: gates },
+            right: Right::Rows { values: &inputs[first * width..], stride: width },
+            start: if first == 0 { Start::Zero } else { Start::Out },
+            out_stride: width,
+        };
+        kernels.gemm(&product, out);
+    }
+}
+
+/// What the sum of losses is divided by.
+#[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^53 values")]
+pub(super) fn divisor(batch: &Batch) -> f64 {
+    batch.loss.divisor(batch.x.dim().0, batch.packed.spec.output) as f64
+}
