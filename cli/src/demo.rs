@@ -246,7 +246,7 @@ fn settings(seconds: f64) -> Settings {
         settings: Settings,
     }
     let defaults = Defaults::parse_from(["demo"]).settings;
-    Settings { seconds: Some(seconds), epochs: 200, patience: 200, ..defaults }
+    Settings { seconds: Some(seconds), epochs: 200, patience: 10, ..defaults }
 }
 
 /// Generates a market, and writes it as the CSV file that an exchange would have sent.

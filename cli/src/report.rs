@@ -44,7 +44,14 @@ pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
         ("tick, window from zero", tick(&shown.tick_window)),
         ("tick, state carried", tick(&shown.tick_carry)),
         ("batch against stream", format!("{:.1e} of the target's unit at most", shown.stream_difference)),
-        ("validation skill", format!("{:+.3} % against predicting zero", 100.0 * training.validation.skill)),
+        (
+            "validation skill",
+            format!(
+                "{:+.3} % ± {:.3} % against predicting zero",
+                100.0 * training.validation.skill,
+                100.0 * training.validation.skill_error
+            ),
+        ),
         ("peak memory", console::bytes(shown.peak_bytes)),
         ("tuning plan", shown.plan.text()),
         ("time", format!("{:.1} s", shown.seconds)),

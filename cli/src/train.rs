@@ -68,7 +68,7 @@ pub fn text(console: &Console, outcome: &Outcome) -> String {
     let tone = if outcome.validation.beats_zero() { Tone::Good } else { Tone::Doubtful };
     let mut lines = vec![
         format!(
-            "trained {} epochs ({ending}); kept the weights of epoch {}",
+            "trained {} epochs ({ending}); kept the weights of epoch {}, chosen by the validation below",
             outcome.epochs.len(),
             outcome.best_epoch
         ),

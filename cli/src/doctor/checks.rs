@@ -56,6 +56,9 @@ fn known(fact: Option<&str>) -> String {
 fn cpu(host: &Host) -> Check {
     let cpu = &host.cpu;
     let threads = match (cpu.cores, cpu.smt.as_deref()) {
+        (Some(cores), Some("notsupported" | "notimplemented")) => {
+            format!("{} CPUs on {cores} cores, no SMT", cpu.online)
+        }
         (Some(cores), Some(smt)) => format!("{} CPUs on {cores} cores, SMT {smt}", cpu.online),
         _ => format!("{} CPUs", cpu.online),
     };
