@@ -153,14 +153,16 @@ pub(crate) mod exam {
 
     pub fn gemm(isa: Isa) {
         let (kernels, scalar) = both(isa);
-        op::gemm::exam::sit(isa.lanes(), &|g, out| kernels.gemm(g, out), &|g, out| scalar.gemm(g, out));
+        op::gemm::exam::sit(&|g, out| kernels.gemm(g, out), &|g, out| scalar.gemm(g, out));
     }
 
     pub fn lstm_cell(isa: Isa) {
-        let (kernels, _) = both(isa);
+        let (kernels, scalar) = both(isa);
         let forward = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
         let backward = |cell: &mut Backward| kernels.lstm_cell_backward(cell);
-        op::lstm_cell::exam::sit(isa.lanes(), (&forward, &backward));
+        let scalar_forward = |cell: &mut Forward| scalar.lstm_cell_forward(cell);
+        let scalar_backward = |cell: &mut Backward| scalar.lstm_cell_backward(cell);
+        op::lstm_cell::exam::sit((&forward, &backward), (&scalar_forward, &scalar_backward));
     }
 
     pub fn lstm_step(isa: Isa) {
@@ -169,12 +171,12 @@ pub(crate) mod exam {
         let gemm = |gemm: &Gemm, out: &mut [f32]| kernels.gemm(gemm, out);
         let cell = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
         let kernels = op::lstm_step::exam::Kernels { step: &step, gemm: &gemm, cell: &cell };
-        op::lstm_step::exam::sit(isa.lanes(), &kernels);
+        op::lstm_step::exam::sit(&kernels);
     }
 
     pub fn dense(isa: Isa) {
         let (kernels, scalar) = both(isa);
-        op::dense::exam::sit(isa.lanes(), &|d| kernels.dense(d), &|d| scalar.dense(d));
+        op::dense::exam::sit(&|d| kernels.dense(d), &|d| scalar.dense(d));
     }
 
     #[test]

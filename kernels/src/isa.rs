@@ -54,7 +54,7 @@ impl Isa {
         }
     }
 
-    /// Floats in one register: the multiple to which hidden units are padded in packed weights.
+    /// Floats in one register.
     #[must_use]
     pub const fn lanes(self) -> usize {
         match self {

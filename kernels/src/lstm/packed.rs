@@ -1,9 +1,10 @@
-//! Weights as the kernels want them: hidden units padded to the lanes, gates interleaved by groups of units.
+//! Weights as the kernels want them: hidden units padded to a multiple of 16, gates interleaved by
+//! groups of 16 units. The layout is the same for every instruction set.
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
-use crate::op::gemm::PANEL;
+use crate::op::gemm::{GROUP, PANEL};
 use crate::op::network::{Layer, Spec, Weights};
 
 /// One layer.
@@ -19,12 +20,11 @@ pub(super) struct PackedLayer {
     pub bias: Buffer<f32>,
 }
 
-/// All weights of a model for one number of lanes.
+/// All weights of a model.
 #[derive(Debug)]
 pub(super) struct Packed {
     pub spec: Spec,
-    pub lanes: usize,
-    /// `spec.hidden` rounded up to the lanes.
+    /// `spec.hidden` rounded up to a multiple of 16.
     pub units: usize,
     pub layers: Vec<PackedLayer>,
     /// `[output, units]`.
@@ -34,9 +34,9 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub fn new(weights: &Weights<f32>, lanes: usize) -> Result<Self, OutOfMemory> {
+    pub fn new(weights: &Weights<f32>) -> Result<Self, OutOfMemory> {
         let spec = weights.spec;
-        let units = spec.hidden.next_multiple_of(lanes);
+        let units = spec.hidden.next_multiple_of(GROUP);
         let gates = PANEL * units;
         let mut layers = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
@@ -48,20 +48,20 @@ impl Packed {
         }
         let head_weight = Buffer::zeroed(spec.output * units, Alignment::CACHE_LINE)?;
         let head_bias = Buffer::zeroed(spec.output, Alignment::CACHE_LINE)?;
-        let mut packed = Self { spec, lanes, units, layers, head_weight, head_bias };
+        let mut packed = Self { spec, units, layers, head_weight, head_bias };
         packed.fill(weights);
         Ok(packed)
     }
 
     /// Takes over weights of the same shape.
     pub fn fill(&mut self, weights: &Weights<f32>) {
-        let (lanes, hidden) = (self.lanes, self.spec.hidden);
+        let hidden = self.spec.hidden;
         for (index, packed) in self.layers.iter_mut().enumerate() {
             let Layer { weight_ih, weight_hh, bias_ih, bias_hh } = weights.layer(index);
-            interleave(weight_ih, packed.inputs, hidden, lanes, &mut packed.weight_x);
-            interleave(weight_hh, hidden, hidden, lanes, &mut packed.weight_h);
+            interleave(weight_ih, packed.inputs, hidden, &mut packed.weight_x);
+            interleave(weight_hh, hidden, hidden, &mut packed.weight_h);
             for (col, bias) in packed.bias.iter_mut().enumerate() {
-                *bias = row_of(col, lanes, hidden).map_or(0.0, |row| bias_ih[row] + bias_hh[row]);
+                *bias = row_of(col, hidden).map_or(0.0, |row| bias_ih[row] + bias_hh[row]);
             }
         }
         let (weight, bias) = weights.head();
@@ -80,13 +80,13 @@ impl Packed {
 }
 
 /// Packs PyTorch's `[4 hidden, depth]` with the gates interleaved: group of units, k, gate, lane.
-fn interleave(weight: &[f32], depth: usize, hidden: usize, lanes: usize, packed: &mut [f32]) {
-    let mut place = packed.chunks_exact_mut(lanes);
-    for first in (0..hidden).step_by(lanes) {
+fn interleave(weight: &[f32], depth: usize, hidden: usize, packed: &mut [f32]) {
+    let mut place = packed.chunks_exact_mut(GROUP);
+    for first in (0..hidden).step_by(GROUP) {
         for k in 0..depth {
-            for (gate, lanes_of) in (0..PANEL).zip(&mut place) {
+            for (gate, group) in (0..PANEL).zip(&mut place) {
                 let rows = weight[(gate * hidden + first) * depth..].chunks(depth).take(hidden - first);
-                for (slot, row) in lanes_of.iter_mut().zip(rows) {
+                for (slot, row) in group.iter_mut().zip(rows) {
                     *slot = row[k];
                 }
             }
@@ -95,9 +95,9 @@ fn interleave(weight: &[f32], depth: usize, hidden: usize, lanes: usize, packed:
 }
 
 /// The PyTorch row (gate block, then unit) of an interleaved column; `None` for a padding unit.
-pub(super) const fn row_of(col: usize, lanes: usize, hidden: usize) -> Option<usize> {
-    let gate = col / lanes % PANEL;
-    let unit = col / (PANEL * lanes) * lanes + col % lanes;
+pub(super) const fn row_of(col: usize, hidden: usize) -> Option<usize> {
+    let gate = col / GROUP % PANEL;
+    let unit = col / (PANEL * GROUP) * GROUP + col % GROUP;
     if unit < hidden { Some(gate * hidden + unit) } else { None }
 }
 
@@ -109,24 +109,24 @@ mod tests {
 
     #[test]
     fn packs_as_the_product_reads() {
-        for (hidden, depth, lanes) in [(1, 1, 16), (17, 3, 16), (9, 5, 8), (5, 2, 1)] {
-            let gates = PANEL * usize::next_multiple_of(hidden, lanes);
+        for (hidden, depth) in [(1, 1), (17, 3), (32, 5)] {
+            let gates = PANEL * usize::next_multiple_of(hidden, GROUP);
             let weight: Vec<f32> = (1..=4 * hidden * depth).map(|x| x as f32).collect();
-            let at = |k, col| row_of(col, lanes, hidden).map_or(0.0, |row| weight[row * depth + k]);
+            let at = |k, col| row_of(col, hidden).map_or(0.0, |row| weight[row * depth + k]);
             let mut packed = vec![0.0; depth * gates];
-            interleave(&weight, depth, hidden, lanes, &mut packed);
-            assert_eq!(packed[..], pack(depth, gates, lanes, at).unwrap()[..]);
+            interleave(&weight, depth, hidden, &mut packed);
+            assert_eq!(packed[..], pack(depth, gates, at).unwrap()[..]);
         }
     }
 
     #[test]
     fn columns_are_gate_interleaved() {
-        for (hidden, lanes) in [(1, 16), (16, 16), (17, 16), (9, 8), (5, 1)] {
-            let units = usize::next_multiple_of(hidden, lanes);
+        for hidden in [1, 16, 17] {
+            let units = usize::next_multiple_of(hidden, GROUP);
             for unit in 0..units {
                 for gate in 0..PANEL {
                     let wanted = (unit < hidden).then_some(gate * hidden + unit);
-                    assert_eq!(row_of(gate_index(gate, unit, lanes), lanes, hidden), wanted);
+                    assert_eq!(row_of(gate_index(gate, unit), hidden), wanted);
                 }
             }
         }

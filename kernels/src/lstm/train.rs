@@ -243,7 +243,6 @@ impl Trainer {
             return Err(TrainError::Loss { loss: options.loss, head: spec.head });
         }
         let kernels = Kernels::new(options.isa)?;
-        let lanes = kernels.isa().lanes();
         let threads = threads(options.threads);
         let pool =
             pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
@@ -251,9 +250,9 @@ impl Trainer {
             adam: Adam::new(spec.parameters()),
             kernels,
             pool,
-            layout: Layout::new(spec, lanes),
-            packed: Packed::new(model.weights(), lanes)?,
-            transposed: Transposed::new(spec, lanes)?,
+            layout: Layout::new(spec),
+            packed: Packed::new(model.weights())?,
+            transposed: Transposed::new(spec)?,
             workspaces: (0..threads).map(|_| Mutex::new(None)).collect(),
             shards: Vec::new(),
             gradient: Weights::zeros(spec),

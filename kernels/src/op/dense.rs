@@ -3,12 +3,11 @@
 //!     out[row][output] = bias[output] + sum_k h[row][k] weight[output][k]
 //!
 //! Shapes: `h` is `[rows, units]`, `weight` is `[outputs, units]`, `bias` is `[outputs]`, `out` is
-//! `[rows, outputs]`; `units` is padded with zeros to the lanes. A trading model has one output or three, so the
+//! `[rows, outputs]`; `units` is padded with zeros to a multiple of 16. A trading model has one output or three, so the
 //! sum runs along the lanes, not across outputs: sixteen partial sums (element k goes to sum k mod 16), then
 //! halves are added, 8 + 8, 4 + 4, 2 + 2, 1 + 1, then the bias. Every instruction set keeps to that order.
 
-/// Partial sums of one inner product, whatever the lanes.
-pub const PARTIAL: usize = 16;
+use super::gemm::GROUP;
 
 /// One head applied to some rows.
 #[derive(Debug)]
@@ -38,8 +37,8 @@ impl Dense<'_> {
     ///
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
-    pub fn check(&self, lanes: usize) {
-        assert!(self.units.is_multiple_of(lanes), "{} units are no multiple of {lanes}", self.units);
+    pub fn check(&self) {
+        assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
         assert!(self.h.len() >= self.rows * self.units, "h is too short");
         assert!(self.weight.len() >= self.outputs * self.units, "weight is too short");
         assert!(self.bias.len() >= self.outputs, "bias is too short");
@@ -53,10 +52,10 @@ pub(crate) mod exam {
     use crate::conformance::{assert_close, random};
     use crate::op::activation::exam::bits;
 
-    pub fn sit(lanes: usize, run: &dyn Fn(&mut Dense), scalar: &dyn Fn(&mut Dense)) {
+    pub fn sit(run: &dyn Fn(&mut Dense), scalar: &dyn Fn(&mut Dense)) {
         for rows in [0, 1, 3] {
             for outputs in [0, 1, 2, 5] {
-                for units in [0, 1, 2, 3, 4, 7].map(|vectors| vectors * lanes) {
+                for units in [0, 1, 2, 3, 4, 7].map(|groups| groups * GROUP) {
                     let (h, weight, bias) =
                         (random(1, rows * units), random(2, outputs * units), random(3, outputs));
                     let mut got = vec![7.0; rows * outputs];

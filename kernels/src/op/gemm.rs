@@ -2,8 +2,9 @@
 //! gradients are made of.
 //!
 //! Shapes: `out` is `[rows, cols]`, `A` is `[rows, depth]` with any two strides, `B` is `[depth, cols]`. `cols` is
-//! a multiple of the instruction set's lanes. `B` is either plain rows, or packed in panels of four registers: with
-//! the gates of one group of `lanes` units interleaved, such a panel yields whole cells (see [`pack`]).
+//! a multiple of [`GROUP`]. `B` is either plain rows, or packed in panels of 64 columns (see [`pack`]): with the gates
+//! of a group of 16 units interleaved, such a panel yields whole cells. The layout is the same for every instruction
+//! set; one with fewer lanes takes a panel in parts.
 //!
 //! Each element of `out` is one chain of fused multiply-adds in ascending depth, started from what
 //! [`Start`] says. So every instruction set gives the same bits, and a product cut in two along its depth gives
@@ -12,7 +13,9 @@
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
-/// Registers in one packed panel: the four gates.
+/// Values that lie together, the lanes of the widest instruction set: every padded length is a multiple.
+pub const GROUP: usize = 16;
+/// Groups in a packed panel, one for each gate; and the most registers of a tile.
 pub const PANEL: usize = 4;
 
 /// What the sums start from.
@@ -56,7 +59,7 @@ pub enum Right<'a> {
 pub struct Gemm<'a> {
     /// Rows of `A` and `out`.
     pub rows: usize,
-    /// Columns of `B` and `out`, a multiple of the lanes.
+    /// Columns of `B` and `out`, a multiple of [`GROUP`].
     pub cols: usize,
     /// Columns of `A`, rows of `B`.
     pub depth: usize,
@@ -76,7 +79,7 @@ pub struct Gemm<'a> {
 /// The processor has the instruction set of the row in which the function stands.
 pub type Run = unsafe fn(&Gemm, &mut [f32]);
 
-/// One panel of `B`: `vectors` registers wide, element `(k, j)` at `start + k * stride + j`.
+/// A part of `B`: `vectors` registers wide, element `(k, j)` at `start + k * stride + j`.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel<'a> {
     /// The elements of the whole matrix.
@@ -104,13 +107,13 @@ impl<'a> Gemm<'a> {
         Self { rows, cols, depth, left, right: Right::Packed(packed), start, out_stride: cols }
     }
 
-    /// Checks that every access of a kernel with `lanes` lanes lies within the slices.
+    /// Checks that every access of a kernel lies within the slices.
     ///
     /// # Panics
     /// When one does not: the caller's arithmetic is wrong, and a kernel must not run.
-    pub fn check(&self, lanes: usize, out: &[f32]) {
+    pub fn check(&self, out: &[f32]) {
         let Self { rows, cols, depth, left, right, start, out_stride } = *self;
-        assert!(cols.is_multiple_of(lanes), "{cols} columns are no multiple of {lanes}");
+        assert!(cols.is_multiple_of(GROUP), "{cols} columns are no multiple of {GROUP}");
         if rows == 0 || cols == 0 {
             return;
         }
@@ -132,14 +135,16 @@ impl<'a> Gemm<'a> {
         }
     }
 
-    /// The panels of `B`, left to right.
+    /// `B` from left to right in parts of at most four registers of `lanes` lanes.
     pub fn panels(&self, lanes: usize) -> impl Iterator<Item = Panel<'a>> + use<'a> {
         let Self { cols, depth, right, .. } = *self;
         (0..cols).step_by(PANEL * lanes).map(move |col| {
             let vectors = PANEL.min((cols - col) / lanes);
             match right {
                 Right::Packed(values) => {
-                    Panel { values, start: col * depth, stride: vectors * lanes, col, vectors }
+                    let first = col / (PANEL * GROUP) * (PANEL * GROUP);
+                    let stride = (PANEL * GROUP).min(cols - first);
+                    Panel { values, start: first * depth + col - first, stride, col, vectors }
                 }
                 Right::Rows { values, stride } => Panel { values, start: col, stride, col, vectors },
             }
@@ -151,39 +156,27 @@ fn extent(rows: usize, stride: usize, cols: usize) -> usize {
     (rows - 1).saturating_mul(stride).saturating_add(cols)
 }
 
-/// Packs a `[depth, cols]` matrix: panel by panel of `4 lanes` columns (the last may be narrower), in each panel
-/// row by row. `cols` is a multiple of `lanes`.
+/// Packs a `[depth, cols]` matrix: panel by panel of 64 columns (the last may be narrower), in each panel row by row.
+/// `cols` is a multiple of [`GROUP`].
 ///
 /// # Errors
 /// When there is not enough memory.
 pub fn pack(
     depth: usize,
     cols: usize,
-    lanes: usize,
     value: impl Fn(usize, usize) -> f32,
 ) -> Result<Buffer<f32>, OutOfMemory> {
     let mut packed = Buffer::zeroed(depth * cols, Alignment::CACHE_LINE)?;
-    repack(depth, cols, lanes, &mut packed, value);
-    Ok(packed)
-}
-
-/// [`pack`] into memory that is there.
-pub fn repack(
-    depth: usize,
-    cols: usize,
-    lanes: usize,
-    packed: &mut [f32],
-    value: impl Fn(usize, usize) -> f32,
-) {
     let mut place = packed.iter_mut();
-    for col in (0..cols).step_by(PANEL * lanes) {
-        let width = (PANEL * lanes).min(cols - col);
+    for col in (0..cols).step_by(PANEL * GROUP) {
+        let width = (PANEL * GROUP).min(cols - col);
         for k in 0..depth {
             for (j, slot) in (col..col + width).zip(place.by_ref()) {
                 *slot = value(k, j);
             }
         }
     }
+    Ok(packed)
 }
 
 #[cfg(test)]
@@ -212,11 +205,11 @@ pub(crate) mod exam {
         result
     }
 
-    pub fn sit(lanes: usize, run: &dyn Fn(&Gemm, &mut [f32]), scalar: &dyn Fn(&Gemm, &mut [f32])) {
+    pub fn sit(run: &dyn Fn(&Gemm, &mut [f32]), scalar: &dyn Fn(&Gemm, &mut [f32])) {
         for rows in [0, 1, 2, 5, 6, 7, 11, 12, 13, 25] {
-            for cols in [0, 1, 2, 3, 4, 5, 8, 11].map(|vectors| vectors * lanes) {
+            for cols in [0, 1, 2, 3, 4, 5, 8].map(|groups| groups * GROUP) {
                 for depth in [0, 1, 2, 12, 33] {
-                    one(rows, cols, depth, lanes, run, scalar);
+                    one(rows, cols, depth, run, scalar);
                 }
             }
         }
@@ -226,7 +219,6 @@ pub(crate) mod exam {
         rows: usize,
         cols: usize,
         depth: usize,
-        lanes: usize,
         run: &dyn Fn(&Gemm, &mut [f32]),
         scalar: &dyn Fn(&Gemm, &mut [f32]),
     ) {
@@ -236,7 +228,7 @@ pub(crate) mod exam {
         let bias = random(3, cols);
         let before = random(4, rows * out_stride + 5);
         let b_at = |k: usize, col: usize| b[k * stride + col];
-        let packed = pack(depth, cols, lanes, b_at).unwrap();
+        let packed = pack(depth, cols, b_at).unwrap();
         let lefts = [
             Left { values: &a, row_stride: depth, depth_stride: 1 },
             Left { values: &a, row_stride: 1, depth_stride: rows },

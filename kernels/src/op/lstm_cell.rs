@@ -1,8 +1,8 @@
 //! The elementwise half of an LSTM step: from pre-activations to gates, cell and hidden state, and back.
 //!
-//! Shapes: `rows` cells of `units` units (a multiple of the lanes). Gates lie interleaved by groups of `lanes`
-//! units: in a row of `4 units` values, group by group, `lanes` input gates, then as many forget gates, cell
-//! candidates and output gates, so that one pass over a row meets whole cells. States are `[rows, units]`.
+//! Shapes: `rows` cells of `units` units (a multiple of 16). Gates lie interleaved by groups of 16 units: in a row of
+//! `4 units` values, group by group, 16 input gates, then as many forget gates, cell candidates and output gates, so
+//! that one pass over a row meets whole cells. States are `[rows, units]`.
 //!
 //! Padding units have zero weights: their candidate is 0, so their states stay 0 and so do their gradients.
 //!
@@ -12,7 +12,7 @@
 //!     t = tanh(c')   dzo = (dh t) (o (1 - o))   dc' = fma(dh o, fma(-t, t, 1), dc)
 //!     dzi = (dc' g) (i (1 - i))   dzf = (dc' c) (f (1 - f))   dzg = (dc' i) fma(-g, g, 1)   dc = dc' f
 
-use super::gemm::PANEL;
+use super::gemm::{GROUP, PANEL};
 
 /// One step forward. With `tanh_c` empty, only the states are written and `gates` keeps the pre-activations.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ impl Forward<'_> {
     ///
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
-    pub fn check(&self, lanes: usize) {
+    pub fn check(&self) {
         let state = self.rows * self.units;
-        assert!(self.units.is_multiple_of(lanes), "{} units are no multiple of {lanes}", self.units);
+        assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
         assert!(self.gates.len() >= PANEL * state, "gates are too short");
         assert!(
             self.c_before.len() >= state && self.c.len() >= state && self.h.len() >= state,
@@ -82,9 +82,9 @@ impl Backward<'_> {
     ///
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
-    pub fn check(&self, lanes: usize) {
+    pub fn check(&self) {
         let state = self.rows * self.units;
-        assert!(self.units.is_multiple_of(lanes), "{} units are no multiple of {lanes}", self.units);
+        assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
         assert!(self.gates.len() >= PANEL * state, "gates are too short");
         assert!(self.c_before.len() >= state && self.tanh_c.len() >= state, "states are too short");
         assert!(self.d_h.len() >= state && self.d_c.len() >= state, "gradients are too short");
@@ -93,8 +93,8 @@ impl Backward<'_> {
 
 /// Where gate `gate` (0 to 3 for i, f, g, o) of `unit` lies in a row.
 #[must_use]
-pub const fn gate_index(gate: usize, unit: usize, lanes: usize) -> usize {
-    (unit / lanes * PANEL + gate) * lanes + unit % lanes
+pub const fn gate_index(gate: usize, unit: usize) -> usize {
+    (unit / GROUP * PANEL + gate) * GROUP + unit % GROUP
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ pub(crate) mod exam {
         d_c: Vec<T>,
     }
 
-    fn reference(case: &Case, lanes: usize) -> Result<f64> {
+    fn reference(case: &Case) -> Result<f64> {
         let state = case.rows * case.units;
         let zeros = || vec![0.0; state];
         let mut r = Result {
@@ -137,7 +137,7 @@ pub(crate) mod exam {
         for row in 0..case.rows {
             for unit in 0..case.units {
                 let at = row * case.units + unit;
-                let gate = |gate| 4 * row * case.units + gate_index(gate, unit, lanes);
+                let gate = |gate| 4 * row * case.units + gate_index(gate, unit);
                 let z = [0, 1, 2, 3].map(|k| f64::from(case.z[gate(k)]));
                 let (i, f, g, o) = (sigmoid(z[0]), sigmoid(z[1]), z[2].tanh(), sigmoid(z[3]));
                 let before = f64::from(case.c[at]);
@@ -204,14 +204,15 @@ pub(crate) mod exam {
     /// A pair of kernels, forward and backward.
     pub type Pair<'a> = (&'a dyn Fn(&mut Forward), &'a dyn Fn(&mut Backward));
 
-    pub fn sit(lanes: usize, (forward, backward): Pair) {
+    pub fn sit((forward, backward): Pair, scalar: Pair) {
         for rows in [0, 1, 2, 7] {
-            for units in [0, 1, 2, 3, 5].map(|groups| groups * lanes) {
+            for units in [0, 1, 2, 3, 5].map(|groups| groups * GROUP) {
                 let state = rows * units;
                 let z = random(1, 4 * state).iter().map(|x| 8.0 * x).collect();
                 let (c, d_h, d_c) = (random(2, state), random(3, state), random(4, state));
                 let case = Case { rows, units, z, c, d_h, d_c };
-                let (got, wanted) = (run(&case, forward, backward), reference(&case, lanes));
+                let (got, wanted) = (run(&case, forward, backward), reference(&case));
+                let chain = run(&case, scalar.0, scalar.1);
                 let place = format!("{rows} rows, {units} units");
                 // The way back subtracts gates from 1: a saturated gate has lost digits there, as in any f32.
                 for (name, got, wanted, tolerance) in [
@@ -223,6 +224,9 @@ pub(crate) mod exam {
                     ("dc", &got.d_c, &wanted.d_c, 1e-5),
                 ] {
                     assert_close(got, wanted, tolerance, &format!("{name}, {place}"));
+                }
+                for (got, chain) in [(&got.h, &chain.h), (&got.d_z, &chain.d_z), (&got.d_c, &chain.d_c)] {
+                    assert_eq!(bits(got), bits(chain), "{place}");
                 }
             }
         }

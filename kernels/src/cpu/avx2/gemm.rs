@@ -23,7 +23,7 @@ static TILES: [&[Tile]; PANEL] =
 /// See [`crate::op::gemm::Run`].
 #[target_feature(enable = "avx2,fma")]
 pub fn run(gemm: &Gemm, out: &mut [f32]) {
-    gemm.check(LANES, out);
+    gemm.check(out);
     for panel in gemm.panels(LANES) {
         let tiles = TILES[panel.vectors - 1];
         let mut row = 0;
@@ -42,7 +42,7 @@ pub fn run(gemm: &Gemm, out: &mut [f32]) {
 ///
 /// # Safety
 /// - the processor has AVX2 and FMA
-/// - `gemm.check(LANES, out)` returned, `row + ROWS <= gemm.rows`, and `panel` is one of `gemm.panels(LANES)`
+/// - `gemm.check(out)` returned, `row + ROWS <= gemm.rows`, and `panel` is one of `gemm.panels(LANES)`
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     gemm: &Gemm,

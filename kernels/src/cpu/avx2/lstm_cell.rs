@@ -7,12 +7,12 @@ use std::arch::x86_64::{
 use super::activation::{sigmoid, tanh};
 use super::register::{LANES, load, store};
 use crate::op::gemm::PANEL;
-use crate::op::lstm_cell::{Backward, Forward};
+use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
 #[target_feature(enable = "avx2,fma")]
 pub fn forward(cell: &mut Forward) {
-    cell.check(LANES);
+    cell.check();
     if cell.tanh_c.is_empty() { groups::<false>(cell) } else { groups::<true>(cell) }
 }
 
@@ -22,7 +22,7 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
         let mut z = [_mm256_set1_ps(0.0); PANEL];
         for (gate, z) in z.iter_mut().enumerate() {
             // SAFETY: `check` proved four gates a unit.
-            *z = unsafe { load(cell.gates, PANEL * at + gate * LANES) };
+            *z = unsafe { load(cell.gates, gate_index(gate, at)) };
         }
         // SAFETY: `check` proved one state a unit.
         let c_before = unsafe { load(cell.c_before, at) };
@@ -34,7 +34,7 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
         if KEEP {
             for (gate, &value) in step.gates.iter().enumerate() {
                 // SAFETY: `check` proved four gates a unit.
-                unsafe { store(cell.gates, PANEL * at + gate * LANES, value) }
+                unsafe { store(cell.gates, gate_index(gate, at), value) }
             }
             // SAFETY: `check` proved `tanh_c`, which is not empty here, as long as the states.
             unsafe { store(cell.tanh_c, at, step.tanh_c) }
@@ -67,10 +67,10 @@ pub fn gate(z: [__m256; PANEL], c_before: __m256) -> Gated {
 /// See [`crate::op::lstm_cell::RunBackward`].
 #[target_feature(enable = "avx2,fma")]
 pub fn backward(cell: &mut Backward) {
-    cell.check(LANES);
+    cell.check();
     let one = _mm256_set1_ps(1.0);
     for at in (0..cell.rows * cell.units).step_by(LANES) {
-        let place = |gate: usize| PANEL * at + gate * LANES;
+        let place = |gate: usize| gate_index(gate, at);
         let mut gates = [one; PANEL];
         for (gate, value) in gates.iter_mut().enumerate() {
             // SAFETY: `check` proved four gates a unit.

@@ -1,84 +1,60 @@
 //! One layer's step of a stream: weights go from memory through one multiply-add into sums that stay in registers.
 //!
-//! Two multiply-adds a cycle with four cycles of latency want eight sums: two groups at a time.
+//! A group of 16 units is two registers a gate: eight sums, which is what two multiply-adds a cycle with four cycles
+//! of latency want.
 
 use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_setzero_ps};
 
 use super::lstm_cell::gate;
 use super::register::{LANES, broadcast, load, store};
-use crate::op::gemm::PANEL;
+use crate::op::gemm::{GROUP, PANEL};
 use crate::op::lstm_step::LstmStep;
+
+/// Registers of one row of a panel: gate by gate, first and second half of the group.
+const REGISTERS: usize = PANEL * GROUP / LANES;
 
 /// See [`crate::op::lstm_step::Run`].
 #[target_feature(enable = "avx2,fma")]
 pub fn run(step: &mut LstmStep) {
-    step.check(LANES);
-    let groups = step.units / LANES;
-    let mut group = 0;
-    while group < groups {
-        let together = (groups - group).min(2);
-        match together {
-            // SAFETY: `check` proved the extents, and `together` stays within `groups`.
-            1 => unsafe { several::<1>(step, group) },
-            // SAFETY: as above.
-            _ => unsafe { several::<2>(step, group) },
-        }
-        group += together;
-    }
-}
-
-/// `GROUPS` groups of 8 units from `first`.
-///
-/// # Safety
-/// - `step.check(LANES)` returned and `(first + GROUPS) * LANES <= step.units`
-#[target_feature(enable = "avx2,fma")]
-unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
-    let width = PANEL * LANES;
-    let mut sums = [[_mm256_setzero_ps(); PANEL]; GROUPS];
-    for (g, sums) in sums.iter_mut().enumerate() {
-        for (gate, sum) in sums.iter_mut().enumerate() {
+    step.check();
+    let width = PANEL * GROUP;
+    for group in 0..step.units / GROUP {
+        let mut sums = [_mm256_setzero_ps(); REGISTERS];
+        for (register, sum) in sums.iter_mut().enumerate() {
             // SAFETY: `check` proved four biases a unit.
-            *sum = unsafe { load(step.bias, (first + g) * width + gate * LANES) };
+            *sum = unsafe { load(step.bias, group * width + register * LANES) };
         }
-    }
-    // SAFETY: `check` proved the packed weights and the input.
-    unsafe { add(&mut sums, step.weight_x, first * width * step.inputs, step.x, step.inputs) }
-    // SAFETY: `check` proved the packed weights and the state.
-    unsafe { add(&mut sums, step.weight_h, first * width * step.hidden, step.h_before, step.hidden) }
-    for (g, sums) in sums.into_iter().enumerate() {
-        let at = (first + g) * LANES;
-        // SAFETY: `check` proved one state a unit.
-        let gated = gate(sums, unsafe { load(step.c, at) });
-        // SAFETY: as above.
-        unsafe { store(step.c, at, gated.c) }
-        // SAFETY: as above.
-        unsafe { store(step.h, at, gated.h) }
+        // SAFETY: `check` proved the packed weights and the input.
+        unsafe { add(&mut sums, step.weight_x, group * width * step.inputs, step.x, step.inputs) }
+        // SAFETY: `check` proved the packed weights and the state.
+        unsafe { add(&mut sums, step.weight_h, group * width * step.hidden, step.h_before, step.hidden) }
+        for half in 0..GROUP / LANES {
+            let at = group * GROUP + half * LANES;
+            let z = [sums[half], sums[2 + half], sums[4 + half], sums[6 + half]];
+            // SAFETY: `check` proved one state a unit.
+            let gated = gate(z, unsafe { load(step.c, at) });
+            // SAFETY: as above.
+            unsafe { store(step.c, at, gated.c) }
+            // SAFETY: as above.
+            unsafe { store(step.h, at, gated.h) }
+        }
     }
 }
 
-/// Adds `x` times the panels from `start`.
+/// Adds `x` times the panel from `start`.
 ///
 /// # Safety
-/// - `x.len() >= depth` and `weights.len() >= start + GROUPS * depth * 32`
+/// - `x.len() >= depth` and `weights.len() >= start + depth * 64`
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn add<const GROUPS: usize>(
-    sums: &mut [[__m256; PANEL]; GROUPS],
-    weights: &[f32],
-    start: usize,
-    x: &[f32],
-    depth: usize,
-) {
-    let width = PANEL * LANES;
+unsafe fn add(sums: &mut [__m256; REGISTERS], weights: &[f32], start: usize, x: &[f32], depth: usize) {
     for k in 0..depth {
         // SAFETY: the caller keeps `depth` within `x`.
         let x = unsafe { broadcast(x, k) };
-        for (g, sums) in sums.iter_mut().enumerate() {
-            for (gate, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: the caller keeps every panel within `weights`.
-                let weight = unsafe { load(weights, start + (g * depth + k) * width + gate * LANES) };
-                *sum = _mm256_fmadd_ps(x, weight, *sum);
-            }
+        for (register, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller keeps the panel within `weights`.
+            let weight = unsafe { load(weights, start + k * PANEL * GROUP + register * LANES) };
+            *sum = _mm256_fmadd_ps(x, weight, *sum);
         }
     }
 }

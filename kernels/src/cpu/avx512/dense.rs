@@ -3,12 +3,13 @@
 use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_setzero_ps};
 
 use super::register::{LANES, load, store};
-use crate::op::dense::{Dense, PARTIAL};
+use crate::op::dense::Dense;
+use crate::op::gemm::GROUP;
 
 /// See [`crate::op::dense::Run`].
 #[target_feature(enable = "avx512f")]
 pub fn run(dense: &mut Dense) {
-    dense.check(LANES);
+    dense.check();
     for row in 0..dense.rows {
         for output in 0..dense.outputs {
             let mut sums = _mm512_setzero_ps();
@@ -19,7 +20,7 @@ pub fn run(dense: &mut Dense) {
                 let weight = unsafe { load(dense.weight, output * dense.units + k) };
                 sums = _mm512_fmadd_ps(h, weight, sums);
             }
-            let mut partial = [0.0; PARTIAL];
+            let mut partial = [0.0; GROUP];
             // SAFETY: the array has 16 values.
             unsafe { store(&mut partial, 0, sums) }
             dense.out[row * dense.outputs + output] = folded(partial) + dense.bias[output];
@@ -30,7 +31,7 @@ pub fn run(dense: &mut Dense) {
 /// The sum, halves first.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn folded(mut sums: [f32; PARTIAL]) -> f32 {
+fn folded(mut sums: [f32; GROUP]) -> f32 {
     for half in [8, 4, 2, 1] {
         for k in 0..half {
             sums[k] += sums[k + half];

@@ -13,7 +13,7 @@ use crate::op::lstm_step::LstmStep;
 /// See [`crate::op::lstm_step::Run`].
 #[target_feature(enable = "avx512f")]
 pub fn run(step: &mut LstmStep) {
-    step.check(LANES);
+    step.check();
     let groups = step.units / LANES;
     let mut group = 0;
     while group < groups {
@@ -34,7 +34,7 @@ pub fn run(step: &mut LstmStep) {
 /// `GROUPS` groups of 16 units from `first`.
 ///
 /// # Safety
-/// - `step.check(LANES)` returned and `(first + GROUPS) * LANES <= step.units`
+/// - `step.check()` returned and `(first + GROUPS) * LANES <= step.units`
 #[target_feature(enable = "avx512f")]
 unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
     let width = PANEL * LANES;

@@ -1,10 +1,11 @@
 //! The dense head; the order of the sums is in `op/dense.rs`.
 
-use crate::op::dense::{Dense, PARTIAL};
+use crate::op::dense::Dense;
+use crate::op::gemm::GROUP;
 
 /// See [`crate::op::dense::Run`].
 pub fn run(dense: &mut Dense) {
-    dense.check(1);
+    dense.check();
     for row in 0..dense.rows {
         let h = &dense.h[row * dense.units..][..dense.units];
         for output in 0..dense.outputs {
@@ -15,13 +16,13 @@ pub fn run(dense: &mut Dense) {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; PARTIAL];
-    for (a, b) in a.chunks(PARTIAL).zip(b.chunks(PARTIAL)) {
+    let mut sums = [0.0_f32; GROUP];
+    for (a, b) in a.chunks(GROUP).zip(b.chunks(GROUP)) {
         for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
             *sum = a.mul_add(b, *sum);
         }
     }
-    let mut half = PARTIAL / 2;
+    let mut half = GROUP / 2;
     while half > 0 {
         for k in 0..half {
             sums[k] += sums[k + half];

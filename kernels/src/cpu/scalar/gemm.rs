@@ -4,7 +4,7 @@ use crate::op::gemm::{Gemm, Start};
 
 /// See [`crate::op::gemm::Run`].
 pub fn run(gemm: &Gemm, out: &mut [f32]) {
-    gemm.check(1, out);
+    gemm.check(out);
     let left = gemm.left;
     for panel in gemm.panels(1) {
         for row in 0..gemm.rows {

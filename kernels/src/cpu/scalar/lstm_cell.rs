@@ -2,19 +2,21 @@
 
 use super::activation::{sigmoid, tanh};
 use crate::op::gemm::PANEL;
-use crate::op::lstm_cell::{Backward, Forward};
+use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
 pub fn forward(cell: &mut Forward) {
-    cell.check(1);
+    cell.check();
     let keep = !cell.tanh_c.is_empty();
     for at in 0..cell.rows * cell.units {
-        let gates = &mut cell.gates[PANEL * at..][..PANEL];
-        let step = gate([gates[0], gates[1], gates[2], gates[3]], cell.c_before[at]);
+        let place = [0, 1, 2, 3].map(|gate| gate_index(gate, at));
+        let step = gate(place.map(|place| cell.gates[place]), cell.c_before[at]);
         cell.c[at] = step.c;
         cell.h[at] = step.gates[3] * step.tanh_c;
         if keep {
-            gates.copy_from_slice(&step.gates);
+            for (place, value) in place.into_iter().zip(step.gates) {
+                cell.gates[place] = value;
+            }
             cell.tanh_c[at] = step.tanh_c;
         }
     }
@@ -39,16 +41,16 @@ pub fn gate(z: [f32; PANEL], c_before: f32) -> Gated {
 
 /// See [`crate::op::lstm_cell::RunBackward`].
 pub fn backward(cell: &mut Backward) {
-    cell.check(1);
+    cell.check();
     for at in 0..cell.rows * cell.units {
-        let gates = &mut cell.gates[PANEL * at..][..PANEL];
-        let (i, f, g, o) = (gates[0], gates[1], gates[2], gates[3]);
+        let place = [0, 1, 2, 3].map(|gate| gate_index(gate, at));
+        let [i, f, g, o] = place.map(|place| cell.gates[place]);
         let (t, d_h) = (cell.tanh_c[at], cell.d_h[at]);
         let d_c = (d_h * o).mul_add((-t).mul_add(t, 1.0), cell.d_c[at]);
-        gates[0] = (d_c * g) * (i * (1.0 - i));
-        gates[1] = (d_c * cell.c_before[at]) * (f * (1.0 - f));
-        gates[2] = (d_c * i) * (-g).mul_add(g, 1.0);
-        gates[3] = (d_h * t) * (o * (1.0 - o));
+        cell.gates[place[0]] = (d_c * g) * (i * (1.0 - i));
+        cell.gates[place[1]] = (d_c * cell.c_before[at]) * (f * (1.0 - f));
+        cell.gates[place[2]] = (d_c * i) * (-g).mul_add(g, 1.0);
+        cell.gates[place[3]] = (d_h * t) * (o * (1.0 - o));
         cell.d_c[at] = d_c * f;
     }
 }

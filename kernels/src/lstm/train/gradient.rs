@@ -5,14 +5,13 @@ use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
 use crate::lstm::packed::row_of;
-use crate::op::gemm::PANEL;
+use crate::op::gemm::{GROUP, PANEL};
 use crate::op::network::{Spec, Weights};
 
 /// Where each part lies in a flat gradient.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub spec: Spec,
-    pub lanes: usize,
     pub units: usize,
     /// For each layer, where it starts; at the end, where the head starts.
     starts: Vec<usize>,
@@ -29,9 +28,9 @@ pub(super) struct LayerGradient<'a> {
 }
 
 impl Layout {
-    pub fn new(spec: Spec, lanes: usize) -> Self {
-        let units = spec.hidden.next_multiple_of(lanes);
-        let mut layout = Self { spec, lanes, units, starts: vec![0] };
+    pub fn new(spec: Spec) -> Self {
+        let units = spec.hidden.next_multiple_of(GROUP);
+        let mut layout = Self { spec, units, starts: vec![0] };
         for layer in 0..spec.layers {
             let end = layout.starts[layer] + PANEL * units * (layout.inputs(layer) + units + 1);
             layout.starts.push(end);
@@ -39,9 +38,9 @@ impl Layout {
         layout
     }
 
-    /// The inputs of a layer, padded to the lanes.
+    /// The inputs of a layer, padded to a multiple of 16.
     pub fn inputs(&self, layer: usize) -> usize {
-        self.spec.layer_input(layer).next_multiple_of(self.lanes)
+        self.spec.layer_input(layer).next_multiple_of(GROUP)
     }
 
     pub fn zeros(&self) -> Result<Buffer<f32>, OutOfMemory> {
@@ -74,7 +73,7 @@ impl Layout {
             let (weight_hh, to) = to.split_at_mut(4 * hidden * hidden);
             let (bias_ih, bias_hh) = to.split_at_mut(4 * hidden);
             for col in 0..PANEL * units {
-                if let Some(row) = row_of(col, self.lanes, hidden) {
+                if let Some(row) = row_of(col, hidden) {
                     weight_ih[row * real..][..real].copy_from_slice(&part.weight_x[col * padded..][..real]);
                     weight_hh[row * hidden..][..hidden]
                         .copy_from_slice(&part.weight_h[col * units..][..hidden]);

@@ -1,0 +1,219 @@
+//! Training: the same bits on any thread count and instruction set, resumed or not; dropout; bad input.
+
+use std::fs;
+
+use diapason_kernels::Isa;
+use diapason_kernels::lstm::{
+    CheckpointError, Head, Loss, Lstm, Schedule, Spec, TrainError, TrainOptions, Trainer, Weights,
+};
+use diapason_kernels::random;
+use ndarray::{Array2, Array3};
+
+const SPEC: Spec = Spec { input: 5, hidden: 20, layers: 2, output: 2, head: Head::Linear };
+
+fn batch(rows: usize, time: usize, key: u64) -> (Array3<f32>, Array2<f32>) {
+    let mut index = 0;
+    let mut next = || {
+        index += 1;
+        2.0 * random::unit(key, index) - 1.0
+    };
+    let x = Array3::from_shape_simple_fn((rows, time, SPEC.input), &mut next);
+    // Something to learn: the first output is the mean of the first feature, the second the last value of another.
+    let mut y = Array2::zeros((rows, SPEC.output));
+    for (x, mut y) in x.outer_iter().zip(y.outer_iter_mut()) {
+        y[0] = x.column(0).mean().unwrap();
+        y[1] = x[[time - 1, 1]];
+    }
+    (x, y)
+}
+
+fn options() -> TrainOptions {
+    TrainOptions {
+        learning_rate: 5e-3,
+        clip_norm: Some(1.0),
+        weight_decay: 1e-4,
+        dropout: 0.2,
+        seed: 3,
+        schedule: Schedule::Cosine { warmup_steps: 2, total_steps: 20, floor: 0.1 },
+        ..TrainOptions::default()
+    }
+}
+
+fn train(trainer: &mut Trainer, steps: std::ops::Range<u64>) -> Vec<u64> {
+    let step = |step| {
+        let (x, y) = batch(70, 9, step);
+        let report = trainer.step(x.view(), y.view()).unwrap();
+        [report.loss.to_bits(), report.grad_norm.to_bits(), report.learning_rate.to_bits()]
+    };
+    steps.flat_map(step).collect()
+}
+
+fn bits(model: &Lstm) -> Vec<u32> {
+    model.weights().values.iter().map(|w| w.to_bits()).collect()
+}
+
+#[test]
+fn any_thread_count_and_instruction_set_gives_the_same_bits() {
+    let mut runs = Vec::new();
+    for isa in Isa::available() {
+        for threads in [1, 2, 3, 4] {
+            if isa == Isa::Scalar && threads > 2 {
+                continue;
+            }
+            let options = TrainOptions { threads, isa: Some(isa), ..options() };
+            let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options).unwrap();
+            let reports = train(&mut trainer, 0..6);
+            runs.push((isa, threads, reports, bits(trainer.model())));
+        }
+    }
+    for (isa, threads, reports, weights) in &runs {
+        assert_eq!((reports, weights), (&runs[0].2, &runs[0].3), "{isa}, {threads} threads");
+    }
+}
+
+#[test]
+fn a_resumed_training_has_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut model = Lstm::new(SPEC, 1).unwrap();
+    model.metadata_mut().insert("features".to_owned(), "rsi(14)".to_owned());
+    let mut whole = Trainer::new(model, options()).unwrap();
+    train(&mut whole, 0..5);
+    whole.save(&path).unwrap();
+    let mut resumed = Trainer::resume(&path, 3, None).unwrap();
+    assert_eq!(resumed.steps(), 5);
+    assert_eq!(resumed.model(), whole.model());
+    assert_eq!(train(&mut resumed, 5..10), train(&mut whole, 5..10));
+    assert_eq!(bits(resumed.model()), bits(whole.model()));
+
+    let bytes = fs::read(&path).unwrap();
+    for len in (0..bytes.len()).step_by(97) {
+        fs::write(&path, &bytes[..len]).unwrap();
+        assert!(matches!(Trainer::resume(&path, 1, None), Err(CheckpointError::File(_))), "{len}");
+    }
+    whole.model().save(&path).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("is a model, not a checkpoint"), "{message}");
+    fs::write(&path, &bytes).unwrap();
+    let message = Lstm::load(&path).unwrap_err().to_string();
+    assert!(message.contains("\"adam."), "{message}");
+}
+
+#[test]
+fn a_batch_of_other_sizes_between_steps_changes_nothing() {
+    let plain = TrainOptions { dropout: 0.0, ..options() };
+    let run = |others: bool| {
+        let mut trainer = Trainer::new(Lstm::new(SPEC, 2).unwrap(), plain.clone()).unwrap();
+        for step in 0..4 {
+            let (x, y) = batch(41, 6, step);
+            trainer.step(x.view(), y.view()).unwrap();
+            if others {
+                for (rows, time) in [(1, 1), (300, 2), (9, 14)] {
+                    let (x, y) = batch(rows, time, 99);
+                    trainer.evaluate(x.view(), y.view()).unwrap();
+                    trainer.gradients(x.view(), y.view()).unwrap();
+                }
+            }
+        }
+        bits(trainer.model())
+    };
+    assert_eq!(run(false), run(true));
+}
+
+#[test]
+fn it_learns() {
+    let options = TrainOptions { learning_rate: 1e-2, ..TrainOptions::default() };
+    let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options).unwrap();
+    let (x, y) = batch(128, 6, 1000);
+    let before = trainer.evaluate(x.view(), y.view()).unwrap();
+    for step in 0..200 {
+        let (x, y) = batch(128, 6, step);
+        trainer.step(x.view(), y.view()).unwrap();
+    }
+    let after = trainer.evaluate(x.view(), y.view()).unwrap();
+    assert!(after < 0.1 * before, "{before} to {after}");
+}
+
+/// The gradient with dropout, against differences of the loss along the gradient itself.
+#[test]
+fn the_gradient_with_dropout_is_the_slope_of_the_loss() {
+    let options = TrainOptions { dropout: 0.4, seed: 8, ..TrainOptions::default() };
+    let (x, y) = batch(33, 7, 5);
+    let model = Lstm::new(SPEC, 4).unwrap();
+    let mut trainer = Trainer::new(model.clone(), options.clone()).unwrap();
+    let (_, gradient) = trainer.gradients(x.view(), y.view()).unwrap();
+    let square: f64 = gradient.values.iter().map(|&g| f64::from(g).powi(2)).sum();
+    let loss_at = |t: f32| {
+        let values = model.weights().values.iter().zip(&gradient.values).map(|(w, g)| w + t * g).collect();
+        let moved = Lstm::from_weights(Weights { spec: SPEC, values }).unwrap();
+        Trainer::new(moved, options.clone()).unwrap().gradients(x.view(), y.view()).unwrap().0
+    };
+    let t = 0.02;
+    let slope = (loss_at(t) - loss_at(-t)) / (2.0 * f64::from(t));
+    assert!((slope / square - 1.0).abs() < 1e-3, "{slope} {square}");
+    let plain = Trainer::new(model.clone(), options.clone()).unwrap().evaluate(x.view(), y.view()).unwrap();
+    assert!((plain - loss_at(0.0)).abs() > 1e-6, "dropout does something");
+}
+
+#[test]
+fn what_is_not_finite_is_named_and_changes_no_weight() {
+    let (mut x, mut y) = batch(40, 5, 1);
+    let model = Lstm::new(SPEC, 1).unwrap();
+    let mut trainer = Trainer::new(model.clone(), options()).unwrap();
+    y[[7, 1]] = f32::NAN;
+    let message = trainer.step(x.view(), y.view()).unwrap_err().to_string();
+    assert_eq!(message, "target 1 of window 7 is NaN");
+    x[[39, 4, 3]] = f32::NEG_INFINITY;
+    x[[6, 1, 2]] = f32::NAN;
+    let message = trainer.step(x.view(), y.view()).unwrap_err().to_string();
+    assert_eq!(message, "window 6, time 1, feature 2 is NaN");
+    assert_eq!((trainer.steps(), trainer.model()), (0, &model));
+
+    let (x, y) = batch(40, 5, 1);
+    let broken = |tensor: &str, value: f32| {
+        let mut weights = model.weights().clone();
+        let range = SPEC.tensors().into_iter().find(|t| t.name == tensor).unwrap().range;
+        // Alternating signs: with one sign the sums would be infinite, but not yet NaN.
+        for (k, w) in weights.values[range].iter_mut().enumerate() {
+            *w = if k % 2 == 0 { value } else { -value };
+        }
+        let broken = Lstm::from_weights(weights).unwrap();
+        let mut trainer = Trainer::new(broken.clone(), TrainOptions { dropout: 0.0, ..options() }).unwrap();
+        // Products beyond the largest f32, of both signs: infinity minus infinity.
+        let error = trainer.step(x.mapv(|x| 100.0 * x).view(), y.view()).unwrap_err();
+        assert_eq!(trainer.model(), &broken);
+        error.to_string()
+    };
+    let message = broken("fc.weight", 3e38);
+    assert!(message.contains("in step 0") && message.contains("the head"), "{message}");
+    let message = broken("weight_ih_l0", 3.4e38);
+    assert!(message.contains("layer 0"), "{message}");
+}
+
+#[test]
+fn options_and_shapes_are_checked() {
+    let model = || Lstm::new(SPEC, 1).unwrap();
+    let refused = |options: TrainOptions| Trainer::new(model(), options).unwrap_err().to_string();
+    assert_eq!(
+        refused(TrainOptions { learning_rate: 0.0, ..options() }),
+        "learning_rate is 0; it must be above 0"
+    );
+    assert_eq!(
+        refused(TrainOptions { beta2: 1.0, ..options() }),
+        "beta2 is 1; it must be at least 0 and below 1"
+    );
+    assert!(refused(TrainOptions { dropout: f32::NAN, ..options() }).starts_with("dropout is NaN"));
+    assert!(refused(TrainOptions { clip_norm: Some(-1.0), ..options() }).starts_with("clip_norm is -1"));
+    assert!(
+        refused(TrainOptions { loss: Loss::Huber { delta: 0.0 }, ..options() }).starts_with("huber delta")
+    );
+    let message = refused(TrainOptions { loss: Loss::BinaryCrossEntropy, ..options() });
+    assert_eq!(message, "the loss BinaryCrossEntropy does not fit a Linear head");
+    let mut trainer = Trainer::new(model(), options()).unwrap();
+    let (x, y) = batch(3, 4, 0);
+    let error = trainer.step(x.view(), Array2::zeros((3, 1)).view()).unwrap_err();
+    assert!(matches!(error, TrainError::Shape { windows: [3, 4, 5], targets: [3, 1], input: 5, output: 2 }));
+    assert!(trainer.step(Array3::zeros((3, 0, 5)).view(), y.view()).is_err());
+    assert!(trainer.step(Array3::zeros((0, 4, 5)).view(), Array2::zeros((0, 2)).view()).is_err());
+    trainer.step(x.view(), y.view()).unwrap();
+}
