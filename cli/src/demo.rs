@@ -18,7 +18,7 @@ use crate::line::feed::TIME;
 use crate::memory;
 use crate::predict::{self, Ready};
 use crate::score::Verdict;
-use crate::{doctor, report, train, tune};
+use crate::{doctor, report, train, tune, write};
 
 /// The profile whose plan is shown.
 const PROFILE: &str = "trading-low-latency";
@@ -96,8 +96,9 @@ pub struct Demonstration {
 /// # Errors
 /// [`Failure`] of whichever step failed.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    write::ready(&arguments.report)?;
     let shown = demonstrate(arguments, console)?;
-    crate::write::whole(&arguments.report, report::page(&shown)?.as_bytes())?;
+    write::whole(&arguments.report, report::page(&shown)?.as_bytes())?;
     let verdict = shown.training.validation;
     Ok(console.show(&shown, |console, shown| {
         let rows =

@@ -81,7 +81,10 @@ pub enum Failure {
         /// What does not fit.
         error: RecipeError,
     },
-    /// A model file could not be read or written.
+    /// A model file could not be read.
+    #[error("{0}; give a model that `diapason train` wrote")]
+    NoModel(FileError),
+    /// A model file could not be written.
     #[error(transparent)]
     ModelFile(#[from] FileError),
     /// A model cannot be made.
@@ -122,6 +125,14 @@ pub enum Failure {
     /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
+    /// A file is to be written into a folder that is not there.
+    #[error("cannot write {}: there is no folder {}; create it first", file.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        file: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {error}", file.display())]
     Write {
@@ -142,7 +153,11 @@ impl Failure {
         ExitCode::from(match self {
             Self::Found(_) => 1,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
-            Self::Write { error, .. } if error.kind() != io::ErrorKind::NotFound => 3,
+            Self::Write { error, .. } => match error.kind() {
+                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => 2,
+                _ => 3,
+            },
+            Self::ModelFile(_) => 3,
             _ => 2,
         })
     }

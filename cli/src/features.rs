@@ -59,7 +59,11 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
                 None => columns.clone(),
             };
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-            let plan = Plan::parse(what, &columns)?;
+            // A bare word that is no column is meant as a feature, and is told so.
+            let is_word = what.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            let is_feature = is_word && !columns.contains(&what.as_str());
+            let text = if is_feature { format!("{what}()") } else { what.clone() };
+            let plan = Plan::parse(&text, &columns)?;
             Ok(console.show(&plan.explain(), |_, explanation| explanation.to_string())?)
         }
     }

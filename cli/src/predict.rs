@@ -92,7 +92,7 @@ impl Ready {
     /// # Errors
     /// When the file is no model, or has no recipe.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let model = Lstm::load(path)?;
+        let model = Lstm::load(path).map_err(Failure::NoModel)?;
         let of_file = |error| Failure::Model { file: path.to_path_buf(), error };
         let no_recipe = |reason: String| of_file(RecipeError::NoRecipe { reason });
         let text = model.metadata().get(KEY).ok_or_else(|| no_recipe("it is missing".to_owned()))?;
@@ -131,6 +131,7 @@ pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
 /// # Errors
 /// [`Failure`]; an output file appears only when it is complete.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    arguments.out.as_deref().map(write::ready).transpose()?;
     let ready = Ready::load(&arguments.model)?;
     let feed =
         ready.feed(&arguments.model, &arguments.data, arguments.features.as_deref(), arguments.budget)?;

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::fit::{self, Ending, Lesson, Outcome, Settings};
 use crate::line::recipe::KEY;
 use crate::memory;
+use crate::write;
 
 /// What to train on, and where to.
 #[derive(Debug, Args)]
@@ -29,6 +30,7 @@ pub struct Arguments {
 /// # Errors
 /// [`Failure`]; a model file appears only when it is complete.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
+    write::ready(&arguments.out)?;
     let lesson = Lesson::open(&arguments.data, &arguments.settings, console)?;
     let (mut model, outcome) = fit::fit(&lesson, &arguments.settings, console)?;
     save(&mut model, &outcome, &arguments.out)?;
@@ -54,7 +56,7 @@ pub fn save(model: &mut Lstm, outcome: &Outcome, path: &std::path::Path) -> Resu
     let text =
         serde_json::to_string_pretty(&serde_json::json!({ "model": model.spec(), "recipe": outcome.recipe }))
             .map_err(std::io::Error::other)?;
-    crate::write::whole(&beside, text.as_bytes())
+    write::whole(&beside, text.as_bytes())
 }
 
 /// What training did, in words.

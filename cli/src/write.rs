@@ -9,13 +9,34 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::failure::Failure;
 
+/// Whether a file could be made at `path`, asked before hours of work go into its content.
+///
+/// # Errors
+/// [`Failure::NoFolder`] when its folder is not there, [`Failure::Write`] when the folder or the place is of another kind.
+pub fn ready(path: &Path) -> Result<(), Failure> {
+    let folder = folder(path);
+    let kind = |error: io::ErrorKind| Failure::Write { file: path.to_path_buf(), error: error.into() };
+    match folder.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::NoFolder { file: path.to_path_buf(), folder: folder.to_path_buf() })
+        }
+        Err(error) => Err(Failure::Write { file: path.to_path_buf(), error }),
+        Ok(found) if !found.is_dir() => Err(kind(io::ErrorKind::NotADirectory)),
+        Ok(_) if path.is_dir() => Err(kind(io::ErrorKind::IsADirectory)),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A temporary file in the folder of `path`, with the permissions that an ordinary new file gets.
 ///
 /// # Errors
 /// When the folder is not there or cannot be written.
 pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Builder::new().prefix(".diapason-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
+    Builder::new().prefix(".diapason-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder(path))
 }
 
 /// Writes `bytes` under a temporary name beside `path`, syncs them and renames.

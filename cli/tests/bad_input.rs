@@ -71,6 +71,7 @@ fn file_cases() -> Vec<Case> {
         arguments,
     };
     vec![
+        case("an output that is a folder", "train good.h5 -o ."),
         case("inspecting a missing file", "data inspect nowhere.h5"),
         foreign("inspecting a file that is not HDF5", "data inspect foreign.h5"),
         case("inspecting a truncated HDF5 file", "data inspect cut.h5"),
@@ -79,7 +80,7 @@ fn file_cases() -> Vec<Case> {
         case("fewer rows than one window", "train short.h5 -o out.safetensors"),
         case("a window that no part has room for", "train good.h5 -o out.safetensors --window 4000"),
         case(
-            "an output folder that does not exist, after training",
+            "an output folder that does not exist, known before training",
             "train good.h5 -o nowhere/out.safetensors --epochs 1 --hidden 4",
         ),
         case("an unknown feature", "train good.h5 -o out.safetensors --features rsii(14)"),
