@@ -1,6 +1,190 @@
 //! The one place where the machine is changed, and where it is compared with what it should be.
+//!
+//! In a few words: read, compare, record, write, read back, compare; on the first failure undo in reverse.
+//! A switch from one profile to another writes only what differs: a knob of both goes straight to its new value,
+//! a knob of the first alone goes back to its original, and no knob passes through its original on the way.
+//! Restoring compares first: what somebody else changed since it was written is kept and reported.
 
+mod recover;
 pub mod report;
+mod rollback;
+mod status;
+mod step;
+mod undo;
 mod verify;
 
 pub use verify::verify;
+
+use crate::journal::{Journal, JournalError, Kind, Record};
+use crate::knob::{Instance, KnobError};
+use crate::plan::{Change, Plan, State};
+use crate::root::{Root, RootError};
+use report::{ApplyReport, Ending, Fate, Outcome};
+use step::Step;
+
+/// Why nothing was applied, or why it stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The journal refused a record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The machine refused.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// A knob refused.
+    #[error("{knob}: {error}")]
+    Knob {
+        /// The full name.
+        knob: String,
+        /// The error.
+        error: KnobError,
+    },
+    /// The kernel took a value and made another of it.
+    #[error("{knob}: wrote {wanted:?} and the kernel made {actual:?} of it")]
+    ReadBack {
+        /// The full name.
+        knob: String,
+        /// What was written.
+        wanted: String,
+        /// What was read back.
+        actual: String,
+    },
+    /// Journal records were lost.
+    #[error("{records} journal records are damaged, so originals may be unknown; roll back first")]
+    Damaged {
+        /// How many.
+        records: usize,
+    },
+}
+
+/// A machine and the journal of what was done to it.
+#[derive(Debug)]
+pub struct Tuning {
+    root: Root,
+    journal: Journal,
+    found: Vec<String>,
+}
+
+impl Tuning {
+    /// Takes over a machine: an apply that was interrupted is undone, a rollback that was interrupted is finished.
+    ///
+    /// # Errors
+    /// When the journal refuses a record.
+    pub fn open(root: Root, journal: Journal) -> Result<Self, ApplyError> {
+        let found = journal.found().to_vec();
+        let mut tuning = Self { root, journal, found };
+        tuning.recover()?;
+        Ok(tuning)
+    }
+
+    /// What opening found, in words.
+    #[must_use]
+    pub fn found(&self) -> &[String] {
+        &self.found
+    }
+
+    /// The journal.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The profile in force.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        self.journal.ledger().profile.as_deref()
+    }
+
+    /// Brings the machine to a plan.
+    ///
+    /// # Errors
+    /// When the journal is damaged, or refuses the first record. A knob that refuses is in the report, with
+    /// everything undone.
+    pub fn apply(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        if self.journal.damaged() > 0 {
+            return Err(ApplyError::Damaged { records: self.journal.damaged() });
+        }
+        let report =
+            |ending, error, outcomes| ApplyReport { profile: plan.profile.clone(), ending, error, outcomes };
+        if let Some(obstacle) = plan.obstacles().next() {
+            let detail = obstacle.detail.clone().unwrap_or_default();
+            let error = format!("{}: {}: {detail}", obstacle.place, obstacle.knob);
+            return Ok(report(
+                Ending::Refused,
+                Some(error),
+                plan.obstacles().map(|change| standing(change, Fate::Failed)).collect(),
+            ));
+        }
+        let mut outcomes = Vec::new();
+        let mut steps = Vec::new();
+        for change in &plan.changes {
+            match (change.state, Instance::find(&change.knob)) {
+                (State::Change, Ok(instance)) => {
+                    steps.push(Step {
+                        instance,
+                        wanted: change.wanted.clone(),
+                        optional: change.optional,
+                        back: false,
+                    });
+                }
+                (State::Change | State::AbsentOnThisHost, _) => outcomes.push(standing(change, Fate::Absent)),
+                (State::Already, _) => outcomes.push(standing(change, Fate::Already)),
+                (State::Refused, _) => outcomes.push(standing(change, Fate::Skipped)),
+            }
+        }
+        steps.extend(self.backwards(plan));
+        let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
+        match self.run(tx, &steps, &mut outcomes) {
+            Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
+            Err(error) => {
+                let undone = self.undo();
+                let stuck = undone.iter().any(|outcome| outcome.fate == Fate::Failed);
+                // What cannot be recorded now is found open, and undone again, by the next start.
+                let ended = self.journal.end(&Record::Abort { tx });
+                self.found.extend(ended.err().map(|error| error.to_string()));
+                outcomes.retain(|outcome| outcome.fate != Fate::Written);
+                outcomes.extend(undone);
+                Ok(report(
+                    if stuck { Ending::Stuck } else { Ending::Undone },
+                    Some(error.to_string()),
+                    outcomes,
+                ))
+            }
+        }
+    }
+
+    fn run(&mut self, tx: u64, steps: &[Step], outcomes: &mut Vec<Outcome>) -> Result<(), ApplyError> {
+        self.snapshot(tx, steps)?;
+        let mut count = 0;
+        for step in steps {
+            outcomes.push(self.step(tx, &mut count, step)?);
+        }
+        let profile = self.journal.ledger().open.as_ref().and_then(|open| open.profile.clone());
+        Ok(self.journal.end(&Record::Commit { tx, profile })?)
+    }
+
+    /// Steps that bring knobs of the profile before, which the plan does not name, back to their originals; in
+    /// reverse, as the last one changed may rest on the first.
+    fn backwards(&self, plan: &Plan) -> Vec<Step> {
+        let named = |knob: &str| {
+            plan.changes.iter().any(|change| change.knob == knob && change.state != State::Refused)
+        };
+        let step = |held: &crate::journal::Held| {
+            let instance = Instance::find(&held.knob).ok()?;
+            Some(Step { instance, wanted: held.original.clone(), optional: true, back: true })
+        };
+        self.journal.ledger().held.iter().rev().filter(|held| !named(&held.knob)).filter_map(step).collect()
+    }
+}
+
+/// The outcome of a knob that is left as it is.
+fn standing(change: &Change, fate: Fate) -> Outcome {
+    Outcome {
+        knob: change.knob.clone(),
+        fate,
+        before: change.current.clone(),
+        after: change.current.clone(),
+        detail: change.detail.clone(),
+    }
+}

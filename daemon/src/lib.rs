@@ -16,6 +16,8 @@ pub mod profile;
 
 pub mod plan;
 
+pub mod journal;
+
 pub mod apply;
 
 pub mod client;

@@ -291,7 +291,8 @@ pub fn expand_shares(text: &str, memory_bytes: u64) -> String {
         let percent =
             word.strip_suffix('%')?.parse::<u64>().ok().filter(|percent| (1..=100).contains(percent))?;
         // Multiples of a mebibyte: a value should not change with a page that the firmware kept.
-        Some(((memory_bytes / 100).saturating_mul(percent) >> 20 << 20).to_string())
+        let share = u128::from(memory_bytes) * u128::from(percent) / 100;
+        Some((share >> 20 << 20).to_string())
     };
     if !text.contains('%') || text.contains('=') {
         return text.to_owned();

@@ -221,8 +221,20 @@ impl Root {
             let written = File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?;
             return if written == data.len() { Ok(()) } else { Err(refused(Errno::EIO)) };
         }
+        self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
+        for (other, data) in tree::consequences(path, data) {
+            if self.exists(&other)? {
+                self.picture(&other, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores in a tree what a kernel would show after it accepted `data`; `None` empties the file.
+    fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
+        let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
-        let new = tree::accepted(&old, data).map_err(refused)?;
+        let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
         let fd = self.open(path, "write", OFlag::O_WRONLY | OFlag::O_TRUNC)?;
         File::from(fd).write_all(new.as_bytes()).map_err(|error| refused(errno(&error)))
     }

@@ -45,6 +45,8 @@ pub struct Outcome {
 pub enum Ending {
     /// The machine is as the profile says.
     Applied,
+    /// The machine cannot have a value of the profile; nothing was written.
+    Refused,
     /// Something was refused; all that was written is undone and the machine is as before.
     Undone,
     /// Something was refused, and undoing it was refused as well; the outcomes say where.

@@ -81,17 +81,11 @@ impl Knob for Dirty {
         let bad =
             || FormError::Special { given: value.to_owned(), expected: "`ratio PER_CENT` or `bytes SIZE`" };
         let (member, number) = value.split_once(' ').ok_or_else(bad)?;
-        let other = match member {
-            "ratio" => "bytes",
-            "bytes" => "ratio",
-            _ => return Err(bad().into()),
-        };
-        root.write(&self.path(member), number)?;
-        // The machine zeroes the other member by itself; a tree has to be told.
-        if !root.is_machine() {
-            root.write(&self.path(other), "0")?;
+        if !["ratio", "bytes"].contains(&member) {
+            return Err(bad().into());
         }
-        Ok(())
+        // The kernel zeroes the other member in the same moment.
+        Ok(root.write(&self.path(member), number)?)
     }
 }
 

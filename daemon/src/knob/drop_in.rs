@@ -1,7 +1,7 @@
 //! A knob that is a whole file of ours in a `.d` folder of systemd.
 //!
 //! The value is the state of the file, so that an undo restores it byte for byte: `no folder`, `no file`, or `file`
-//! and, from the second line on, the content. The wanted content is written by the knob from a list of
+//! and, from the second line on, the content; `interrupted` is what a crash leaves, and is never written. The wanted content is written by the knob from a list of
 //! assignments in the profile.
 
 use super::KnobError;
@@ -20,6 +20,9 @@ pub(super) fn read(root: &Root, path: &str) -> Result<Option<String>, KnobError>
     }
     if !root.exists(folder)? {
         return Ok(Some("no folder".to_owned()));
+    }
+    if root.is_interrupted(path)? {
+        return Ok(Some("interrupted".to_owned()));
     }
     let Some(bytes) = root.read_bytes(path, BYTES_MAX)? else { return Ok(Some("no file".to_owned())) };
     let text = String::from_utf8(bytes).map_err(|_| foreign("is not UTF-8"))?;

@@ -1,9 +1,9 @@
 //! Compressed swap in memory: the device zram0.
 //!
 //! One knob for what the kernel spreads over four files and a system call, because their order is fixed: the
-//! algorithm can change only while the size is zero, and the size only after a reset. Values: `off`, or
-//! `ALGORITHM BYTES PRIORITY`. A device that has a size but is not swapped to reads as `... unused`: the state
-//! that a crash in the middle leaves.
+//! algorithm can change only while the size is zero, and the size only after a reset. Values: `ALGORITHM BYTES
+//! PRIORITY`, or `off ALGORITHM`, where the algorithm is what the next user of the device would get. A device that
+//! has a size but is not swapped to reads as `... unused`: the state that a crash in the middle leaves.
 
 use super::form::{FormError, bytes, one_of};
 use super::spec::{Class, Risk, Spec};
@@ -48,10 +48,10 @@ impl Knob for Zram {
 
     fn read(&self, root: &Root, _target: &str) -> Result<Option<String>, KnobError> {
         let Some(size) = root.read(&attribute("disksize"))? else { return Ok(None) };
-        if size.trim() == "0" {
-            return Ok(Some("off".to_owned()));
-        }
         let algorithm = Form::of_file(&root.read(&attribute("comp_algorithm"))?.unwrap_or_default());
+        if size.trim() == "0" {
+            return Ok(Some(format!("off {algorithm}")));
+        }
         let last =
             active(root, DEVICE)?.map_or_else(|| "unused".to_owned(), |swap| priority_word(swap.priority));
         Ok(Some(format!("{algorithm} {} {last}", size.trim())))
@@ -61,7 +61,7 @@ impl Knob for Zram {
         let bad = || FormError::Special { given: asked.to_owned(), expected: EXPECTED };
         let words: Vec<&str> = asked.split_whitespace().collect();
         let (algorithm, size, last) = match words[..] {
-            ["off"] => return Ok("off".to_owned()),
+            ["off"] => return off(root),
             [algorithm, size] => (algorithm, size, Some(PRIORITY)),
             [algorithm, size, last] => (algorithm, size, priority(last).ok_or_else(bad)?),
             _ => return Err(bad().into()),
@@ -76,20 +76,36 @@ impl Knob for Zram {
 
     fn write(&self, root: &Root, _target: &str, value: &str) -> Result<(), KnobError> {
         let bad = || FormError::Special { given: value.to_owned(), expected: EXPECTED };
-        stop(root)?;
         let words: Vec<&str> = value.split(' ').collect();
-        let [algorithm, size, last] = words[..] else {
-            return if value == "off" { Ok(()) } else { Err(bad().into()) };
+        let (algorithm, size, last) = match words[..] {
+            ["off", algorithm] => (algorithm, "0", "unused"),
+            [algorithm, size, last] => (algorithm, size, last),
+            _ => return Err(bad().into()),
         };
         let whole: u64 = size.parse().map_err(|_| bad())?;
-        root.write(&attribute("comp_algorithm"), algorithm)?;
-        root.write(&attribute("disksize"), size)?;
+        stop(root)?;
+        if Form::of_file(&root.read(&attribute("comp_algorithm"))?.unwrap_or_default()) != algorithm {
+            root.write(&attribute("comp_algorithm"), algorithm)?;
+        }
+        if whole > 0 {
+            root.write(&attribute("disksize"), size)?;
+        }
         if last == "unused" {
             return Ok(());
         }
         root.write_head(DEVICE, &signature(whole, page_bytes(root)))?;
         Ok(root.swap_on(DEVICE, priority(last).ok_or_else(bad)?)?)
     }
+}
+
+/// Off as it is now, or as a reset leaves it: with the kernel's default, which is lzo-rle unless it was built
+/// without it.
+fn off(root: &Root) -> Result<String, KnobError> {
+    let list = root.read(&attribute("comp_algorithm"))?.unwrap_or_default();
+    let mut offered = list.split_whitespace().map(|word| word.trim_matches(['[', ']']));
+    let is_off = root.read(&attribute("disksize"))?.is_none_or(|size| size.trim() == "0");
+    let usual = if list.contains("lzo-rle") { "lzo-rle" } else { offered.next().unwrap_or_default() };
+    Ok(format!("off {}", if is_off { Form::of_file(&list) } else { usual.to_owned() }))
 }
 
 /// Brings the device to size zero, whatever it is now, unless it holds something that is not swap.
@@ -106,16 +122,6 @@ fn stop(root: &Root) -> Result<(), KnobError> {
             problem: "holds something that is not swap",
         });
     }
-    root.write(&attribute("reset"), "1")?;
-    // The machine forgets size, algorithm and content by itself; a tree has to be told.
-    if !root.is_machine() {
-        root.replace(DEVICE, b"", 0o600)?;
-        let offered = root.read(&attribute("comp_algorithm"))?.unwrap_or_default();
-        if offered.contains("lzo-rle") {
-            root.write(&attribute("comp_algorithm"), "lzo-rle")?;
-        }
-        root.write(&attribute("disksize"), "0")?;
-        root.write(&attribute("reset"), "0")?;
-    }
-    Ok(())
+    // The kernel forgets size, algorithm and content in the same moment.
+    Ok(root.write(&attribute("reset"), "1")?)
 }

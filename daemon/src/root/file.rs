@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, OFlag, fallocate, renameat};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, OFlag, fallocate, renameat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -70,6 +70,39 @@ impl Root {
             plain.sync_folder(split(path)?.0)?;
         }
         end
+    }
+
+    /// Cuts the file at `path` to its first `bytes` bytes.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn truncate(&self, path: &str, bytes: u64) -> Result<(), RootError> {
+        self.spend(path, "truncate")?;
+        let file = File::from(self.open(path, "truncate", OFlag::O_WRONLY)?);
+        let refused =
+            |error| RootError::Refused { verb: "truncate", path: path.to_owned(), errno: errno(&error) };
+        file.set_len(bytes).and_then(|()| file.sync_all()).map_err(refused)
+    }
+
+    /// Takes the lock file at `path` for as long as the result lives; `None` when another process has it.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn lock(&self, path: &str) -> Result<Option<Flock<File>>, RootError> {
+        let file = File::from(self.open(path, "lock", OFlag::O_RDWR | OFlag::O_CREAT)?);
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((_, Errno::EAGAIN)) => Ok(None),
+            Err((_, errno)) => Err(RootError::Refused { verb: "lock", path: path.to_owned(), errno }),
+        }
+    }
+
+    /// Whether an interrupted [`Root::replace`] of `path` left its temporary file.
+    ///
+    /// # Errors
+    /// When the kernel refuses to look.
+    pub fn is_interrupted(&self, path: &str) -> Result<bool, RootError> {
+        self.exists(&temporary(path)?)
     }
 
     /// Removes the file at `path`, and what an interrupted [`Root::replace`] of it left; absence is no error.

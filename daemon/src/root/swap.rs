@@ -50,7 +50,7 @@ impl Root {
         let kind = if path.starts_with("/dev/") { "partition" } else { "file" };
         let size_kib = u64::from(last) * 4;
         let priority = priority.map_or(-2, i32::from);
-        self.picture(&format!("{table}{path} {kind} {size_kib} 0 {priority}\n"))
+        self.list_swaps(&format!("{table}{path} {kind} {size_kib} 0 {priority}\n"))
     }
 
     /// Stops to swap to `path`. The caller has made sure that its pages fit elsewhere.
@@ -69,10 +69,10 @@ impl Root {
         if table.lines().all(|line| others(&line)) {
             return Err(refused(Errno::EINVAL));
         }
-        self.picture(&table.lines().filter(others).map(|line| format!("{line}\n")).collect::<String>())
+        self.list_swaps(&table.lines().filter(others).map(|line| format!("{line}\n")).collect::<String>())
     }
 
-    fn picture(&self, table: &str) -> Result<(), RootError> {
+    fn list_swaps(&self, table: &str) -> Result<(), RootError> {
         let fd = self.open("/proc/swaps", "write", OFlag::O_WRONLY | OFlag::O_TRUNC)?;
         File::from(fd).write_all(table.as_bytes()).map_err(|error| RootError::Refused {
             verb: "write",

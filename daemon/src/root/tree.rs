@@ -11,8 +11,12 @@ use nix::errno::Errno;
 ///
 /// # Errors
 /// `EINVAL` when `old` is a list of choices and `new` is none of them, or when `old` is a number and `new` is not.
-pub(super) fn accepted(old: &str, new: &str) -> Result<String, Errno> {
+pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno> {
     let word = new.trim_end_matches('\n');
+    // An order, not a value: the file reads as before.
+    if path.ends_with("/reset") {
+        return Ok(old.to_owned());
+    }
     let end = if old.ends_with('\n') || old.is_empty() { "\n" } else { "" };
     if let Some(choices) = choices(old) {
         if !choices.contains(&word) {
@@ -25,11 +29,35 @@ pub(super) fn accepted(old: &str, new: &str) -> Result<String, Errno> {
             .collect();
         return Ok(format!("{}{blank}{end}", marked.join(" ")));
     }
-    if old.trim().parse::<i64>().is_ok() && word.trim().parse::<i64>().is_err() {
+    let number = |text: &str| text.trim().parse::<i64>().is_ok();
+    if number(old) && !number(word) && word != "n/a" {
         return Err(Errno::EINVAL);
     }
     let gap = if old.contains('\t') { "\t" } else { " " };
     Ok(format!("{}{end}", word.split_whitespace().collect::<Vec<_>>().join(gap)))
+}
+
+/// What else changes in the same moment when a kernel accepts `data` for `path`: files and what is written to them.
+///
+/// The limits of dirty memory are pairs of which one is zero; a zram device that is reset forgets its size, its
+/// algorithm and its content.
+pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'static str>)> {
+    if let Some(stem) = path.strip_prefix("/proc/sys/vm/dirty_") {
+        let other = [("ratio", "bytes"), ("bytes", "ratio")].iter().find_map(|(member, other)| {
+            let background = stem.strip_suffix(member)?;
+            Some(format!("/proc/sys/vm/dirty_{background}{other}"))
+        });
+        return other.map(|other| (other, Some("0"))).into_iter().collect();
+    }
+    let device = path.strip_prefix("/sys/block/").and_then(|rest| rest.strip_suffix("/reset"));
+    match device {
+        Some(device) if device.starts_with("zram") && data.trim() == "1" => vec![
+            (format!("/sys/block/{device}/disksize"), Some("0")),
+            (format!("/sys/block/{device}/comp_algorithm"), Some("lzo-rle")),
+            (format!("/dev/{device}"), None),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 /// The words of `a [b] c`, without the brackets; `None` for a text of another form.
@@ -46,11 +74,14 @@ mod tests {
 
     #[test]
     fn the_brackets_move_and_the_form_stays() {
-        assert_eq!(accepted("[none] mq-deadline \n", "mq-deadline"), Ok("none [mq-deadline] \n".into()));
-        assert_eq!(accepted("none [mq-deadline] \n", "none"), Ok("[none] mq-deadline \n".into()));
-        assert_eq!(accepted("always [madvise] never\n", "sometimes"), Err(Errno::EINVAL));
-        assert_eq!(accepted("4096\t131072\t6291456\n", "4096 1 2"), Ok("4096\t1\t2\n".into()));
-        assert_eq!(accepted("60\n", "ten"), Err(Errno::EINVAL));
-        assert_eq!(accepted("60\n", "10"), Ok("10\n".into()));
+        assert_eq!(
+            accepted("/x", "[none] mq-deadline \n", "mq-deadline"),
+            Ok("none [mq-deadline] \n".into())
+        );
+        assert_eq!(accepted("/x", "none [mq-deadline] \n", "none"), Ok("[none] mq-deadline \n".into()));
+        assert_eq!(accepted("/x", "always [madvise] never\n", "sometimes"), Err(Errno::EINVAL));
+        assert_eq!(accepted("/x", "4096\t131072\t6291456\n", "4096 1 2"), Ok("4096\t1\t2\n".into()));
+        assert_eq!(accepted("/x", "60\n", "ten"), Err(Errno::EINVAL));
+        assert_eq!(accepted("/x", "60\n", "10"), Ok("10\n".into()));
     }
 }

@@ -1,0 +1,162 @@
+//! Giving everything back.
+//!
+//! Two passes. The first goes in reverse and may be refused where a knob's original is only valid once another
+//! one is back (the queue depth of a disk under another scheduler). The second goes forward over all of them,
+//! also over those that somebody else set and that the kernel changed as a side effect, and its answer counts.
+
+use super::report::{Fate, Outcome, RollbackReport};
+use super::step::Step;
+use super::{ApplyError, Tuning};
+use crate::journal::{Kind, Record};
+use crate::knob::{Instance, rank};
+
+/// A knob on its way back.
+struct Way {
+    instance: Instance,
+    before: Option<String>,
+    goal: String,
+    fate: Fate,
+    error: Option<String>,
+    /// Whether it is not held, and only on the list because giving another one back changes it.
+    aside: bool,
+}
+
+impl Tuning {
+    /// Brings every held knob back to its original.
+    ///
+    /// # Errors
+    /// When the journal refuses a record; a knob that refuses is in the report and stays held.
+    pub fn rollback(&mut self) -> Result<RollbackReport, ApplyError> {
+        let profile = self.journal.ledger().profile.clone();
+        let damaged_records = self.journal.damaged();
+        if self.journal.ledger().held.is_empty() && profile.is_none() && damaged_records == 0 {
+            return Ok(RollbackReport { profile, complete: true, damaged_records, outcomes: Vec::new() });
+        }
+        let tx = self.journal.begin(Kind::Rollback, None)?;
+        let (mut ways, mut outcomes) = self.decide(tx)?;
+        let mut count = 0;
+        for way in ways.iter_mut().rev().filter(|way| way.fate == Fate::Restored) {
+            way.error = self.bring_back(tx, &mut count, way)?;
+        }
+        for way in &mut ways {
+            way.error = self.bring_back(tx, &mut count, way)?;
+            let knob = way.instance.name();
+            if way.error.is_some() {
+                way.fate = Fate::Failed;
+            } else {
+                self.journal.record(way.instance.knob.spec().lifetime, &[Record::Released { tx, knob }])?;
+            }
+        }
+        let told = ways.into_iter().filter(|way| !way.aside || way.error.is_some());
+        outcomes.extend(told.map(|way| Outcome {
+            knob: way.instance.name(),
+            after: if way.fate == Fate::Failed { way.before.clone() } else { Some(way.goal) },
+            fate: way.fate,
+            before: way.before,
+            detail: way.error,
+        }));
+        let complete = outcomes.iter().all(|outcome| outcome.fate != Fate::Failed);
+        self.journal.end(&Record::Commit { tx, profile: None })?;
+        Ok(RollbackReport { profile, complete, damaged_records, outcomes })
+    }
+
+    /// What becomes of each held knob, in the order of application, before anything is written.
+    fn decide(&mut self, tx: u64) -> Result<(Vec<Way>, Vec<Outcome>), ApplyError> {
+        let mut held = self.journal.ledger().held.clone();
+        held.sort_by_key(|held| {
+            Instance::find(&held.knob).map_or(usize::MAX, |instance| rank(instance.knob))
+        });
+        let (mut ways, mut outcomes) = (Vec::new(), Vec::new());
+        for held in held {
+            let failed = |detail: String| Outcome {
+                knob: held.knob.clone(),
+                fate: Fate::Failed,
+                before: None,
+                after: None,
+                detail: Some(detail),
+            };
+            let instance = match Instance::find(&held.knob) {
+                Ok(instance) => instance,
+                Err(error) => {
+                    outcomes.push(failed(error.to_string()));
+                    continue;
+                }
+            };
+            let current = match self.read(&instance) {
+                Ok(current) => current,
+                Err(error) => {
+                    outcomes.push(failed(error.to_string()));
+                    continue;
+                }
+            };
+            let fate = self.released(&held.knob, &instance, current.as_ref());
+            match (fate, current) {
+                (Some(Fate::Gone), current) => {
+                    let lifetime = instance.knob.spec().lifetime;
+                    self.journal.record(lifetime, &[Record::Released { tx, knob: held.knob.clone() }])?;
+                    outcomes.push(Outcome {
+                        fate: Fate::Gone,
+                        before: current.clone(),
+                        after: current,
+                        detail: None,
+                        ..failed(String::new())
+                    });
+                }
+                (Some(Fate::Foreign), Some(current)) => {
+                    let goal = current.clone();
+                    ways.push(Way {
+                        instance,
+                        before: Some(current),
+                        goal,
+                        fate: Fate::Foreign,
+                        error: None,
+                        aside: false,
+                    });
+                }
+                (fate, before) => {
+                    let fate = if fate.is_some() { Fate::Already } else { Fate::Restored };
+                    ways.push(Way {
+                        instance,
+                        before,
+                        goal: held.original.clone(),
+                        fate,
+                        error: None,
+                        aside: false,
+                    });
+                }
+            }
+        }
+        self.beside(&mut ways)?;
+        Ok((ways, outcomes))
+    }
+
+    /// Adds the knobs that nobody changed and that the kernel will change while others are brought back.
+    fn beside(&self, ways: &mut Vec<Way>) -> Result<(), ApplyError> {
+        let restored = ways.iter().filter(|way| way.fate == Fate::Restored);
+        let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed()).collect();
+        for instance in disturbed {
+            let known = ways.iter().any(|way| way.instance.name() == instance.name());
+            if !known && let Some(goal) = self.read(&instance)? {
+                let before = Some(goal.clone());
+                ways.push(Way { instance, before, goal, fate: Fate::Already, error: None, aside: true });
+            }
+        }
+        ways.sort_by_key(|way| rank(way.instance.knob));
+        Ok(())
+    }
+
+    /// Writes the goal of a way if it is not there; the error in words, if the machine refuses.
+    fn bring_back(&mut self, tx: u64, count: &mut u64, way: &Way) -> Result<Option<String>, ApplyError> {
+        let current = match self.read(&way.instance) {
+            Ok(current) => current.unwrap_or_default(),
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        if current == way.goal {
+            return Ok(None);
+        }
+        let step =
+            Step { instance: way.instance.clone(), wanted: way.goal.clone(), optional: true, back: true };
+        self.announce(tx, count, &step, &current)?;
+        Ok(self.set(&way.instance, &way.goal).err().map(|error| error.to_string()))
+    }
+}

@@ -1,0 +1,182 @@
+//! One knob: read, compare, record, write, read back, compare.
+
+use super::report::{Fate, Outcome};
+use super::{ApplyError, Tuning};
+use crate::journal::Record;
+use crate::knob::{Instance, Lifetime};
+
+/// One knob to be written.
+pub(super) struct Step {
+    pub instance: Instance,
+    pub wanted: String,
+    /// Whether the transaction goes on when the machine refuses it.
+    pub optional: bool,
+    /// Whether this gives a knob back: then somebody else's value is kept.
+    pub back: bool,
+}
+
+impl Tuning {
+    /// Records the values before the transaction: of every knob that it writes, and of every knob that the
+    /// kernel will change along with one of them, before the first is written.
+    pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
+        let mut instances: Vec<Instance> = Vec::new();
+        for step in steps {
+            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed()) {
+                let name = instance.name();
+                let known = self.journal.ledger().held(&name).is_some();
+                if !known && !instances.iter().any(|other| other.name() == name) {
+                    instances.push(instance);
+                }
+            }
+        }
+        for lifetime in [Lifetime::Volatile, Lifetime::Persistent] {
+            let mut originals = Vec::new();
+            for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
+                let knob = instance.name();
+                if let Some(value) = self.read(instance)? {
+                    originals.push(Record::Original {
+                        tx,
+                        identity: instance.identity(&self.root)?,
+                        value,
+                        knob,
+                    });
+                }
+            }
+            self.journal.record(lifetime, &originals)?;
+        }
+        Ok(())
+    }
+
+    /// Brings one knob to its value. `count` numbers the writes of the transaction.
+    pub(super) fn step(&mut self, tx: u64, count: &mut u64, step: &Step) -> Result<Outcome, ApplyError> {
+        let knob = step.instance.name();
+        let outcome = |fate, before: Option<&String>, after: Option<&String>| Outcome {
+            knob: knob.clone(),
+            fate,
+            before: before.cloned(),
+            after: after.cloned(),
+            detail: None,
+        };
+        let current = self.read(&step.instance)?;
+        let lifetime = step.instance.knob.spec().lifetime;
+        if step.back
+            && let Some(fate) = self.released(&knob, &step.instance, current.as_ref())
+        {
+            self.journal.record(lifetime, &[Record::Released { tx, knob: knob.clone() }])?;
+            return Ok(outcome(fate, current.as_ref(), current.as_ref()));
+        }
+        let Some(current) = current else { return Ok(outcome(Fate::Absent, None, None)) };
+        if current == step.wanted {
+            return Ok(outcome(Fate::Already, Some(&current), Some(&current)));
+        }
+        let disturbed = self.announce(tx, count, step, &current)?;
+        let written = self.set(&step.instance, &step.wanted);
+        match written {
+            Ok(()) => {}
+            Err(error) if step.optional => {
+                return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
+            }
+            Err(error) => return Err(error),
+        }
+        self.journal
+            .record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: step.wanted.clone() }])?;
+        for other in disturbed {
+            if let Some(value) = self.read(&other)? {
+                let done = Record::Done { tx, knob: other.name(), value };
+                self.journal.record(other.knob.spec().lifetime, &[done])?;
+            }
+        }
+        let fate = if step.back { Fate::Restored } else { Fate::Written };
+        Ok(outcome(fate, Some(&current), Some(&step.wanted)))
+    }
+
+    /// Writes a value and looks whether it is there.
+    pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<(), ApplyError> {
+        let knob = instance.name();
+        instance.write(&self.root, wanted).map_err(|error| ApplyError::Knob { knob: knob.clone(), error })?;
+        let actual = self.read(instance)?.unwrap_or_default();
+        if actual == wanted {
+            Ok(())
+        } else {
+            Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
+        }
+    }
+
+    pub(super) fn read(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
+        instance.read(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
+    }
+
+    /// Why a knob that is to be given back needs no writing; `None` when it does.
+    pub(super) fn released(&self, knob: &str, instance: &Instance, current: Option<&String>) -> Option<Fate> {
+        let (Some(held), Some(current)) = (self.journal.ledger().held(knob), current) else {
+            return Some(Fate::Gone);
+        };
+        if self.is_another(knob, instance) {
+            return Some(Fate::Gone);
+        }
+        if *current == held.original {
+            return Some(Fate::Already);
+        }
+        (*current != held.written && !held.open).then_some(Fate::Foreign)
+    }
+
+    /// Whether the device that has the name now is not the one that was written.
+    pub(super) fn is_another(&self, knob: &str, instance: &Instance) -> bool {
+        let then = self.journal.ledger().held(knob).and_then(|held| held.identity.clone());
+        // Without an answer the name has to do: a kernel before 5.15 has no sequence numbers of disks.
+        let now = instance.identity(&self.root).ok().flatten();
+        then.zip(now).is_some_and(|(then, now)| then != now)
+    }
+
+    /// Records what is about to be written. The side effects come first, so that an undo in reverse ends with
+    /// them. Returns the knobs that the kernel may change along with this one.
+    pub(super) fn announce(
+        &mut self,
+        tx: u64,
+        count: &mut u64,
+        step: &Step,
+        current: &str,
+    ) -> Result<Vec<Instance>, ApplyError> {
+        let mut disturbed = Vec::new();
+        for other in step.instance.disturbed() {
+            if let Some(from) = self.read(&other)? {
+                let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
+                self.journal.record(other.knob.spec().lifetime, &[intent])?;
+                *count += 1;
+                disturbed.push(other);
+            }
+        }
+        let (knob, to) = (step.instance.name(), Some(step.wanted.clone()));
+        let intent = Record::Intent { tx, step: *count, knob, from: current.to_owned(), to };
+        self.journal.record(step.instance.knob.spec().lifetime, &[intent])?;
+        *count += 1;
+        Ok(disturbed)
+    }
+
+    /// Makes sure that a refused optional knob is as it was before it was tried.
+    fn retreat(&mut self, tx: u64, step: &Step, before: &str) -> Result<Outcome, ApplyError> {
+        if self.read(&step.instance)?.as_deref() != Some(before) {
+            self.set(&step.instance, before)?;
+        }
+        let mut knobs = vec![(step.instance.clone(), before.to_owned())];
+        for other in step.instance.disturbed() {
+            let from = self.journal.ledger().open.as_ref().and_then(|open| {
+                let name = other.name();
+                open.intents.iter().rev().find(|intent| intent.knob == name).map(|intent| intent.from.clone())
+            });
+            if let Some(from) = from {
+                if self.read(&other)?.as_ref() != Some(&from) {
+                    self.set(&other, &from)?;
+                }
+                knobs.push((other, from));
+            }
+        }
+        for (instance, value) in knobs {
+            let undone = Record::Undone { tx, knob: instance.name(), value };
+            self.journal.record(instance.knob.spec().lifetime, &[undone])?;
+        }
+        let fate = if step.back { Fate::Failed } else { Fate::Skipped };
+        let value = Some(before.to_owned());
+        Ok(Outcome { knob: step.instance.name(), fate, before: value.clone(), after: value, detail: None })
+    }
+}

@@ -1,0 +1,225 @@
+//! What the records of both logs add up to. Pure.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Kind, Record};
+use crate::knob::{Instance, Lifetime};
+
+/// A knob that was changed and not yet given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The full name.
+    pub knob: String,
+    /// What tells its device.
+    pub identity: Option<String>,
+    /// What a rollback brings back.
+    pub original: String,
+    /// What it was last made to be.
+    pub written: String,
+    /// Whether a write of it was announced and not seen to end: then whatever it is now is of our making.
+    pub open: bool,
+}
+
+impl Held {
+    /// Which log it is in. A name that this version does not know is volatile: it is never restored from an
+    /// earlier boot.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Instance::find(&self.knob).map_or(Lifetime::Volatile, |instance| instance.knob.spec().lifetime)
+    }
+}
+
+/// A write that was announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Its place in the transaction.
+    pub step: u64,
+    /// The knob's full name.
+    pub knob: String,
+    /// The value before.
+    pub from: String,
+    /// The value after, once read back.
+    pub done: Option<String>,
+}
+
+/// A transaction that has neither committed nor aborted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its number.
+    pub tx: u64,
+    /// What it does.
+    pub kind: Kind,
+    /// The profile it applies.
+    pub profile: Option<String>,
+    /// The values before it, of knobs that were not held then.
+    pub originals: Vec<Held>,
+    /// Its writes, in order.
+    pub intents: Vec<Intent>,
+}
+
+/// The state of the machine as far as it is of our making.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The profile in force.
+    pub profile: Option<String>,
+    /// Knobs to restore, in the order in which they were first changed.
+    pub held: Vec<Held>,
+    /// The transaction that was interrupted, or is under way.
+    pub open: Option<Transaction>,
+    /// The number of the last transaction.
+    pub last_tx: u64,
+}
+
+impl Ledger {
+    /// Adds up both logs. A transaction that one of them calls ended has ended.
+    #[must_use]
+    pub fn fold(volatile: &[Record], persistent: &[Record]) -> Self {
+        let ended: BTreeSet<(u64, bool)> = volatile.iter().chain(persistent).filter_map(end).collect();
+        let alone = |records: &[Record]| {
+            let mut ledger = Self::default();
+            records.iter().for_each(|record| ledger.take(record));
+            if let Some(open) = &ledger.open {
+                let tx = open.tx;
+                if ended.contains(&(tx, true)) {
+                    let profile = volatile.iter().chain(persistent).find_map(|record| match record {
+                        Record::Commit { tx: number, profile } if *number == tx => Some(profile.clone()),
+                        _ => None,
+                    });
+                    ledger.take(&Record::Commit { tx, profile: profile.flatten() });
+                } else if ended.contains(&(tx, false)) {
+                    ledger.take(&Record::Abort { tx });
+                }
+            }
+            ledger
+        };
+        let (mut sum, other) = (alone(volatile), alone(persistent));
+        if other.last_tx >= sum.last_tx {
+            sum.profile = other.profile;
+        }
+        sum.last_tx = sum.last_tx.max(other.last_tx);
+        sum.held.extend(other.held);
+        sum.open = match (sum.open, other.open) {
+            (Some(mut one), Some(two)) if one.tx == two.tx => {
+                one.originals.extend(two.originals);
+                one.intents.extend(two.intents);
+                one.intents.sort_by_key(|intent| intent.step);
+                Some(one)
+            }
+            (one, two) => one.or(two),
+        };
+        sum
+    }
+
+    /// What is known of a held knob.
+    #[must_use]
+    pub fn held(&self, knob: &str) -> Option<&Held> {
+        self.held.iter().find(|held| held.knob == knob)
+    }
+
+    /// One more record.
+    pub fn take(&mut self, record: &Record) {
+        match record {
+            Record::Open { last_tx, .. } => self.last_tx = self.last_tx.max(*last_tx),
+            Record::Begin { tx, kind, profile } => {
+                self.last_tx = self.last_tx.max(*tx);
+                let profile = profile.clone();
+                self.open = Some(Transaction {
+                    tx: *tx,
+                    kind: *kind,
+                    profile,
+                    originals: Vec::new(),
+                    intents: Vec::new(),
+                });
+            }
+            Record::Original { knob, identity, value, .. } => {
+                let held = Held {
+                    knob: knob.clone(),
+                    identity: identity.clone(),
+                    original: value.clone(),
+                    written: value.clone(),
+                    open: false,
+                };
+                if let Some(open) = &mut self.open {
+                    open.originals.push(held);
+                }
+            }
+            Record::Intent { step, knob, from, to, .. } => self.intend(*step, knob, from, to.as_deref()),
+            Record::Done { knob, value, .. } => {
+                let intent = self
+                    .open
+                    .as_mut()
+                    .and_then(|open| open.intents.iter_mut().rev().find(|intent| intent.knob == *knob));
+                if let Some(intent) = intent {
+                    intent.done = Some(value.clone());
+                }
+                self.set(knob, value);
+            }
+            Record::Undoing { step, knob, .. } => {
+                let intents = self.open.iter_mut().flat_map(|open| &mut open.intents);
+                intents.filter(|intent| intent.step == *step).for_each(|intent| intent.done = None);
+                self.held.iter_mut().filter(|held| held.knob == *knob).for_each(|held| held.open = true);
+            }
+            Record::Undone { knob, value, .. } => self.set(knob, value),
+            Record::Released { knob, .. } => self.held.retain(|held| held.knob != *knob),
+            Record::Commit { tx, profile } => {
+                self.last_tx = self.last_tx.max(*tx);
+                self.profile.clone_from(profile);
+                self.settle();
+            }
+            Record::Abort { tx } => {
+                self.last_tx = self.last_tx.max(*tx);
+                self.settle();
+            }
+            Record::Keep { held } => self.held.push(held.clone()),
+        }
+    }
+
+    fn intend(&mut self, step: u64, knob: &str, from: &str, to: Option<&str>) {
+        let original =
+            self.open.as_ref().and_then(|open| open.originals.iter().find(|held| held.knob == knob));
+        // Without its original (a damaged log) the value before is the best that is known.
+        let original = original.cloned().unwrap_or_else(|| Held {
+            knob: knob.to_owned(),
+            identity: None,
+            original: from.to_owned(),
+            written: from.to_owned(),
+            open: false,
+        });
+        if let Some(open) = &mut self.open {
+            open.intents.push(Intent { step, knob: knob.to_owned(), from: from.to_owned(), done: None });
+        }
+        if !self.held.iter().any(|held| held.knob == knob) {
+            self.held.push(original);
+        }
+        for held in self.held.iter_mut().filter(|held| held.knob == knob) {
+            held.open = true;
+            if let Some(to) = to {
+                to.clone_into(&mut held.written);
+            }
+        }
+    }
+
+    fn set(&mut self, knob: &str, value: &str) {
+        for held in self.held.iter_mut().filter(|held| held.knob == knob) {
+            value.clone_into(&mut held.written);
+            held.open = false;
+        }
+    }
+
+    /// A transaction has ended: a knob that is at its original is not held any more.
+    fn settle(&mut self) {
+        self.open = None;
+        self.held.retain(|held| held.open || held.written != held.original);
+    }
+}
+
+/// The number of the transaction that a record ends, and whether it ends well.
+fn end(record: &Record) -> Option<(u64, bool)> {
+    match record {
+        Record::Commit { tx, .. } => Some((*tx, true)),
+        Record::Abort { tx } => Some((*tx, false)),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! One log file: appended to, read once when it is opened, and now and then written anew.
+
+use super::JournalError;
+use super::line::{decode, encode};
+use super::record::{Record, VERSION};
+use crate::root::Root;
+
+const FILE: &str = "/journal";
+
+/// Sixteen times what makes a log be written anew: more is not a log of ours.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    root: Root,
+    durable: bool,
+    next: u64,
+    bytes: u64,
+    damaged: usize,
+    torn: bool,
+    /// Whether a refused append may have left a part of a line.
+    dirty: bool,
+}
+
+impl Log {
+    pub(super) fn open(root: Root, durable: bool) -> Result<(Self, Vec<Record>), JournalError> {
+        let bytes = root.read_bytes(FILE, FILE_BYTES_MAX)?.unwrap_or_default();
+        let content = decode(&bytes);
+        let later = content.records.iter().find_map(|record| match record {
+            Record::Open { version, .. } if *version > VERSION => Some(*version),
+            _ => None,
+        });
+        if let Some(found) = later {
+            let path = root.prefix().join("journal").display().to_string();
+            return Err(JournalError::Version { path, found, known: VERSION });
+        }
+        let log = Self {
+            root,
+            durable,
+            next: content.next,
+            bytes: content.whole_bytes,
+            damaged: content.damaged,
+            torn: content.torn,
+            dirty: content.torn,
+        };
+        Ok((log, content.records))
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) const fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    pub(super) const fn torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Nothing that was read counts any more.
+    pub(super) const fn forget(&mut self) {
+        (self.next, self.bytes, self.damaged, self.dirty) = (0, 0, 0, true);
+    }
+
+    /// Appends `records` in one write; when it fails, none of them is in the log.
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let bytes = encode(records, self.next)?;
+        if self.dirty {
+            self.root.truncate(FILE, self.bytes)?;
+            self.dirty = false;
+        }
+        self.dirty = true;
+        self.root.append(FILE, &bytes, self.durable)?;
+        self.dirty = false;
+        self.bytes += bytes.len() as u64;
+        self.next += records.len() as u64;
+        Ok(())
+    }
+
+    /// Replaces the whole log.
+    pub(super) fn renew(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let bytes = encode(records, 0)?;
+        self.root.replace(FILE, &bytes, 0o600)?;
+        (self.next, self.bytes) = (records.len() as u64, bytes.len() as u64);
+        (self.damaged, self.dirty) = (0, false);
+        Ok(())
+    }
+}

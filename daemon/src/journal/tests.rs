@@ -1,0 +1,93 @@
+use super::*;
+
+fn folder() -> (tempfile::TempDir, Root, Root) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::new(folder.path());
+    root.make_folder("/run").unwrap();
+    root.make_folder("/state").unwrap();
+    let (run, state) = (root.beside(folder.path().join("run")), root.beside(folder.path().join("state")));
+    (folder, run, state)
+}
+
+fn change(journal: &mut Journal, knob: &str, from: &str, to: &str) {
+    let lifetime = crate::knob::Instance::find(knob).unwrap().knob.spec().lifetime;
+    let tx = journal.begin(Kind::Apply, Some("p")).unwrap();
+    let original = Record::Original { tx, knob: knob.into(), identity: None, value: from.into() };
+    let intent = Record::Intent { tx, step: 0, knob: knob.into(), from: from.into(), to: Some(to.into()) };
+    let done = Record::Done { tx, knob: knob.into(), value: to.into() };
+    journal.record(lifetime, &[original, intent, done]).unwrap();
+    journal.end(&Record::Commit { tx, profile: Some("p".into()) }).unwrap();
+}
+
+#[test]
+fn the_first_original_wins() {
+    let (_folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    change(&mut journal, "vm.swappiness", "60", "10");
+    change(&mut journal, "vm.swappiness", "10", "1");
+    drop(journal);
+    let journal = Journal::open(run, state, "boot").unwrap();
+    let held = journal.ledger().held("vm.swappiness").unwrap();
+    assert_eq!((held.original.as_str(), held.written.as_str()), ("60", "1"));
+    assert!(journal.same_boot() && journal.found().is_empty());
+}
+
+#[test]
+fn another_boot_ends_volatile_knobs_and_keeps_files() {
+    let (_folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "one").unwrap();
+    change(&mut journal, "vm.swappiness", "60", "10");
+    change(&mut journal, "systemd.environment", "no file", "file\nx");
+    drop(journal);
+    let journal = Journal::open(run, state, "two").unwrap();
+    let held: Vec<_> = journal.ledger().held.iter().map(|held| held.knob.as_str()).collect();
+    assert_eq!(held, ["systemd.environment"]);
+    assert_eq!(journal.ledger().profile.as_deref(), Some("p"));
+    assert!(!journal.same_boot());
+}
+
+#[test]
+fn two_daemons_are_one_too_many() {
+    let (_folder, run, state) = folder();
+    let journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    assert!(matches!(Journal::open(run, state, "boot"), Err(JournalError::Busy { .. })));
+    drop(journal);
+}
+
+#[test]
+fn a_long_log_is_written_anew_and_says_the_same() {
+    let (_folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    let mut value = 60;
+    while journal.volatile.bytes() + 1_000 < LOG_BYTES_MAX {
+        change(&mut journal, "vm.swappiness", &value.to_string(), &(value + 1).to_string());
+        value += 1;
+    }
+    for _ in 0..4 {
+        change(&mut journal, "vm.swappiness", &value.to_string(), &(value + 1).to_string());
+        value += 1;
+    }
+    assert!(journal.volatile.bytes() < 10_000);
+    let before = journal.ledger().clone();
+    drop(journal);
+    let journal = Journal::open(run, state, "boot").unwrap();
+    assert_eq!(*journal.ledger(), before);
+    assert_eq!(journal.ledger().held[0].original, "60");
+}
+
+#[test]
+fn damage_is_counted_and_the_rest_still_counts() {
+    let (folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    change(&mut journal, "vm.swappiness", "60", "10");
+    change(&mut journal, "vm.stat_interval", "1", "10");
+    drop(journal);
+    let path = folder.path().join("run/journal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|window| window == b"\"commit\"").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let journal = Journal::open(run, state, "boot").unwrap();
+    assert_eq!(journal.damaged(), 1);
+    assert_eq!(journal.ledger().held.len(), 2);
+}

@@ -1,0 +1,156 @@
+//! The exam of every knob in `ALL`: read, settle, write, read back, write the original, and the tree is as before.
+
+use std::path::Path;
+
+use diapason_daemon::knob::{Class, Form, all};
+use diapason_daemon::root::Root;
+
+use crate::case::{differences, tree};
+
+/// Files of knobs that are not found by their own name, with what the kernel has in them.
+const FILES: &[(&str, &str)] = &[
+    ("proc/sys/vm/dirty_ratio", "20\n"),
+    ("proc/sys/vm/dirty_bytes", "0\n"),
+    ("proc/sys/vm/dirty_background_ratio", "10\n"),
+    ("proc/sys/vm/dirty_background_bytes", "0\n"),
+    ("proc/sys/net/ipv4/tcp_congestion_control", "cubic\n"),
+    ("proc/sys/net/ipv4/tcp_available_congestion_control", "reno cubic\n"),
+    ("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n/dev/sda2 partition 4092 0 -2\n"),
+    ("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 900000 kB\n"),
+    ("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"),
+    ("sys/kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise [madvise] never\n"),
+    ("sys/kernel/mm/transparent_hugepage/shmem_enabled", "always within_size advise [never] deny force\n"),
+    ("sys/kernel/mm/transparent_hugepage/use_zero_page", "1\n"),
+    ("sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "1\n"),
+    ("sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "511\n"),
+    ("sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan", "4096\n"),
+    ("sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "10000\n"),
+    ("sys/kernel/mm/ksm/run", "0\n"),
+    ("sys/block/sda/queue/scheduler", "none [mq-deadline] \n"),
+    ("sys/block/sda/queue/nr_requests", "256\n"),
+    ("sys/block/sda/queue/read_ahead_kb", "128\n"),
+    ("sys/block/sda/queue/rq_affinity", "1\n"),
+    ("sys/block/sda/queue/nomerges", "0\n"),
+    ("sys/block/sda/queue/add_random", "0\n"),
+    ("sys/block/sda/queue/iostats", "1\n"),
+    ("sys/block/sda/queue/wbt_lat_usec", "75000\n"),
+    ("sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "powersave\n"),
+    ("sys/devices/system/cpu/cpufreq/policy0/scaling_available_governors", "performance powersave\n"),
+    ("sys/devices/system/cpu/cpufreq/policy0/energy_performance_preference", "balance_power\n"),
+    (
+        "sys/devices/system/cpu/cpufreq/policy0/energy_performance_available_preferences",
+        "performance balance_power\n",
+    ),
+    ("sys/devices/system/cpu/cpufreq/boost", "1\n"),
+    ("sys/devices/system/cpu/intel_pstate/no_turbo", "0\n"),
+    ("sys/devices/system/cpu/intel_pstate/min_perf_pct", "20\n"),
+    ("sys/devices/system/cpu/cpu0/power/energy_perf_bias", "6\n"),
+    ("sys/devices/system/cpu/cpu0/power/pm_qos_resume_latency_us", "0\n"),
+    ("sys/class/net/eth0/napi_defer_hard_irqs", "0\n"),
+    ("sys/class/net/eth0/gro_flush_timeout", "0\n"),
+    ("sys/class/net/eth0/tx_queue_len", "1000\n"),
+    ("sys/block/zram0/disksize", "0\n"),
+    ("sys/block/zram0/comp_algorithm", "[lzo-rle] lz4 zstd \n"),
+    ("sys/block/zram0/reset", "0\n"),
+    ("dev/zram0", ""),
+    ("var/lib/diapason/.keep", ""),
+    ("etc/systemd/system/engine.service", "[Service]\n"),
+];
+
+/// Values for knobs whose form only they themselves know, or whose words only the machine knows.
+const SAMPLES: &[(&str, &str)] = &[
+    ("vm.dirty", "bytes 1GiB"),
+    ("vm.dirty_background", "bytes 256MiB"),
+    ("net.ipv4.tcp_congestion_control", "reno"),
+    ("block.scheduler", "none"),
+    ("cpu.governor", "performance"),
+    ("cpu.energy_performance_preference", "performance"),
+    ("swap.zram", "zstd 64MiB"),
+    ("swap.file", "16MiB 5"),
+    ("swap.devices", "none"),
+    ("systemd.environment", "A=1"),
+    ("unit.environment", "A=1 B=2"),
+    ("unit.limits", "LimitRTPRIO=99"),
+];
+
+fn machine(folder: &Path) -> Root {
+    let put = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    for knob in all() {
+        let name = knob.spec().name;
+        if ["vm.", "kernel.", "fs.", "net."].iter().any(|family| name.starts_with(family)) {
+            let content = match knob.spec().form {
+                Form::Integer { min, .. } => format!("{min}\n"),
+                Form::Integers { count, min, .. } => format!("{}\n", vec![min.to_string(); count].join("\t")),
+                _ => continue,
+            };
+            put(&format!("proc/sys/{}", name.replace('.', "/")), &content);
+        }
+    }
+    FILES.iter().for_each(|(name, content)| put(name, content));
+    let mut area = vec![0; 4096];
+    area[1028..1032].copy_from_slice(&1023_u32.to_le_bytes());
+    area[4086..].copy_from_slice(b"SWAPSPACE2");
+    std::fs::write(folder.join("dev/sda2"), area).unwrap();
+    Root::new(folder)
+}
+
+#[test]
+fn every_knob_goes_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = machine(folder.path());
+    for knob in all().filter(|knob| knob.spec().class != Class::Irreversible) {
+        let name = knob.spec().name;
+        let targets = knob.targets(&root).unwrap();
+        assert!(!targets.is_empty(), "{name}: this test's machine has no file for it; add one to FILES");
+        let target = &targets[0];
+        let original = knob.read(&root, target).unwrap().unwrap_or_else(|| panic!("{name} reads nothing"));
+        let sample = SAMPLES.iter().find(|(knob, _)| *knob == name).map(|(_, sample)| (*sample).to_owned());
+        let asked = sample.unwrap_or_else(|| match knob.spec().form {
+            Form::Integer { min, max, step } => {
+                let other = if original == min.to_string() { max / step * step } else { min };
+                other.to_string()
+            }
+            Form::IntegerOr { max, .. } => max.to_string(),
+            Form::Integers { count, max, .. } => vec![max.to_string(); count].join(" "),
+            Form::Choice(words) => (*words.iter().find(|word| **word != original).unwrap()).to_owned(),
+            Form::Word | Form::Special(_) => panic!("{name}: add a value to SAMPLES"),
+        });
+        let before = tree(folder.path());
+        let wanted = knob.settle(&root, target, &asked).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_ne!(wanted, original, "{name}");
+        knob.write(&root, target, &wanted).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(knob.read(&root, target).unwrap().as_ref(), Some(&wanted), "{name}");
+        knob.write(&root, target, &original).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(knob.read(&root, target).unwrap(), Some(original), "{name}");
+        assert_eq!(differences(&before, &tree(folder.path())), "", "{name}");
+    }
+}
+
+#[test]
+fn no_value_that_was_settled_is_out_of_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = machine(folder.path());
+    for knob in all() {
+        let target = knob.targets(&root).unwrap().first().cloned().unwrap_or_default();
+        for junk in [
+            "",
+            " ",
+            "-9223372036854775808",
+            "1e9",
+            "9223372036854775807999",
+            "\u{0}",
+            "a b c d e",
+            "%",
+            "../..",
+            "[x]",
+        ] {
+            if let Ok(settled) = knob.settle(&root, &target, junk) {
+                panic!("{} takes {junk:?} as {settled:?}", knob.spec().name);
+            }
+        }
+    }
+}
