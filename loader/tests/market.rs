@@ -1,6 +1,5 @@
 //! The made-up market against its documentation written once more in Python, bit for bit, through the file.
 #![cfg(feature = "libhdf5")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use diapason_loader::market::{self, Options};
 use diapason_loader::table::Table;
