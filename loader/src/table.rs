@@ -6,20 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
-
 mod cache;
+mod facts;
 mod number;
 mod storage;
 
+mod error;
+
 use crate::format::hdf5::{self, Kind, Target};
 use crate::nearest::nearest;
-use crate::source::{self, Source, pread::Pread, uring::Uring};
+use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
+pub use error::Error;
+pub use facts::{Attribute, Column, Inspection, Skipped};
 use number::Number;
+pub use storage::Error as ChunkError;
 use storage::{Refusal, Storage};
 
 /// The attribute with the names of the columns in order.
@@ -27,267 +31,13 @@ const ORDER: &str = "columns";
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
 
-/// Why a table cannot be opened or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The file cannot be opened or read.
-    #[error("cannot read {}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The file is not HDF5.
-    #[error("{} is not an HDF5 file; if it is CSV, import it first", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is shorter than it says.
-    #[error("{} is cut off: {expected} bytes are needed, it has {found}; copy or import it again", path.display())]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// The bytes that are needed.
-        expected: u64,
-        /// The bytes there are.
-        found: u64,
-    },
-    /// The file is broken, or of a kind that is not supported.
-    #[error("cannot read {object:?} in {}: {error}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// The object in it.
-        object: String,
-        /// What is wrong.
-        error: hdf5::Error,
-    },
-    /// The file was written by a newer version of this program.
-    #[error("{} is of version {found} of the format, this program knows {known}; update it", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version of the file.
-        found: i128,
-        /// The newest version that is known.
-        known: i64,
-    },
-    /// There is no such group.
-    #[error("{} has no group {wanted:?}", path.display())]
-    NoGroup {
-        /// The file.
-        path: PathBuf,
-        /// The group asked for.
-        wanted: String,
-    },
-    /// There is no column at all.
-    #[error("{} has no columns in {group:?}: {}", path.display(), reasons(skipped))]
-    NoColumns {
-        /// The file.
-        path: PathBuf,
-        /// The group.
-        group: String,
-        /// What is there instead.
-        skipped: Vec<Skipped>,
-    },
-    /// Columns of different lengths.
-    #[error("{}: column {column:?} has {rows} rows, {other:?} has {other_rows}; a table needs equal ones", path.display())]
-    Uneven {
-        /// The file.
-        path: PathBuf,
-        /// A column.
-        column: String,
-        /// Its rows.
-        rows: u64,
-        /// Another column.
-        other: String,
-        /// Its rows.
-        other_rows: u64,
-    },
-    /// The budget does not hold one chunk.
-    #[error("{}: a budget of {budget_bytes} bytes is too small, one chunk of {column:?} needs {needed_bytes}", path.display())]
-    Budget {
-        /// The file.
-        path: PathBuf,
-        /// The column with the largest chunk.
-        column: String,
-        /// The bytes of that chunk.
-        needed_bytes: u64,
-        /// The budget.
-        budget_bytes: u64,
-    },
-    /// There is no column of that name.
-    #[error("{} has no column {wanted:?}{}; its columns are {}", path.display(), suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?")), columns.join(", "))]
-    NoColumn {
-        /// The file.
-        path: PathBuf,
-        /// The name asked for.
-        wanted: String,
-        /// The nearest name, when one is near.
-        suggestion: Option<String>,
-        /// All names.
-        columns: Vec<String>,
-    },
-    /// The rows asked for are not all there.
-    #[error("{} has {rows} rows, rows {} to {} were asked for", path.display(), wanted.start, wanted.end)]
-    OutOfRange {
-        /// The file.
-        path: PathBuf,
-        /// The rows asked for.
-        wanted: Range<u64>,
-        /// The rows there are.
-        rows: u64,
-    },
-    /// Not as many places as rows.
-    #[error("{rows} rows were asked for, with room for {places}")]
-    Room {
-        /// The rows asked for.
-        rows: u64,
-        /// The places for them.
-        places: usize,
-    },
-    /// The column holds another type.
-    #[error("column {column:?} of {} holds {dtype}, which cannot be read as {wanted}", path.display())]
-    WrongType {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// What it holds.
-        dtype: String,
-        /// The type asked for.
-        wanted: &'static str,
-    },
-    /// A value does not fit the type.
-    #[error("column {column:?} of {}, row {row}: {value} cannot be held exactly as {wanted}", path.display())]
-    Inexact {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The row.
-        row: u64,
-        /// The value.
-        value: i128,
-        /// The type asked for.
-        wanted: &'static str,
-    },
-    /// A chunk cannot be read.
-    #[error("column {column:?} of {}, chunk {chunk} at byte {place}: {error}", path.display())]
-    Chunk {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The number of the chunk.
-        chunk: u64,
-        /// Where it is in the file.
-        place: u64,
-        /// What is wrong.
-        error: storage::Error,
-    },
-}
-
-fn reasons(skipped: &[Skipped]) -> String {
-    if skipped.is_empty() {
-        return "it is empty".to_owned();
-    }
-    skipped
-        .iter()
-        .map(|skipped| format!("{:?} is none, {}", skipped.name, skipped.reason))
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-pub use storage::Error as ChunkError;
-
-/// One column: a one-dimensional data set of numbers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Column {
-    /// Its name in the file.
-    pub name: String,
-    /// The type of its values, such as `i64` or `f64`.
-    pub dtype: String,
-    /// Rows in one chunk, or in one piece where there are no chunks.
-    pub chunk_rows: u64,
-    /// How many chunks are stored.
-    pub chunks: u64,
-    /// The filters a chunk went through when it was written, in that order, with their options.
-    pub filters: Vec<String>,
-    /// Bytes of the values in memory.
-    pub raw_bytes: u64,
-    /// Bytes of the values in the file.
-    pub stored_bytes: u64,
-    /// What is noted at the column.
-    pub attributes: BTreeMap<String, Attribute>,
-}
-
-/// The value of an attribute.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Attribute {
-    /// A whole number.
-    Int(i64),
-    /// A floating-point number.
-    Float(f64),
-    /// A text; also a whole number beyond 64 bits, and the reason why a value is not read, in brackets.
-    Text(String),
-    /// A list of such values.
-    List(Vec<Attribute>),
-}
-
-impl From<hdf5::Value> for Attribute {
-    fn from(value: hdf5::Value) -> Self {
-        match value {
-            hdf5::Value::Int(number) => {
-                i64::try_from(number).map_or_else(|_| Self::Text(number.to_string()), Self::Int)
-            }
-            hdf5::Value::Float(number) => Self::Float(number),
-            hdf5::Value::Text(text) => Self::Text(text),
-            hdf5::Value::List(values) => Self::List(values.into_iter().map(Self::from).collect()),
-            hdf5::Value::NotRead(reason) => Self::Text(format!("(not read: {reason})")),
-        }
-    }
-}
-
-/// Everything that is known of a table without reading a value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Inspection {
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub file_bytes: u64,
-    /// Rows of each column.
-    pub rows: u64,
-    /// The columns in order.
-    pub columns: Vec<Column>,
-    /// What is noted at the table.
-    pub attributes: BTreeMap<String, Attribute>,
-    /// What else lies in the same group and is not a column, with the reason.
-    pub skipped: Vec<Skipped>,
-    /// Bytes of decoded chunks that are kept at most.
-    pub budget_bytes: u64,
-}
-
-/// An object that is not a column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// Its name.
-    pub name: String,
-    /// Why it is not a column.
-    pub reason: String,
-}
-
 /// Through what a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// `pread(2)`.
     #[default]
     Pread,
-    /// io_uring; an error where [`source::uring::probe`] fails.
+    /// io_uring; an error where [`crate::source::uring::probe`] fails.
     Uring,
 }
 
@@ -358,7 +108,7 @@ impl Table {
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
         let failed = |object: &str| {
             let object = object.to_owned();
-            move |error| format_error(path, object, error)
+            move |error| error::of_format(path, object, error)
         };
         let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
         let group = find_group(&file, path, &options.group)?;
@@ -398,7 +148,7 @@ impl Table {
                     storages.push(storage);
                 }
                 Err(Refusal::NoColumn(reason)) => skip(reason),
-                Err(Refusal::Broken(error)) => return Err(format_error(path, link.name, error)),
+                Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
             }
         }
         let mut both: Vec<(Column, Storage)> = columns.into_iter().zip(storages).collect();
@@ -541,26 +291,13 @@ fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::In
     Ok(())
 }
 
-fn format_error(path: &Path, object: String, error: hdf5::Error) -> Error {
-    let path = path.to_path_buf();
-    match error {
-        hdf5::Error::Foreign => Error::Foreign { path },
-        hdf5::Error::CutOff { expected, found } => Error::Truncated { path, expected, found },
-        hdf5::Error::Source(source::Error::Io { error, .. }) => Error::Io { path, error },
-        hdf5::Error::Source(source::Error::Truncated { offset, needed, size }) => {
-            Error::Truncated { path, expected: offset.saturating_add(needed), found: size }
-        }
-        error => Error::Format { path, object, error },
-    }
-}
-
 fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
     attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
 /// The object at `wanted`, from the root.
 fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
-    let failed = |error| format_error(path, wanted.to_owned(), error);
+    let failed = |error| error::of_format(path, wanted.to_owned(), error);
     let mut object = file.object(file.root()).map_err(failed)?;
     for name in wanted.split('/').filter(|name| !name.is_empty()) {
         let Kind::Group(links) = &object.kind else { break };

@@ -56,3 +56,17 @@ fn every_layout_that_h5py_writes() {
     }
     assert!(cases > 300, "{cases}");
 }
+
+#[test]
+fn attributes_of_every_kind() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    for bound in ["earliest", "latest"] {
+        let path = folder.path().join(bound);
+        let written = ask(&oracle("read_attributes.py"), &[path.to_str().unwrap(), bound], b"");
+        let expected: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        let table = Table::open(&path).unwrap();
+        let found = serde_json::json!([table.attributes(), table.columns()[0].attributes]);
+        assert_eq!(found, expected, "{bound}");
+    }
+}

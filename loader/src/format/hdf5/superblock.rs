@@ -38,7 +38,23 @@ pub(super) fn read(source: Arc<dyn Source>) -> Result<Superblock, Error> {
     }
     let mut bytes = vec![0; BYTES_MAX.min(size - base) as usize];
     source.read_at(base, &mut bytes)?;
+    let expected = base.saturating_add(whole_bytes(&bytes));
+    if expected > size && bytes.len() < BYTES_MAX as usize {
+        return Err(Error::CutOff { expected, found: size });
+    }
     parse(source, base, &bytes)
+}
+
+/// The bytes of a superblock, or the least that any has while its version is still unread.
+fn whole_bytes(bytes: &[u8]) -> u64 {
+    let (version, old_width, new_width) = (bytes.get(8), bytes.get(13), bytes.get(9));
+    let addresses = |count: u64, width: Option<&u8>| count * u64::from(width.copied().unwrap_or(0));
+    match version {
+        Some(0) => 48 + addresses(6, old_width),
+        Some(1) => 52 + addresses(6, old_width),
+        Some(_) => 16 + addresses(4, new_width),
+        None => 16,
+    }
 }
 
 fn parse(source: Arc<dyn Source>, found_at: u64, bytes: &[u8]) -> Result<Superblock, Error> {

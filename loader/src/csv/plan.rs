@@ -1,0 +1,170 @@
+//! What a file is, found on its first block.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::Options;
+use super::detect;
+use super::error::{Error, Problem};
+use super::layout::{self, Layout, Time};
+use super::record::{self, Records};
+use super::time::Clock;
+use crate::format::libhdf5::{self, Kind};
+
+/// The first block, on which everything is detected.
+const HEAD_BYTES: u64 = 256 << 10;
+
+/// What a file is.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub input: &'a Path,
+    pub bytes: u64,
+    pub bom_bytes: u64,
+    pub delimiter: u8,
+    pub header: bool,
+    pub layout: Layout,
+    pub time_source: String,
+    pub clock: Clock,
+}
+
+impl<'a> Plan<'a> {
+    /// Looks at the first block of `input`.
+    pub fn of(input: &'a Path, output: &Path, options: &Options) -> Result<Self, Error> {
+        let path = || input.to_path_buf();
+        let refused = |error| Error::Input { path: path(), error };
+        let metadata = std::fs::metadata(input).map_err(refused)?;
+        if !metadata.is_file() {
+            let problem = if metadata.is_dir() {
+                "it is a directory, a file is needed"
+            } else {
+                "it is not a regular file"
+            };
+            return Err(refused(std::io::Error::new(std::io::ErrorKind::InvalidInput, problem)));
+        }
+        if std::fs::canonicalize(output).ok() == Some(std::fs::canonicalize(input).map_err(refused)?) {
+            return Err(Error::SameFile { path: path() });
+        }
+        let mut head = Vec::new();
+        File::open(input).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).map_err(refused)?;
+        if let Some((kind, remedy)) = detect::foreign(&head) {
+            return Err(Error::NotText { path: path(), kind, remedy });
+        }
+        let is_whole = head.len() as u64 == metadata.len();
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let delimiter = options.delimiter.unwrap_or_else(|| detect::delimiter(text, is_whole));
+        let rows = detect::rows(text, is_whole, delimiter);
+        let rows: Vec<Vec<&[u8]>> = rows.iter().map(|row| row.iter().map(Vec::as_slice).collect()).collect();
+        let Some(first) = rows.first() else {
+            // Nothing but blank lines, or a first record so broken that reading it again tells why.
+            Records::new(text, delimiter).next().map_err(|error| record_error(input, error))?;
+            return Err(Error::Empty { path: path(), rows_min: options.rows_min });
+        };
+        let header = layout::is_header(first);
+        if header && rows.len() == 1 && is_whole {
+            return Err(Error::HeaderOnly { path: path(), rows_min: options.rows_min });
+        }
+        let values = &rows[usize::from(header)..];
+        let first_values = values.first().map_or(&[][..], Vec::as_slice);
+        let lossy = |row: &[&[u8]]| -> Vec<String> {
+            row.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()
+        };
+        let names = match &options.columns {
+            Some(names) if names.len() != first.len() => {
+                return Err(Error::NameCount { path: path(), names: names.len(), fields: first.len() });
+            }
+            Some(names) => Some(names.clone()),
+            None if header => Some(lossy(first)),
+            None => None,
+        };
+        let layout = match &names {
+            Some(names) => Layout::of_names(names, first_values, &options.skip),
+            None => match options.skip.first() {
+                Some(wanted) => Err(layout::Problem::NoSuch(wanted.clone())),
+                None => Layout::of_shape(values),
+            },
+        };
+        let shown = || names.clone().unwrap_or_else(|| lossy(first));
+        let layout = layout.map_err(|problem| layout_error(input, problem, shown(), delimiter))?;
+        let field = match layout.time {
+            Time::Field(field) | Time::DayAndTime(field, _) => field,
+        };
+        let time_source =
+            names.as_ref().map_or_else(|| (field + 1).to_string(), |names| names[field].clone());
+        let time = time_text(&layout, |field| first_values.get(field).copied().unwrap_or_default());
+        let clock = Clock::detect(&time).ok_or_else(|| Error::Value {
+            path: path(),
+            line: 1 + u64::from(header),
+            column: time_source.clone(),
+            value: String::from_utf8_lossy(&time).into_owned(),
+            problem: Problem::NoForm,
+        })?;
+        let bom_bytes = (head.len() - text.len()) as u64;
+        Ok(Self { input, bytes: metadata.len(), bom_bytes, delimiter, header, layout, time_source, clock })
+    }
+
+    /// The text from its first row on.
+    pub fn text(&self) -> Result<File, Error> {
+        let refused = |error| Error::Input { path: self.input.to_path_buf(), error };
+        let mut file = File::open(self.input).map_err(refused)?;
+        file.seek(SeekFrom::Start(self.bom_bytes)).map_err(refused)?;
+        Ok(file)
+    }
+
+    /// The columns of the output.
+    pub fn columns(&self) -> Vec<libhdf5::Column> {
+        let time = libhdf5::Column {
+            name: "timestamp".to_owned(),
+            kind: Kind::I64,
+            unit: "nanoseconds since 1970-01-01 UTC".to_owned(),
+            role: "timestamp".to_owned(),
+        };
+        let values = self.layout.values.iter().map(|value| libhdf5::Column {
+            name: value.name.clone(),
+            kind: Kind::F64,
+            unit: value.role.unit().to_owned(),
+            role: value.role.word().to_owned(),
+        });
+        std::iter::once(time).chain(values).collect()
+    }
+
+    /// What an error of the splitter is in this file.
+    pub fn record_error(&self, error: record::Error) -> Error {
+        record_error(self.input, error)
+    }
+}
+
+/// The text of a row's time; a day and a time of day are joined.
+pub(super) fn time_text<'f>(
+    layout: &Layout,
+    field: impl Fn(usize) -> &'f [u8],
+) -> std::borrow::Cow<'f, [u8]> {
+    match layout.time {
+        Time::Field(at) => field(at).into(),
+        Time::DayAndTime(day, of_day) => [field(day), b" ", field(of_day)].concat().into(),
+    }
+}
+
+fn record_error(input: &Path, error: record::Error) -> Error {
+    let path = input.to_path_buf();
+    match error {
+        record::Error::Io(error) => Error::Input { path, error },
+        record::Error::Quote { line, problem } => Error::Quote { path, line, problem },
+        record::Error::TooLong { line } => Error::TooLong { path, line, bytes_max: record::RECORD_BYTES_MAX },
+    }
+}
+
+fn layout_error(input: &Path, problem: layout::Problem, columns: Vec<String>, delimiter: u8) -> Error {
+    let path = input.to_path_buf();
+    match problem {
+        layout::Problem::NoTime => Error::NoTime { path, columns },
+        layout::Problem::NoValues => Error::NoValues { path, delimiter: char::from(delimiter) },
+        layout::Problem::Ambiguous => Error::Ambiguous { path, fields: columns.len() },
+        layout::Problem::Twice(name) => Error::Twice { path, name },
+        layout::Problem::NoSuch(wanted) => {
+            let suggestion =
+                crate::nearest::nearest(&wanted, columns.iter().map(String::as_str)).map(str::to_owned);
+            Error::NoColumn { path, wanted, suggestion, columns }
+        }
+    }
+}

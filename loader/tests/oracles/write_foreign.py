@@ -1,0 +1,66 @@
+"""Writes files that are valid and no tables for this reader, each with words of the message that it must give.
+
+    write_foreign.py FOLDER
+
+Prints "name TAB words" for each.
+"""
+
+import sys
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+FOLDER = sys.argv[1]
+VALUES = np.arange(100.0)
+
+
+def case(name, words, write, **options):
+    with h5py.File(f"{FOLDER}/{name}", "w", **options) as file:
+        write(file)
+    print(f"{name}\t{words}")
+
+
+def dataset(**options):
+    return lambda file: file.create_dataset("a", data=VALUES, **options)
+
+
+def uneven(file):
+    file["a"], file["b"] = VALUES, VALUES[:50]
+
+
+def newer(file):
+    file["a"] = VALUES
+    file.attrs["format"], file.attrs["format_version"] = "diapason-table", 2
+
+
+def many(file):
+    for number in range(20):
+        file[f"column {number}"] = VALUES
+
+
+case("empty.h5", 'no columns in "/": it is empty', lambda file: None)
+case("blosc.h5", "filter 32001 (blosc) is not supported; supported are", dataset(chunks=(50,), **hdf5plugin.Blosc()))
+case("lzf.h5", "filter 32000 (lzf) is not supported", dataset(chunks=(50,), compression="lzf"))
+case("scale.h5", "filter 6 (scale-offset) is not supported",
+     lambda file: file.create_dataset("a", data=np.arange(100), chunks=(50,), scaleoffset=0))
+case("text.h5", "its elements are text, not numbers", lambda file: file.create_dataset("a", data=["x", "y"]))
+case("flags.h5", "is not supported: an enumeration", lambda file: file.create_dataset("a", data=VALUES > 5))
+case("record.h5", "is not supported: a compound type",
+     lambda file: file.create_dataset("a", data=np.zeros(5, [("x", "f8"), ("y", "i4")])))
+case("half.h5", "not IEEE 754 single or double", lambda file: file.create_dataset("a", data=VALUES.astype("<f2")))
+case("grid.h5", "it has 2 dimensions, a column has one", lambda file: file.create_dataset("a", data=np.zeros((5, 5))))
+case("scalar.h5", "it has 0 dimensions, a column has one", lambda file: file.create_dataset("a", data=1.0))
+case("group.h5", '"inner" is none, it is a group', lambda file: file.create_dataset("inner/a", data=VALUES))
+case("uneven.h5", 'column "b" has 50 rows, "a" has 100', uneven)
+case("newer.h5", "is of version 2 of the format, this program knows 1", newer)
+case("extensible.h5", "an extensible array of chunks", dataset(chunks=(10,), maxshape=(None,)), libver="latest")
+case("dense.h5", "links in a fractal heap", many, libver="latest")
+case("large.h5", "a budget of 67108864 bytes is too small, one chunk of \"a\" needs 80000000",
+     lambda file: file.create_dataset("a", (10_000_000,), "f8", chunks=(10_000_000,)))
+
+with open(f"{FOLDER}/text.csv", "w") as file:
+    file.write("timestamp,open\n2022-01-01,1\n" * 100)
+print("text.csv\tis not an HDF5 file; if it is CSV, import it first")
+open(f"{FOLDER}/nothing.h5", "w").close()
+print("nothing.h5\tis not an HDF5 file")

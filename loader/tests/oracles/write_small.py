@@ -1,0 +1,29 @@
+"""Writes the smallest files that use each structure the native reader walks: write_small.py FOLDER"""
+
+import sys
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+for bound, libver in {"earliest": "earliest", "v110": ("v110", "v110"), "latest": "latest"}.items():
+    name = f"{bound}.h5"
+    with h5py.File(f"{sys.argv[1]}/{name}", "w", libver=libver) as file:
+        values = np.round(np.random.default_rng(1).normal(100, 1, 60), 2)
+        file.attrs["text"] = "a text of any length"
+        file.attrs["fixed"] = np.bytes_("fixed")
+        file.attrs["numbers"] = np.arange(3, dtype=">i2")
+        file.create_dataset("chunked", data=values, chunks=(16,), shuffle=True, fletcher32=True, compression="gzip")
+        file.create_dataset("zstd", data=values, chunks=(16,), **hdf5plugin.Zstd())
+        file.create_dataset("one", data=values, chunks=(60,), compression="gzip")
+        file.create_dataset("plain", data=values, chunks=(25,))
+        file.create_dataset("whole", data=values)
+    print(name)
+
+# Enough chunks for pages of a fixed array and for two levels of a tree.
+for bound, libver in {"earliest": "earliest", "latest": "latest"}.items():
+    name = f"many-{bound}.h5"
+    with h5py.File(f"{sys.argv[1]}/{name}", "w", libver=libver) as file:
+        sparse = file.create_dataset("sparse", (1500,), "<i2", chunks=(1,))
+        sparse[::25] = 3
+    print(name)
