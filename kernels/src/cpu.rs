@@ -4,13 +4,13 @@
 //! `#[target_feature]`; its one condition is that the processor has the features, which [`Kernels::new`] checks
 //! once. After that every call goes straight through the chosen pointers.
 
-pub mod scalar;
+mod scalar;
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx2;
+mod avx2;
 
 #[cfg(target_arch = "x86_64")]
-pub mod avx512;
+mod avx512;
 
 use crate::isa::{Isa, IsaError};
 use crate::op::activation::{self, Activation};

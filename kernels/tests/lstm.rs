@@ -1,5 +1,7 @@
 //! Predictions: against the reference, against themselves on every instruction set, thread count and path.
 
+#![expect(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
+
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{CompileOptions, Head, Lstm, PredictError, Spec, StreamError, StreamOptions};
 use diapason_kernels::op::network::Weights;

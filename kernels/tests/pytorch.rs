@@ -2,6 +2,9 @@
 //!
 //! "To 1e-10" and "to 1e-5" are norm-wise, tensor by tensor: `|ours - theirs| / |theirs|` in the Euclidean norm.
 
+#![expect(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
+#![expect(clippy::print_stdout, reason = "the functions that tests share are tests too")]
+
 use std::fmt::Write;
 use std::path::Path;
 

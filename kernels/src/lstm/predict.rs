@@ -114,6 +114,7 @@ impl Executable {
     ///
     /// # Errors
     /// [`PredictError`] when a shape does not fit or a feature is not finite; `out` is then untouched.
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn predict(
         &mut self,
         windows: ArrayView3<f32>,

@@ -28,7 +28,7 @@ use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
 use crate::op::loss::Loss;
-use crate::op::network::{Head, Weights};
+use crate::op::network::{Head, Tensor, Weights};
 use adam::Adam;
 use dropout::Dropout;
 use gradient::Layout;
@@ -41,12 +41,14 @@ const SHARD: usize = 32;
 /// Rows below which a shard is not cut further, and into how many a small batch is cut for the sake of threads.
 const SHARD_MIN: usize = 8;
 const SHARDS_MIN: usize = 8;
+/// The square root of the largest f32: Adam squares each element of the gradient.
+const GRADIENT_MAX: f64 = 1.8e19;
 
 /// How to train. The defaults are those of `torch.optim.Adam`, with the mean squared error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainOptions {
-    /// Adam's step size before the schedule.
+    /// Adam's step size before the schedule, at most 1.
     pub learning_rate: f32,
     /// Decay of the mean of gradients.
     pub beta1: f32,
@@ -54,7 +56,7 @@ pub struct TrainOptions {
     pub beta2: f32,
     /// Added to the root of the mean square.
     pub epsilon: f32,
-    /// Decoupled decay, as in `torch.optim.AdamW`; 0 is plain Adam.
+    /// Decoupled decay, as in `torch.optim.AdamW`, at most 1; 0 is plain Adam.
     pub weight_decay: f32,
     /// Gradients with a larger Euclidean norm are scaled down to it.
     pub clip_norm: Option<f32>,
@@ -164,27 +166,27 @@ pub enum TrainError {
         /// NaN or an infinity.
         value: f32,
     },
-    /// The loss overflowed or became NaN.
+    /// The loss overflowed. Only the head can: gates saturate, so hidden states stay within 1.
     #[error(
-        "the loss is {loss} in step {step}; the first values that are not finite come from {place}; lower the learning rate or clip the gradient"
+        "the loss is {loss} in step {step}: an output of the head or a target is too large; scale the targets"
     )]
     Diverged {
         /// Steps taken before this one.
         step: u64,
-        /// `layer N` or `the head`.
-        place: String,
         /// NaN or an infinity.
         loss: f64,
     },
-    /// A gradient overflowed or became NaN.
+    /// A gradient overflowed, or is so large that its square would.
     #[error(
-        "the gradient of {tensor:?} is not finite in step {step}; lower the learning rate or scale the targets"
+        "the gradient of {tensor:?} reaches {value} in step {step}; scale the targets or lower the learning rate"
     )]
     Gradient {
         /// Steps taken before this one.
         step: u64,
         /// The tensor, whose name ends in the layer's number.
         tensor: String,
+        /// Its largest element, or NaN.
+        value: f32,
     },
 }
 
@@ -267,10 +269,11 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError`] when the batch does not fit or something is not finite; the weights are then unchanged.
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn step(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<StepReport, TrainError> {
         let loss = self.gradients(x, y)?.0;
         let grad_norm = norm(&self.gradient.values);
-        if !grad_norm.is_finite() {
+        if grad_norm.is_nan() || grad_norm >= GRADIENT_MAX {
             return Err(self.bad_gradient());
         }
         if let Some(clip) = self.options.clip_norm {
@@ -290,13 +293,14 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError`] when the batch does not fit or the loss is not finite.
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn gradients(
         &mut self,
         x: ArrayView3<f32>,
         y: ArrayView2<f32>,
     ) -> Result<(f64, &Weights<f32>), TrainError> {
         let dropout = Dropout::new(self.options.dropout, self.options.seed, self.adam.steps);
-        let (loss, shards) = self.run(x, y, dropout, true)?;
+        let (loss, shards) = self.run(&x, &y, dropout, true)?;
         let (first, rest) = self.shards[..shards].split_at_mut(1);
         let sum = &mut first[0].get_mut().unwrap_or_else(PoisonError::into_inner).gradient;
         for shard in rest {
@@ -311,15 +315,16 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError`] as for [`Trainer::step`].
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn evaluate(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<f64, TrainError> {
-        Ok(self.run(x, y, None, false)?.0)
+        Ok(self.run(&x, &y, None, false)?.0)
     }
 
     /// Takes every shard forward, and back where asked to. The mean loss and the number of shards.
     fn run(
         &mut self,
-        x: ArrayView3<f32>,
-        y: ArrayView2<f32>,
+        x: &ArrayView3<f32>,
+        y: &ArrayView2<f32>,
         dropout: Option<Dropout>,
         back: bool,
     ) -> Result<(f64, usize), TrainError> {
@@ -342,7 +347,6 @@ impl Trainer {
             y,
             loss: self.options.loss,
             dropout,
-            step: self.adam.steps,
         };
         let (keeps_dropout, next) = (self.options.dropout > 0.0, AtomicUsize::new(0));
         on_each(self.pool.as_ref(), |thread| {
@@ -370,7 +374,7 @@ impl Trainer {
         if loss.is_finite() {
             Ok((loss, shards))
         } else {
-            Err(TrainError::Diverged { step: self.adam.steps, place: "the head".to_owned(), loss })
+            Err(TrainError::Diverged { step: self.adam.steps, loss })
         }
     }
 
@@ -407,10 +411,14 @@ impl Trainer {
     }
 
     fn bad_gradient(&self) -> TrainError {
-        let gradient = &self.gradient;
-        let bad = |range: std::ops::Range<usize>| gradient.values[range].iter().any(|g| !g.is_finite());
-        let tensor = gradient.spec.tensors().into_iter().find(|tensor| bad(tensor.range.clone()));
-        TrainError::Gradient { step: self.adam.steps, tensor: tensor.map_or_else(String::new, |t| t.name) }
+        let spec = self.gradient.spec;
+        let largest = |tensor: Tensor| {
+            let values = self.gradient.values[tensor.range].iter().map(|g| g.abs());
+            (tensor.name, values.max_by(f32::total_cmp).unwrap_or(0.0))
+        };
+        let worst = spec.tensors().into_iter().map(largest).max_by(|a, b| a.1.total_cmp(&b.1));
+        let (tensor, value) = worst.unwrap_or_default();
+        TrainError::Gradient { step: self.adam.steps, tensor, value }
     }
 }
 
@@ -444,20 +452,17 @@ impl TrainOptions {
     /// [`TrainError::Option`] naming the field, its value and its range.
     pub fn check(&self) -> Result<(), TrainError> {
         let above_zero = |x: f32| x > 0.0 && x.is_finite();
+        let rate = |x: f32| x > 0.0 && x <= 1.0;
         let below_one = |x: f32| (0.0..1.0).contains(&x);
         let delta = if let Loss::Huber { delta } = self.loss { delta } else { 1.0 };
         let clip = self.clip_norm.unwrap_or(1.0);
         let checks = [
-            ("learning_rate", self.learning_rate, above_zero(self.learning_rate), "above 0"),
+            // At most 1 both, so that no step can carry a weight to infinity.
+            ("learning_rate", self.learning_rate, rate(self.learning_rate), "above 0 and at most 1"),
             ("beta1", self.beta1, below_one(self.beta1), "at least 0 and below 1"),
             ("beta2", self.beta2, below_one(self.beta2), "at least 0 and below 1"),
             ("epsilon", self.epsilon, above_zero(self.epsilon), "above 0"),
-            (
-                "weight_decay",
-                self.weight_decay,
-                self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-                "at least 0",
-            ),
+            ("weight_decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "between 0 and 1"),
             ("clip_norm", clip, above_zero(clip), "above 0"),
             ("dropout", self.dropout, below_one(self.dropout), "at least 0 and below 1"),
             ("huber delta", delta, above_zero(delta), "above 0"),

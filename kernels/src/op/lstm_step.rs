@@ -115,17 +115,17 @@ pub(crate) mod exam {
         let dot = |row: &[f32], v: &[f32]| {
             row.iter().zip(v).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
         };
-        let mut wanted = (vec![0.0; units], vec![0.0; units]);
-        for unit in 0..hidden {
-            let z = |gate: usize| {
-                let row = gate * hidden + unit;
-                f64::from(b[row])
-                    + dot(&w[row * inputs..][..inputs], &x)
-                    + dot(&r[row * hidden..][..hidden], &h)
-            };
-            wanted.0[unit] = sigmoid(z(1)) * f64::from(c[unit]) + sigmoid(z(0)) * z(2).tanh();
-            wanted.1[unit] = sigmoid(z(3)) * wanted.0[unit].tanh();
-        }
+        let z = |gate: usize, unit: usize| {
+            let row = gate * hidden + unit;
+            f64::from(b[row]) + dot(&w[row * inputs..][..inputs], &x) + dot(&r[row * hidden..][..hidden], &h)
+        };
+        let cell = |(unit, &c)| {
+            let c = sigmoid(z(1, unit)) * f64::from(c) + sigmoid(z(0, unit)) * z(2, unit).tanh();
+            (c, sigmoid(z(3, unit)) * c.tanh())
+        };
+        let mut wanted: (Vec<f64>, Vec<f64>) = c.iter().enumerate().take(hidden).map(cell).unzip();
+        wanted.0.resize(units, 0.0);
+        wanted.1.resize(units, 0.0);
         let place = format!("{inputs} inputs, {hidden} units");
         assert_close(&c_after, &wanted.0, 1e-6, &place);
         assert_close(&h_after, &wanted.1, 1e-6, &place);

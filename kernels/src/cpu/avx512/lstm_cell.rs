@@ -87,6 +87,7 @@ pub fn backward(cell: &mut Backward) {
         let d_c = unsafe { load(cell.d_c, at) };
         let d_c = _mm512_fmadd_ps(_mm512_mul_ps(d_h, o), _mm512_fnmadd_ps(t, t, one), d_c);
         let slope = |x: __m512| _mm512_mul_ps(x, _mm512_sub_ps(one, x));
+        let d_c_before = _mm512_mul_ps(d_c, f);
         let d_z = [
             _mm512_mul_ps(_mm512_mul_ps(d_c, g), slope(i)),
             _mm512_mul_ps(_mm512_mul_ps(d_c, c_before), slope(f)),
@@ -98,6 +99,6 @@ pub fn backward(cell: &mut Backward) {
             unsafe { store(cell.gates, place(gate), value) }
         }
         // SAFETY: `check` proved one value a unit.
-        unsafe { store(cell.d_c, at, _mm512_mul_ps(d_c, f)) }
+        unsafe { store(cell.d_c, at, d_c_before) }
     }
 }

@@ -31,13 +31,11 @@ pub(super) struct Batch<'a> {
     pub packed: &'a Packed,
     pub transposed: &'a Transposed,
     pub layout: &'a Layout,
-    pub x: ArrayView3<'a, f32>,
-    pub y: ArrayView2<'a, f32>,
+    pub x: &'a ArrayView3<'a, f32>,
+    pub y: &'a ArrayView2<'a, f32>,
     pub loss: Loss,
     /// Absent in evaluation.
     pub dropout: Option<Dropout>,
-    /// Steps taken, for messages.
-    pub step: u64,
 }
 
 /// The intermediate values of one shard.
@@ -120,8 +118,7 @@ impl Workspace {
             self.layer_forward(batch, layer, rows);
             self.drop_out(batch, layer, first, rows);
         }
-        let loss = self.head(batch, rows);
-        if loss.is_finite() { Ok(loss) } else { Err(self.diverged(batch, rows, loss)) }
+        Ok(self.head(batch, rows))
     }
 
     /// Copies the rows to `[time, rows, padded inputs]` and looks at every value.
@@ -223,16 +220,6 @@ impl Workspace {
         sum
     }
 
-    fn diverged(&self, batch: &Batch, rows: usize, loss: f64) -> TrainError {
-        let used = (self.time + 1) * rows * batch.packed.units;
-        let broken = |trace: &Trace| trace.h[..used].iter().any(|x| !x.is_finite());
-        let place = match self.layers.iter().position(broken) {
-            Some(layer) => format!("layer {layer}"),
-            None => "the head".to_owned(),
-        };
-        TrainError::Diverged { step: batch.step, place, loss }
-    }
-
     /// The gradient of the shard, into `flat`, after [`forward`](Self::forward) of the same rows.
     pub fn backward(&mut self, batch: &Batch, rows: usize, flat: &mut [f32]) {
         self.head_backward(batch, rows, flat);
@@ -256,9 +243,9 @@ impl Workspace {
         d_last.fill(0.0);
         for row in 0..rows {
             let (h, d_h) = (&last[row * units..][..units], &mut d_last[row * units..][..units]);
-            for output in 0..spec.output {
-                let d = self.d_logits[row * spec.output + output];
-                bias[output] += d;
+            let d_logits = &self.d_logits[row * spec.output..][..spec.output];
+            for (output, (&d, bias)) in d_logits.iter().zip(bias.iter_mut()).enumerate() {
+                *bias += d;
                 let part = output * units..(output + 1) * units;
                 let weights = &batch.packed.head_weight[part.clone()];
                 for (((sum, &h), d_h), &w) in weight[part].iter_mut().zip(h).zip(d_h.iter_mut()).zip(weights)
