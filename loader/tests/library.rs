@@ -1,6 +1,5 @@
 //! What only libhdf5's own interface can be told to write: last chunks that are stored without their filters.
 #![cfg(feature = "libhdf5")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use diapason_loader::table::Table;
 use hdf5_metno::dataset::ChunkOpts;
