@@ -6,9 +6,10 @@
 
 pub mod deflate;
 pub mod fletcher32;
-pub mod pipeline;
 pub mod shuffle;
 pub mod zstd;
+
+pub mod pipeline;
 
 pub use pipeline::{Pipeline, Stage};
 

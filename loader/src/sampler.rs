@@ -8,10 +8,11 @@
 //! Split (rows in time) -> Windows (starts in one part, cut at gaps) -> Epoch (blocks of rows, shuffled) -> Cursor
 //! ```
 
-pub mod epoch;
 mod order;
 pub mod split;
 pub mod windows;
+
+pub mod epoch;
 
 pub use epoch::{Block, Cursor, Epoch, Order};
 pub use split::Split;

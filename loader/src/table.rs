@@ -264,12 +264,11 @@ impl Table {
         if let Some(kept) = cache().get((column, chunk)) {
             return Ok(Some(kept));
         }
-        if storage.is_chunked() {
-            // Room first, so that what is kept and what is being decoded fit together.
-            cache().make_room(storage.chunk_bytes() as usize);
-        }
+        // Room first, so that what is kept and what is being decoded fit together.
+        let room = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
+        let spare = cache().make_room(room);
         // Not while the cache is locked: threads decode side by side.
-        let decoded = storage.chunk(&*self.source, chunk, stored).map_err(|error| Error::Chunk {
+        let decoded = storage.chunk(&*self.source, chunk, stored, spare).map_err(|error| Error::Chunk {
             path: self.inspection.path.clone(),
             column: self.inspection.columns[column].name.clone(),
             chunk,

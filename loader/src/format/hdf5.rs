@@ -6,7 +6,7 @@
 //!
 //! It finds, and never decodes: what it returns is places in the source. Files come from anywhere, so no code here
 //! is unsafe, all arithmetic is checked, memory is taken only for bytes that the file has, and structures that are
-//! linked are walked within bounds ([`input`]). What is valid HDF5 and not known here is declined by name.
+//! linked are walked within bounds (`input.rs`). What is valid HDF5 and not known here is declined by name.
 //!
 //! Source: HDF5 File Format Specification, version 4.0 (The HDF Group, docs.hdfgroup.org).
 
@@ -14,20 +14,25 @@
 
 use std::sync::Arc;
 
-mod attribute;
-mod btree;
 mod checksum;
-mod chunk;
+mod error;
+
+mod input;
+
 mod dataspace;
 mod datatype;
-mod error;
 mod filters;
-mod group;
-mod header;
-mod heap;
-mod input;
 mod layout;
 mod superblock;
+
+mod header;
+
+mod btree;
+mod heap;
+
+mod attribute;
+mod chunk;
+mod group;
 
 use crate::source::Source;
 pub use attribute::Value;

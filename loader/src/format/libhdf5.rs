@@ -354,7 +354,18 @@ fn folder(output: &Path) -> &Path {
 
 fn library(verb: &'static str, output: &Path) -> impl FnOnce(hdf5_metno::Error) -> Error {
     let path = output.to_path_buf();
-    move |error| Error::Library { verb, path, error }
+    move |error| match system(&error) {
+        Some(error) => Error::Io { verb: "write", path, error },
+        None => Error::Library { verb, path, error },
+    }
+}
+
+/// The error of the system that is behind one of the library, which has its number in the text (H5FDsec2.c).
+fn system(error: &hdf5_metno::Error) -> Option<io::Error> {
+    let text = error.to_string();
+    let (_, number) = text.split_once("errno = ")?;
+    let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|number| *number != 0).map(io::Error::from_raw_os_error)
 }
 
 /// An empty data set for `column` that may grow.

@@ -10,6 +10,7 @@ pub(super) type Key = (usize, u64);
 #[derive(Debug)]
 pub(super) struct Cache {
     bytes_max: usize,
+    /// Bytes of memory behind the chunks, which may be a little more than they fill.
     bytes: usize,
     uses: u64,
     chunks: HashMap<Key, (Arc<Vec<u8>>, u64)>,
@@ -32,24 +33,29 @@ impl Cache {
         Some(Arc::clone(chunk))
     }
 
-    /// Lets go of the longest unused chunks until `bytes` more have room.
-    pub fn make_room(&mut self, bytes: usize) {
+    /// Lets go of the longest unused chunks until `bytes` more have room; gives one of them to be used again, since
+    /// fresh memory costs a page fault for every 4 KiB.
+    pub fn make_room(&mut self, bytes: usize) -> Vec<u8> {
+        let mut spare = Vec::new();
         while self.bytes.saturating_add(bytes) > self.bytes_max
             && let Some((_, key)) = self.order.pop_first()
         {
             if let Some((chunk, _)) = self.chunks.remove(&key) {
-                self.bytes -= chunk.len();
+                self.bytes -= chunk.capacity();
+                spare = Arc::try_unwrap(chunk).unwrap_or_default();
             }
         }
+        spare
     }
 
     /// Keeps `chunk`, unless it alone is larger than all that may be kept.
     pub fn put(&mut self, key: Key, chunk: Arc<Vec<u8>>) {
-        self.make_room(chunk.len());
-        if chunk.len() > self.bytes_max || self.chunks.contains_key(&key) {
+        let bytes = chunk.capacity();
+        self.make_room(bytes);
+        if bytes > self.bytes_max || self.chunks.contains_key(&key) {
             return;
         }
-        self.bytes += chunk.len();
+        self.bytes += bytes;
         self.uses += 1;
         self.order.insert(self.uses, key);
         self.chunks.insert(key, (chunk, self.uses));

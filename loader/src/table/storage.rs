@@ -130,12 +130,13 @@ impl Storage {
         matches!(self.place, Place::Chunked { .. })
     }
 
-    /// The bytes of chunk `number`, `stored` being used as room; `None` when it was never written.
+    /// The bytes of chunk `number`, made in `raw`, with `stored` as room; `None` when it was never written.
     pub fn chunk(
         &self,
         source: &dyn Source,
         number: u64,
         stored: &mut Vec<u8>,
+        mut raw: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let first = number * self.chunk_rows;
         let rows = self.chunk_rows.min(self.rows - first);
@@ -163,7 +164,6 @@ impl Storage {
                 source.read_at(chunk.place, stored)?;
                 let is_bare = *edges_unfiltered && rows < self.chunk_rows;
                 let mask = if is_bare { u32::MAX } else { chunk.mask };
-                let mut raw = Vec::new();
                 pipeline.decode(mask, stored, &mut raw, bytes)?;
                 Ok(Some(raw))
             }
