@@ -140,9 +140,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
     let file = folder.join("market.h5");
     let (source, csv) = match &arguments.data {
         Some(csv) => (csv.display().to_string(), csv.clone()),
-        None => {
-            (format!("{} generated bars", console::count(GENERATED_ROWS)), embedded(scratch.path(), console)?)
-        }
+        None => ("the built-in market generator".to_owned(), embedded(scratch.path(), console)?),
     };
     let import = Import {
         input: csv,

@@ -84,41 +84,49 @@ pub fn scatter(caption: &'static str, x: &str, y: &str, points: &[(f64, f64)]) -
             .y_label_formatter(&|value| short(*value))
             .x_label_formatter(&|value| short(*value))
             .draw()?;
-        let diagonal = [(x_range.0, x_range.0), (x_range.1, x_range.1)];
-        chart.draw_series(LineSeries::new(diagonal, MUTED))?;
+        // Only the part of the diagonal that lies in both ranges: the library would bend the rest to the frame.
+        let (low, high) = (x_range.0.max(y_range.0), x_range.1.min(y_range.1));
+        if low < high {
+            chart.draw_series(LineSeries::new([(low, low), (high, high)], MUTED))?;
+        }
         chart.draw_series(points.iter().map(|p| Circle::new(*p, 2, TRAIN.mix(0.45).filled())))?;
         Ok(())
     })
 }
 
-/// Counts over buckets whose lower edges ascend; the x axis is logarithmic in nanoseconds.
+/// Counts over buckets whose lower edges ascend, in nanoseconds; both axes are logarithmic, so that the tail shows.
 ///
 /// # Errors
 /// As for [`lines`].
 pub fn latency(caption: &'static str, series: &[(&str, Vec<(f64, u64)>)]) -> Result<String, PlotError> {
     let edges = || series.iter().flat_map(|(_, buckets)| buckets.iter());
-    let low = edges().map(|b| b.0).fold(f64::INFINITY, f64::min).max(1.0);
+    let least = edges().map(|b| b.0).fold(f64::INFINITY, f64::min);
+    let low = if least.is_finite() { least.max(1.0) } else { 1.0 };
     let high = edges().map(|b| b.0).fold(low * 2.0, f64::max) * 1.2;
     let most = edges().map(|b| b.1).max().unwrap_or(1).max(1);
-    let low = if low.is_finite() { low } else { 1.0 };
     draw(caption, |area| {
         let mut chart = ChartBuilder::on(area)
             .caption(caption, ("sans-serif", 18))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(70)
-            .build_cartesian_2d((low..high.max(low * 2.0)).log_scale(), 0u64..most + most / 10 + 1)?;
+            .build_cartesian_2d(
+                (low..high.max(low * 2.0)).log_scale(),
+                (0.5..most as f64 * 2.0).log_scale(),
+            )?;
         chart
             .configure_mesh()
-            .x_desc("nanoseconds from row to prediction")
+            .x_desc("microseconds from row to prediction")
             .y_desc("ticks")
             .light_line_style(WHITE)
-            .x_label_formatter(&|value| short(*value))
+            .x_labels(6)
+            .x_label_formatter(&|value| short(*value / 1e3))
+            .y_label_formatter(&|value| short(*value))
             .draw()?;
         for (index, (name, buckets)) in series.iter().enumerate() {
             let style = [TRAIN, CHECK][index % 2].stroke_width(2);
             chart
-                .draw_series(LineSeries::new(buckets.iter().copied(), style))?
+                .draw_series(LineSeries::new(buckets.iter().map(|b| (b.0, (b.1 as f64).max(0.5))), style))?
                 .label(*name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
         }

@@ -1,0 +1,51 @@
+//! `unsafe` lives in the places that ARCHITECTURE.md names, each block under a `SAFETY:` comment (which clippy holds).
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use diapason_tests::need::repository;
+
+/// Where `unsafe` may stand, and what it is needed for there.
+const PLACES: &[(&str, &str)] = &[
+    ("buffer/src/buffer.rs", "one aligned allocation"),
+    ("daemon/src/root/call", "system calls that no safe wrapper covers"),
+    ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
+    ("kernels/src/feature/isa.rs", "the dispatch of the vector build of the executor"),
+    ("kernels/tests", "the allocator that counts"),
+    ("loader/src/format/hdf5/writer", "the C library that writes"),
+    ("loader/src/source/uring", "memory that the kernel writes"),
+    ("loader/tests", "the allocator that counts"),
+];
+
+fn walk(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn unsafe_stands_only_where_it_is_expected() {
+    let root = repository();
+    let mut files = Vec::new();
+    for folder in ["buffer", "daemon", "loader", "kernels", "cli", "benches", "examples", "xtask"] {
+        walk(&root.join(folder), &mut files);
+    }
+    let mut strays = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).expect("below the root").display().to_string();
+        let text = std::fs::read_to_string(&file).expect("UTF-8");
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let is_unsafe = |line: &str| {
+            ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|word| line.contains(word))
+        };
+        if code.clone().any(is_unsafe) && !PLACES.iter().any(|(place, _)| name.starts_with(place)) {
+            strays.push(name);
+        }
+    }
+    assert!(strays.is_empty(), "unsafe outside of its places:\n{}", strays.join("\n"));
+}
