@@ -1,5 +1,7 @@
 //! The real daemon on a tree: what comes over the socket, and what a restart of the machine does.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail by panicking, as the test does")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -190,4 +192,59 @@ fn options_are_checked() {
     assert_eq!(run(&["--rot", "/"]).status.code(), Some(2));
     assert_eq!(run(&["--root"]).status.code(), Some(2));
     assert_eq!(run(&["--root", "/nowhere/at/all"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_service_manager_hears_of_start_life_and_stop() {
+    let folder = machine();
+    let notify = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&notify).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+        .arg("--root")
+        .arg(folder.path())
+        .env("NOTIFY_SOCKET", &notify)
+        .env("WATCHDOG_USEC", "200000")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    let hear = || {
+        let mut message = [0; 4096];
+        let bytes = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..bytes]).into_owned()
+    };
+    let first = hear();
+    assert!(first.contains("READY=1") && first.contains("STATUS=no profile is in force"), "{first}");
+    assert!(hear().contains("WATCHDOG=1"));
+    let id = nix::unistd::Pid::from_raw(i32::try_from(daemon.child.id()).unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    while !hear().contains("STOPPING=1") {}
+}
+
+#[test]
+fn a_passed_socket_is_served() {
+    let folder = machine();
+    let socket = folder.path().join("passed.sock");
+    // systemd's own tool passes the socket; a machine without systemd has nothing to pass one.
+    let started = Command::new("systemd-socket-activate")
+        .arg("--listen")
+        .arg(&socket)
+        .arg(env!("CARGO_BIN_EXE_diapasond"))
+        .arg("--root")
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(child) = started else { return };
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    let start = Instant::now();
+    let mut client = loop {
+        match Client::connect(&socket) {
+            Ok(client) => break client,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(client.status().unwrap().profile, None);
+    assert!(!daemon.socket().exists(), "no second socket is made");
 }

@@ -3,6 +3,8 @@
 //! A private network namespace has its own copies of many `net.*` parameters: real kernel knobs whose change
 //! touches nothing outside. The namespace belongs to one thread of the test and to the daemons that it starts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail by panicking, as the test does")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
