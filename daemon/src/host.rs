@@ -84,6 +84,14 @@ pub fn memory(root: &Root) -> Result<Memory, RootError> {
     memory::read(root)
 }
 
+/// Other programs that set the same knobs and run now.
+///
+/// # Errors
+/// When /proc cannot be listed.
+pub fn rivals(root: &Root) -> Result<Vec<Rival>, RootError> {
+    software::rivals(root)
+}
+
 /// A file's text without surrounding blanks; `None` when it is absent, empty, or the kernel has no answer in it
 /// (sysfs says `EINVAL`, `EIO` or `EOPNOTSUPP`, or `EACCES` to a user who may not know).
 fn fact(root: &Root, path: &str) -> Result<Option<String>, RootError> {

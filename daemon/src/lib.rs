@@ -20,4 +20,6 @@ pub mod journal;
 
 pub mod apply;
 
+pub mod control;
+
 pub mod client;

@@ -156,7 +156,7 @@ pub enum ProfileError {
         /// Where.
         place: Place,
         /// What, and what to do.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// No such profile.
     #[error("unknown profile {name:?}{}; known are {}", suggestion.as_ref().map(|known| format!("; did you mean {known:?}?")).unwrap_or_default(), known.join(", "))]

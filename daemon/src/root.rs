@@ -94,6 +94,17 @@ impl Root {
         Self { prefix: prefix.into(), fuse: None }
     }
 
+    /// The folder `prefix`, made with its parents where it is missing.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn create(prefix: &Path) -> Result<Self, RootError> {
+        let made = std::fs::create_dir_all(prefix);
+        let path = || prefix.display().to_string();
+        made.map_err(|error| RootError::Refused { verb: "create", path: path(), errno: errno(&error) })?;
+        Ok(Self::new(prefix))
+    }
+
     /// A machine that has nothing: every file is absent.
     #[must_use]
     pub fn nowhere() -> Self {

@@ -1,5 +1,7 @@
 //! The daemon's library on trees of files that stand for machines.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail by panicking, as the test does")]
+
 #[path = "tree/case.rs"]
 mod case;
 #[path = "tree/crash.rs"]

@@ -23,13 +23,27 @@ const DEPTH_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Library {
     root: Root,
+    /// A folder that is searched before all others, as a root of its own.
+    first: Option<Root>,
 }
 
 impl Library {
     /// The profiles of the machine or tree `root`.
     #[must_use]
     pub fn new(root: &Root) -> Self {
-        Self { root: root.clone() }
+        Self { root: root.clone(), first: None }
+    }
+
+    /// The same, with `folder` searched before all others.
+    #[must_use]
+    pub fn with_folder(mut self, folder: Root) -> Self {
+        self.first = Some(folder);
+        self
+    }
+
+    /// Every folder in the order of search: a root, and the path in it.
+    fn folders(&self) -> impl Iterator<Item = (&Root, &'static str)> {
+        self.first.iter().map(|first| (first, "")).chain(FOLDERS.iter().map(|folder| (&self.root, *folder)))
     }
 
     /// The names of all profiles, sorted.
@@ -38,8 +52,8 @@ impl Library {
     /// When a folder is there but cannot be read.
     pub fn names(&self) -> Result<Vec<String>, ProfileError> {
         let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
-        for folder in FOLDERS {
-            let files = self.root.list(folder)?;
+        for (root, folder) in self.folders() {
+            let files = root.list(&format!("{folder}/"))?;
             names.extend(files.iter().filter_map(|file| file.strip_suffix(".toml")).map(str::to_owned));
         }
         names.sort();
@@ -92,10 +106,11 @@ impl Library {
         if name.is_empty() || !name.bytes().all(letters) || name.starts_with('.') {
             return Err(ProfileError::Name { name: name.to_owned() });
         }
-        for folder in FOLDERS {
+        for (root, folder) in self.folders() {
             let path = format!("{folder}/{name}.toml");
-            if let Some(text) = self.root.read(&path)? {
-                return parse::parse(name, &path, &text);
+            if let Some(text) = root.read(&path)? {
+                let shown = root.prefix().join(path.trim_start_matches('/')).display().to_string();
+                return parse::parse(name, &shown, &text);
             }
         }
         if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {

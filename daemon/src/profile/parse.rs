@@ -61,7 +61,7 @@ impl Source<'_> {
     }
 
     fn error(&self, span: &Range<usize>, problem: Problem) -> ProfileError {
-        ProfileError::At { place: self.place(span), problem }
+        ProfileError::At { place: self.place(span), problem: Box::new(problem) }
     }
 
     fn wrong(&self, value: &Spanned<DeValue<'_>>, key: &str, expected: &'static str) -> ProfileError {

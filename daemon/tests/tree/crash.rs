@@ -76,7 +76,7 @@ fn one_refused_write_undoes_everything() {
                 // The refusal hit an optional knob, or the journal after the end.
                 Some(Ending::Applied | Ending::Refused) => {}
                 Some(Ending::Undone) | None => {
-                    assert_eq!(differences(&before, &machine.tree()), "", "{what}")
+                    assert_eq!(differences(&before, &machine.tree()), "", "{what}");
                 }
                 Some(Ending::Stuck) => panic!("{what}: one refusal cannot stop the undo as well"),
             }

@@ -1,0 +1,256 @@
+//! The daemon's socket: apply, verify, rollback and status for whoever may ask.
+//!
+//! One thread, one loop, one closed list of events. Everything from outside has a limit: connections, bytes of a
+//! message, time without a word, time to take an answer. An operation holds the loop until it has ended, which
+//! is the order that transactions need; callers wait in the kernel's queue meanwhile.
+
+mod message;
+mod peer;
+mod service;
+
+pub use service::Service;
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use sd_notify::NotifyState;
+
+use message::{Call, Reply};
+use peer::Peer;
+
+/// Callers at a time; more are turned away, so that nobody exhausts descriptors.
+const CONNECTIONS_MAX: usize = 16;
+
+/// Longer than any call: the longest parameter is a profile's name.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// How long a caller may be silent before its place is given to others.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a caller may take to accept an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How long one operation may take before the service manager calls the daemon stuck: swapping off 100 GB.
+const OPERATION_MAX: Duration = Duration::from_secs(900);
+
+/// The group that may apply and roll back, beside root.
+pub const GROUP: &str = "diapason";
+
+/// Why the daemon cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The socket cannot be made.
+    #[error("cannot {verb} the socket {path}: {source}; its folder must exist and be writable")]
+    Socket {
+        /// What was tried.
+        verb: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// The kernel refused something that every loop needs.
+    #[error("cannot {verb}: {errno}")]
+    Loop {
+        /// What was tried.
+        verb: &'static str,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+}
+
+/// What can happen.
+enum Event {
+    /// Somebody connects.
+    Connect(UnixStream),
+    /// A caller has sent bytes, or has gone.
+    Ready(usize),
+    /// Time passed: the service manager wants a sign of life, silent callers are dismissed.
+    Tick,
+    /// The daemon is told to end.
+    Stop,
+}
+
+/// A caller.
+struct Connection {
+    stream: UnixStream,
+    peer: Peer,
+    received: Vec<u8>,
+    heard: Instant,
+    gone: bool,
+}
+
+/// The socket and its callers.
+pub struct Control {
+    listener: UnixListener,
+    signals: SignalFd,
+    connections: Vec<Connection>,
+    service: Service,
+}
+
+/// The listener of the service manager, if it gave one, or a new one at `path`.
+///
+/// # Errors
+/// When neither can be had.
+pub fn listen(path: &Path) -> Result<UnixListener, ControlError> {
+    let failed = |verb| move |source| ControlError::Socket { verb, path: path.to_owned(), source };
+    if let Some(listener) =
+        listenfd::ListenFd::from_env().take_unix_listener(0).map_err(failed("take over"))?
+    {
+        return Ok(listener);
+    }
+    // Whoever left it is gone: the journal's lock lets only one daemon come this far.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("replace")(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed("make"))?;
+    // Anybody may ask for the status; who may change something is decided for each call.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(path, mode).map_err(failed("open up"))?;
+    Ok(listener)
+}
+
+impl Control {
+    /// A loop over `listener`. The signals TERM and INT, which the caller's only thread must not have handled
+    /// otherwise, end it.
+    ///
+    /// # Errors
+    /// When the kernel has no signal descriptor.
+    pub fn new(listener: UnixListener, service: Service) -> Result<Self, ControlError> {
+        let failed = |verb| move |errno| ControlError::Loop { verb, errno };
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGTERM);
+        signals.add(Signal::SIGINT);
+        signals.thread_block().map_err(failed("block signals"))?;
+        let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+        let signals = signals.map_err(failed("receive signals"))?;
+        listener.set_nonblocking(true).map_err(|error| ControlError::Loop {
+            verb: "listen",
+            errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+        })?;
+        Ok(Self { listener, signals, connections: Vec::new(), service })
+    }
+
+    /// Serves until a signal ends it. What was applied stays applied: the journal outlives the daemon.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait.
+    pub fn run(mut self) -> Result<(), ControlError> {
+        tell(&[NotifyState::Ready, NotifyState::Status(&self.service.summary())]);
+        loop {
+            for event in self.wait()? {
+                match event {
+                    Event::Connect(stream) => self.admit(stream),
+                    Event::Ready(at) => self.hear(at),
+                    Event::Tick => {
+                        tell(&[NotifyState::Watchdog]);
+                        let silent = |connection: &&mut Connection| connection.heard.elapsed() >= SILENCE_MAX;
+                        self.connections
+                            .iter_mut()
+                            .filter(silent)
+                            .for_each(|connection| connection.gone = true);
+                    }
+                    Event::Stop => {
+                        tell(&[NotifyState::Stopping]);
+                        return Ok(());
+                    }
+                }
+            }
+            self.connections.retain(|connection| !connection.gone);
+        }
+    }
+
+    /// The next events. Those of callers come first, so that their places hold.
+    fn wait(&self) -> Result<Vec<Event>, ControlError> {
+        let failed = |verb| move |errno| ControlError::Loop { verb, errno };
+        let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut descriptors = vec![interest(self.signals.as_fd()), interest(self.listener.as_fd())];
+        descriptors.extend(self.connections.iter().map(|connection| interest(connection.stream.as_fd())));
+        let beat =
+            sd_notify::watchdog_enabled().map_or(SILENCE_MAX, |watchdog| watchdog / 2).min(SILENCE_MAX);
+        let timeout = PollTimeout::try_from(beat).unwrap_or(PollTimeout::MAX);
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(failed("wait")(errno)),
+        }
+        let ready: Vec<bool> = descriptors.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        let mut events = Vec::new();
+        if ready[0] && self.signals.read_signal().map_err(failed("receive a signal"))?.is_some() {
+            return Ok(vec![Event::Stop]);
+        }
+        events.extend((0..self.connections.len()).filter(|at| ready[at + 2]).map(Event::Ready));
+        if ready[1]
+            && let Ok((stream, _)) = self.listener.accept()
+        {
+            events.push(Event::Connect(stream));
+        }
+        events.push(Event::Tick);
+        Ok(events)
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        // Whoever has just gone makes room; no event for another caller is still due.
+        self.connections.retain(|connection| !connection.gone);
+        // A caller whose identity cannot be learned, or who is one too many, is dismissed by closing.
+        let Some(peer) = Peer::of(&stream) else { return };
+        let timeouts =
+            stream.set_write_timeout(Some(ANSWER_MAX)).and_then(|()| stream.set_nonblocking(false));
+        if self.connections.len() < CONNECTIONS_MAX && timeouts.is_ok() {
+            let received = Vec::new();
+            self.connections.push(Connection { stream, peer, received, heard: Instant::now(), gone: false });
+        }
+    }
+
+    /// Takes what a caller has sent and answers every whole message.
+    fn hear(&mut self, at: usize) {
+        let Some(connection) = self.connections.get_mut(at) else { return };
+        let mut chunk = [0; 4096];
+        // Poll said that this does not block.
+        let bytes = connection.stream.read(&mut chunk).unwrap_or(0);
+        connection.received.extend_from_slice(&chunk[..bytes]);
+        connection.heard = Instant::now();
+        let mut keep = bytes > 0;
+        while let Some(end) = connection.received.iter().position(|byte| *byte == 0).filter(|_| keep) {
+            let message: Vec<u8> = connection.received.drain(..=end).collect();
+            keep = match Call::parse(&message[..end]) {
+                Ok(call) => {
+                    let reply = answer(&mut self.service, &call, &connection.peer);
+                    call.oneway || connection.stream.write_all(&reply.encode()).is_ok()
+                }
+                // Varlink has no answer to what is no call; the connection is closed.
+                Err(_) => false,
+            };
+            connection.heard = Instant::now();
+        }
+        connection.gone = !keep || connection.received.len() > MESSAGE_BYTES_MAX;
+    }
+}
+
+/// One answer, with more patience of the service manager while an operation runs.
+fn answer(service: &mut Service, call: &Call, peer: &Peer) -> Reply {
+    let watchdog = sd_notify::watchdog_enabled().filter(|_| service.is_operation(call));
+    let microseconds = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+    if watchdog.is_some() {
+        tell(&[NotifyState::WatchdogUsec(microseconds(OPERATION_MAX))]);
+    }
+    let reply = service.answer(call, peer);
+    if let Some(usual) = watchdog {
+        tell(&[NotifyState::Watchdog, NotifyState::WatchdogUsec(microseconds(usual))]);
+    }
+    tell(&[NotifyState::Status(&service.summary())]);
+    reply
+}
+
+/// Tells the service manager, if there is one. That it does not listen changes nothing about the work.
+fn tell(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}

@@ -1,0 +1,250 @@
+//! The real daemon on a tree: what comes over the socket, and what a restart of the machine does.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail by panicking, as the test does")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use diapason_daemon::apply::report::Ending;
+use diapason_daemon::client::{Client, ClientError};
+
+struct Daemon {
+    child: Child,
+    prefix: PathBuf,
+}
+
+impl Daemon {
+    fn start(prefix: &Path) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+            .arg("--root")
+            .arg(prefix)
+            .stderr(Stdio::null())
+            .spawn();
+        let daemon = Self { child: child.unwrap(), prefix: prefix.to_owned() };
+        daemon.client();
+        daemon
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.prefix.join("run/diapason/control.sock")
+    }
+
+    fn client(&self) -> Client {
+        let start = Instant::now();
+        loop {
+            match Client::connect(&self.socket()) {
+                Ok(client) => return client,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sends bytes and returns everything up to the next NUL, or nothing when the daemon hangs up.
+    fn say(&self, bytes: &[u8]) -> String {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // The daemon may hang up before it has read everything.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = BufReader::new(&mut stream).read_until(0, &mut answer);
+        String::from_utf8(answer).unwrap().trim_end_matches('\0').to_owned()
+    }
+
+    fn stop(mut self) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn machine() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("proc/sys/vm/swappiness", "60\n");
+    put("proc/sys/vm/stat_interval", "1\n");
+    put("proc/sys/kernel/random/boot_id", "one\n");
+    put("etc/systemd/system.conf", "");
+    put(
+        "etc/diapason/profiles/mine.toml",
+        "summary = \"Mine\"\n[knob.\"vm.swappiness\"]\nvalue = 10\nreason = \"r\"\nsource = \"s\"\n\
+         [knob.\"systemd.environment\"]\nvalue = \"A=1\"\nreason = \"r\"\nsource = \"s\"\n",
+    );
+    put("etc/diapason/profiles/wrong.toml", "summary = \"Wrong\"\n[knob.\"vm.swapiness\"]\nvalue = 10\n");
+    folder
+}
+
+fn swappiness(folder: &tempfile::TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("proc/sys/vm/swappiness")).unwrap()
+}
+
+#[test]
+fn a_client_applies_verifies_and_rolls_back() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    let mut client = daemon.client();
+    assert!(
+        matches!(client.verify(None), Err(ClientError::Refused { error, .. }) if error.ends_with("NothingApplied"))
+    );
+    assert_eq!(client.apply("mine").unwrap().ending, Ending::Applied);
+    assert_eq!(swappiness(&folder), "10\n");
+    assert!(client.verify(None).unwrap().holds);
+    assert_eq!(client.status().unwrap().profile.as_deref(), Some("mine"));
+    let refused = client.apply("wrong").unwrap_err().to_string();
+    assert!(
+        refused.contains("wrong.toml:2:7: unknown knob \"vm.swapiness\"; did you mean \"vm.swappiness\"?"),
+        "{refused}"
+    );
+    let refused = client.apply("../../etc/shadow").unwrap_err().to_string();
+    assert!(refused.contains("is no profile name"), "{refused}");
+    assert!(client.rollback().unwrap().complete);
+    assert_eq!(swappiness(&folder), "60\n");
+    daemon.stop();
+}
+
+#[test]
+fn a_second_daemon_does_not_start() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    let second =
+        Command::new(env!("CARGO_BIN_EXE_diapasond")).arg("--root").arg(folder.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another diapasond holds"));
+    assert!(daemon.client().status().is_ok(), "the first one still answers");
+}
+
+#[test]
+fn the_machine_starts_anew_and_the_profile_is_in_force() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    daemon.client().apply("mine").unwrap();
+    daemon.stop();
+    // A boot: volatile values are the kernel's again, /run is empty, /etc is as it was left.
+    std::fs::write(folder.path().join("proc/sys/vm/swappiness"), "61\n").unwrap();
+    std::fs::write(folder.path().join("proc/sys/kernel/random/boot_id"), "two\n").unwrap();
+    std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+    let daemon = Daemon::start(folder.path());
+    let status = daemon.client().status().unwrap();
+    assert_eq!(swappiness(&folder), "10\n", "{status:?}");
+    assert!(status.found.iter().any(|line| line.contains("mine is applied again")), "{status:?}");
+    let back = daemon.client().rollback().unwrap();
+    assert!(back.complete);
+    assert_eq!(swappiness(&folder), "61\n", "the original of this boot");
+    assert!(!folder.path().join("etc/systemd/system.conf.d").exists(), "{back:?}");
+}
+
+#[test]
+fn the_protocol_is_varlink() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInfo\"}\0");
+    assert!(said.contains("\"interfaces\":[\"org.varlink.service\",\"io.diapason.Tuning\"]"), "{said}");
+    let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.diapason.Tuning\"}}\0");
+    assert!(said.contains("method Apply(profile: string)"), "{said}");
+    let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Explode\"}\0");
+    assert!(said.contains("org.varlink.service.MethodNotFound"), "{said}");
+    let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Apply\",\"parameters\":{\"profile\":7}}\0");
+    assert!(said.contains("org.varlink.service.InvalidParameter"), "{said}");
+    // A call without an answer, then one with.
+    let said =
+        daemon.say(b"{\"method\":\"io.diapason.Tuning.Status\",\"oneway\":true}\0{\"method\":\"nothing\"}\0");
+    assert!(said.contains("InterfaceNotFound"), "{said}");
+}
+
+#[test]
+fn junk_is_answered_by_hanging_up() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    assert_eq!(daemon.say(b"\0"), "");
+    assert_eq!(daemon.say(b"{\"method\":7}\0"), "");
+    assert_eq!(daemon.say(&[0xff; 100_000]), "");
+    assert_eq!(daemon.say(&vec![b'['; 1 << 20]), "");
+    let mut crowd: Vec<UnixStream> = (0..40).map(|_| UnixStream::connect(daemon.socket()).unwrap()).collect();
+    let mut hung_up = 0;
+    for stream in &mut crowd {
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        hung_up += usize::from(matches!(stream.read(&mut [0; 1]), Ok(0)));
+    }
+    assert!(hung_up >= 40 - 16, "{hung_up}");
+    drop(crowd);
+    assert!(daemon.client().status().is_ok());
+}
+
+#[test]
+fn options_are_checked() {
+    let run = |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_diapasond")).args(words).output().unwrap();
+    assert!(String::from_utf8(run(&["--help"]).stdout).unwrap().contains("--root DIR"));
+    assert!(String::from_utf8(run(&["--version"]).stdout).unwrap().starts_with("diapasond 0."));
+    assert_eq!(run(&["--rot", "/"]).status.code(), Some(2));
+    assert_eq!(run(&["--root"]).status.code(), Some(2));
+    assert_eq!(run(&["--root", "/nowhere/at/all"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_service_manager_hears_of_start_life_and_stop() {
+    let folder = machine();
+    let notify = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&notify).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+        .arg("--root")
+        .arg(folder.path())
+        .env("NOTIFY_SOCKET", &notify)
+        .env("WATCHDOG_USEC", "200000")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    let hear = || {
+        let mut message = [0; 4096];
+        let bytes = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..bytes]).into_owned()
+    };
+    let first = hear();
+    assert!(first.contains("READY=1") && first.contains("STATUS=no profile is in force"), "{first}");
+    assert!(hear().contains("WATCHDOG=1"));
+    let id = nix::unistd::Pid::from_raw(i32::try_from(daemon.child.id()).unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    while !hear().contains("STOPPING=1") {}
+}
+
+#[test]
+fn a_passed_socket_is_served() {
+    let folder = machine();
+    let socket = folder.path().join("passed.sock");
+    // systemd's own tool passes the socket; a machine without systemd has nothing to pass one.
+    let started = Command::new("systemd-socket-activate")
+        .arg("--listen")
+        .arg(&socket)
+        .arg(env!("CARGO_BIN_EXE_diapasond"))
+        .arg("--root")
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(child) = started else { return };
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    let start = Instant::now();
+    let mut client = loop {
+        match Client::connect(&socket) {
+            Ok(client) => break client,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(client.status().unwrap().profile, None);
+    assert!(!daemon.socket().exists(), "no second socket is made");
+}
