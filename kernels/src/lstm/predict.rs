@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
-use ndarray::{ArrayView3, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis, s};
 use thiserror::Error;
 
 use super::compile::{Executable, on_each};
@@ -167,6 +167,25 @@ fn earlier(a: Option<PredictError>, b: Option<PredictError>) -> Option<PredictEr
     if window(&b) < window(&a) { b } else { a }
 }
 
+/// Copies a window `[time, input]` step by step. Whether all its values are finite.
+pub(super) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mut [f32]>) -> bool {
+    let finite = |values: &[f32]| values.iter().fold(true, |all, x| all & x.is_finite());
+    if let Some(values) = window.as_slice() {
+        for (from, to) in values.chunks_exact(window.ncols()).zip(to) {
+            to.copy_from_slice(from);
+        }
+        return finite(values);
+    }
+    let mut all = true;
+    for (from, to) in window.outer_iter().zip(to) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = from;
+        }
+        all &= finite(to);
+    }
+    all
+}
+
 impl Workspace {
     /// Takes blocks until there are none left.
     fn run(&mut self, kernels: &Kernels, packed: &Packed, windows: &ArrayView3<f32>, next: &AtomicUsize) {
@@ -239,19 +258,16 @@ impl Scratch {
     ) -> Result<(), PredictError> {
         let input = windows.dim().2;
         for row in 0..rows {
-            for step in 0..steps {
-                let from = windows.slice(s![first + row, start + step, ..]);
-                let to = &mut self.x[(step * rows + row) * input..][..input];
-                let mut finite = true;
-                for (to, &from) in to.iter_mut().zip(from) {
-                    *to = from;
-                    finite &= from.is_finite();
-                }
-                if !finite {
-                    let feature = to.iter().position(|x| !x.is_finite()).unwrap_or(0);
-                    let (window, step, value) = (first + row, start + step, to[feature]);
-                    return Err(PredictError::NotFinite { window, step, feature, value });
-                }
+            let window = windows.index_axis(Axis(0), first + row);
+            let window = window.slice(s![start..start + steps, ..]);
+            let to = self.x[row * input..].chunks_mut(rows * input).map(|step| &mut step[..input]);
+            if copy(&window, to) {
+                continue;
+            }
+            let bad = window.indexed_iter().find(|(_, x)| !x.is_finite());
+            if let Some(((step, feature), &value)) = bad {
+                let (window, step) = (first + row, start + step);
+                return Err(PredictError::NotFinite { window, step, feature, value });
             }
         }
         Ok(())
