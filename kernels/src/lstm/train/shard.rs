@@ -9,13 +9,13 @@ use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 use ndarray::{ArrayView2, ArrayView3, Axis};
 
-use super::TrainError;
 use super::dropout::Dropout;
+use super::error::TrainError;
 use super::gradient::Layout;
 use super::transposed::Transposed;
 use crate::cpu::Kernels;
+use crate::lstm::block::copy;
 use crate::lstm::packed::Packed;
-use crate::lstm::predict::copy;
 use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
 use crate::op::loss::Loss;
