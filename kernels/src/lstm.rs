@@ -1,12 +1,18 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
-//!     model -> file -> packed -> compile -> predict -> stream -> train -> checkpoint
+//! ```text
+//! model -> file -> packed, threads -> block -> compile -> predict -> stream -> train -> checkpoint
+//! ```
 
 pub mod model;
 
 pub mod file;
 
 mod packed;
+
+mod threads;
+
+mod block;
 
 pub mod compile;
 
@@ -20,10 +26,10 @@ pub mod checkpoint;
 
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
+pub use block::PredictError;
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
 pub use file::FileError;
 pub use model::{Lstm, ModelError};
-pub use predict::PredictError;
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use diapason_buffer::buffer::OutOfMemory;
-use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon_core::{ThreadPool, ThreadPoolBuildError};
 use thiserror::Error;
 
+use super::block::Workspace;
 use super::model::Lstm;
 use super::packed::Packed;
-use super::predict::Workspace;
+use super::threads::{pool, threads};
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
 use crate::op::gemm::GROUP;
@@ -71,33 +72,6 @@ impl Lstm {
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
         Ok(Executable { kernels, packed, pool, workspaces })
-    }
-}
-
-/// The number of threads meant by an option: 0 is one for each core that this process may use.
-pub(super) fn threads(option: usize) -> usize {
-    match option {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
-}
-
-/// A pool of `threads` threads, or none where the caller's own thread is enough.
-pub(super) fn pool(threads: usize) -> Result<Option<ThreadPool>, ThreadPoolBuildError> {
-    if threads == 1 {
-        return Ok(None);
-    }
-    let name = |index| format!("diapason-{index}");
-    ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build().map(Some)
-}
-
-/// Runs `work(thread)` on every thread of the pool, or once on the caller's.
-pub(super) fn on_each(pool: Option<&ThreadPool>, work: impl Fn(usize) + Sync) {
-    match pool {
-        None => work(0),
-        Some(pool) => {
-            pool.broadcast(|context| work(context.index()));
-        }
     }
 }
 

@@ -3,35 +3,42 @@
 //! The batch is cut into shards whose number depends only on its size. Threads take shards one by one, each from its
 //! windows to its gradient without waiting for another; the gradients are then added in the order of the shards. So
 //! any number of threads gives the same bits, and so does any instruction set.
+//!
+//! `error, schedule, options, adam, dropout, gradient, transposed -> shard -> Trainer`
+
+pub mod error;
 
 pub mod schedule;
 
+pub mod options;
+
 mod adam;
+
 mod dropout;
+
 mod gradient;
-mod shard;
+
 mod transposed;
+
+mod shard;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use diapason_buffer::Buffer;
-use diapason_buffer::buffer::OutOfMemory;
 use ndarray::{ArrayView2, ArrayView3};
 use rayon_core::ThreadPool;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::compile::{on_each, pool, threads};
 use super::model::Lstm;
 use super::packed::Packed;
+use super::threads::{on_each, pool, threads};
 use crate::cpu::Kernels;
-use crate::isa::{Isa, IsaError};
-use crate::op::loss::Loss;
-use crate::op::network::{Head, Tensor, Weights};
+use crate::op::network::{Tensor, Weights};
 use adam::Adam;
 use dropout::Dropout;
+pub use error::TrainError;
 use gradient::Layout;
+pub use options::TrainOptions;
 pub use schedule::Schedule;
 use shard::{Batch, Workspace};
 use transposed::Transposed;
@@ -43,158 +50,6 @@ const SHARD_MIN: usize = 8;
 const SHARDS_MIN: usize = 8;
 /// The square root of the largest f32: Adam squares each element of the gradient.
 const GRADIENT_MAX: f64 = 1.8e19;
-
-/// How to train. The defaults are those of `torch.optim.Adam`, with the mean squared error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainOptions {
-    /// Adam's step size before the schedule, at most 1.
-    pub learning_rate: f32,
-    /// Decay of the mean of gradients.
-    pub beta1: f32,
-    /// Decay of the mean of squared gradients.
-    pub beta2: f32,
-    /// Added to the root of the mean square.
-    pub epsilon: f32,
-    /// Decoupled decay, as in `torch.optim.AdamW`, at most 1; 0 is plain Adam.
-    pub weight_decay: f32,
-    /// Gradients with a larger Euclidean norm are scaled down to it.
-    pub clip_norm: Option<f32>,
-    /// What is made small.
-    pub loss: Loss,
-    /// Chance that a value between two layers is dropped in training, as in `torch.nn.LSTM`; 0 drops nothing.
-    pub dropout: f32,
-    /// Seed of the dropout.
-    pub seed: u64,
-    /// How the step size changes over the steps.
-    pub schedule: Schedule,
-    /// Threads; 0 is one for each core that this process may use. Any number gives the same bits.
-    #[serde(skip)]
-    pub threads: usize,
-    /// The instruction set; `None` takes `KERNELS_ISA`, else the best. Any gives the same bits.
-    #[serde(skip)]
-    pub isa: Option<Isa>,
-}
-
-impl Default for TrainOptions {
-    fn default() -> Self {
-        Self {
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            clip_norm: None,
-            loss: Loss::Mse,
-            dropout: 0.0,
-            seed: 0,
-            schedule: Schedule::Constant,
-            threads: 0,
-            isa: None,
-        }
-    }
-}
-
-/// A training that cannot start or go on. After an error in [`Trainer::step`] the weights are as before the step.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum TrainError {
-    /// An option is out of its range.
-    #[error("{name} is {value}; it must be {range}")]
-    Option {
-        /// The field of [`TrainOptions`].
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it may be.
-        range: &'static str,
-    },
-    /// The loss needs another head.
-    #[error("the loss {loss:?} does not fit a {head:?} head")]
-    Loss {
-        /// The loss.
-        loss: Loss,
-        /// The model's head.
-        head: Head,
-    },
-    /// The instruction set is not to be had.
-    #[error(transparent)]
-    Isa(#[from] IsaError),
-    /// Not enough memory for the batch's intermediate values.
-    #[error("no memory to train: {0}; use a smaller batch or shorter windows")]
-    Memory(OutOfMemory),
-    /// The threads cannot be started.
-    #[error("cannot start {threads} threads: {reason}")]
-    Threads {
-        /// How many.
-        threads: usize,
-        /// Why, in the words of the thread pool.
-        reason: String,
-    },
-    /// The batch does not fit the model.
-    #[error(
-        "a batch of windows {windows:?} and targets {targets:?} does not fit [batch, time, {input}] and [batch, {output}], batch and time at least 1"
-    )]
-    Shape {
-        /// Shape of the windows.
-        windows: [usize; 3],
-        /// Shape of the targets.
-        targets: [usize; 2],
-        /// Features that the model reads.
-        input: usize,
-        /// Values that it gives.
-        output: usize,
-    },
-    /// A feature is NaN or infinite.
-    #[error("window {window}, time {time}, feature {feature} is {value}")]
-    Feature {
-        /// The window in the batch.
-        window: usize,
-        /// The time step in the window.
-        time: usize,
-        /// The feature.
-        feature: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-    /// A target is NaN or infinite.
-    #[error("target {output} of window {window} is {value}")]
-    Target {
-        /// The window in the batch.
-        window: usize,
-        /// The output.
-        output: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-    /// The loss overflowed. Only the head can: gates saturate, so hidden states stay within 1.
-    #[error(
-        "the loss is {loss} in step {step}: an output of the head or a target is too large; scale the targets"
-    )]
-    Diverged {
-        /// Steps taken before this one.
-        step: u64,
-        /// NaN or an infinity.
-        loss: f64,
-    },
-    /// A gradient overflowed, or is so large that its square would.
-    #[error(
-        "the gradient of {tensor:?} reaches {value} in step {step}; scale the targets or lower the learning rate"
-    )]
-    Gradient {
-        /// Steps taken before this one.
-        step: u64,
-        /// The tensor, whose name ends in the layer's number.
-        tensor: String,
-        /// Its largest element, or NaN.
-        value: f32,
-    },
-}
-
-impl From<OutOfMemory> for TrainError {
-    fn from(error: OutOfMemory) -> Self {
-        Self::Memory(error)
-    }
-}
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -443,33 +298,4 @@ fn one(
 /// The Euclidean norm, in f64 and in order.
 fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt()
-}
-
-impl TrainOptions {
-    /// Checks every option against its range.
-    ///
-    /// # Errors
-    /// [`TrainError::Option`] naming the field, its value and its range.
-    pub fn check(&self) -> Result<(), TrainError> {
-        let above_zero = |x: f32| x > 0.0 && x.is_finite();
-        let rate = |x: f32| x > 0.0 && x <= 1.0;
-        let below_one = |x: f32| (0.0..1.0).contains(&x);
-        let delta = if let Loss::Huber { delta } = self.loss { delta } else { 1.0 };
-        let clip = self.clip_norm.unwrap_or(1.0);
-        let checks = [
-            // At most 1 both, so that no step can carry a weight to infinity.
-            ("learning_rate", self.learning_rate, rate(self.learning_rate), "above 0 and at most 1"),
-            ("beta1", self.beta1, below_one(self.beta1), "at least 0 and below 1"),
-            ("beta2", self.beta2, below_one(self.beta2), "at least 0 and below 1"),
-            ("epsilon", self.epsilon, above_zero(self.epsilon), "above 0"),
-            ("weight_decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "between 0 and 1"),
-            ("clip_norm", clip, above_zero(clip), "above 0"),
-            ("dropout", self.dropout, below_one(self.dropout), "at least 0 and below 1"),
-            ("huber delta", delta, above_zero(delta), "above 0"),
-        ];
-        match checks.into_iter().find(|(_, _, fine, _)| !fine) {
-            Some((name, value, _, range)) => Err(TrainError::Option { name, value: f64::from(value), range }),
-            None => self.schedule.check(),
-        }
-    }
 }

@@ -3,9 +3,11 @@
 //! Shapes: any number of f32, in place. Every instruction set evaluates the same formula with the same fused
 //! multiply-adds, so a value has the same bits in every lane, in a tail, and on every processor:
 //!
-//!     e^y = 2^n e^r,  n = round(y / ln 2),  r = y - n ln 2,  e^r - 1 = r + r^2 q(r)     |r| <= ln 2 / 2
-//!     sigmoid(x) = 1 / (1 + e^-x),          -x held within ±87 so that no result is subnormal
-//!     tanh(x)    = ±m / (m + 2),            m = e^(2|x|) - 1, which loses nothing near zero
+//! ```text
+//! e^y = 2^n e^r,  n = round(y / ln 2),  r = y - n ln 2,  e^r - 1 = r + r^2 q(r)     |r| <= ln 2 / 2
+//! sigmoid(x) = 1 / (1 + e^-x),          -x held within ±87 so that no result is subnormal
+//! tanh(x)    = ±m / (m + 2),            m = e^(2|x|) - 1, which loses nothing near zero
+//! ```
 //!
 //! `q` has degree 4 and was fitted to |r| <= 0.347 with relative error 1.3e-8 in e^r - 1 (weighted least squares
 //! iterated to a minimax; a degree less costs 4.5e-7). NaN stays NaN. Tried and refused: XNNPACK-style rational

@@ -1,6 +1,8 @@
 //! The dense head: a few inner products with the last hidden state.
 //!
-//!     out[row][output] = bias[output] + sum_k h[row][k] weight[output][k]
+//! ```text
+//! out[row][output] = bias[output] + sum_k h[row][k] weight[output][k]
+//! ```
 //!
 //! Shapes: `h` is `[rows, units]`, `weight` is `[outputs, units]`, `bias` is `[outputs]`, `out` is
 //! `[rows, outputs]`; `units` is padded with zeros to a multiple of 16. A trading model has one output or three, so the

@@ -8,9 +8,11 @@
 //!
 //! Order of operations (the same in every instruction set, hence the same bits):
 //!
-//!     c' = fma(f, c, i g)      h = o tanh(c')
-//!     t = tanh(c')   dzo = (dh t) (o (1 - o))   dc' = fma(dh o, fma(-t, t, 1), dc)
-//!     dzi = (dc' g) (i (1 - i))   dzf = (dc' c) (f (1 - f))   dzg = (dc' i) fma(-g, g, 1)   dc = dc' f
+//! ```text
+//! c' = fma(f, c, i g)      h = o tanh(c')
+//! t = tanh(c')   dzo = (dh t) (o (1 - o))   dc' = fma(dh o, fma(-t, t, 1), dc)
+//! dzi = (dc' g) (i (1 - i))   dzf = (dc' c) (f (1 - f))   dzg = (dc' i) fma(-g, g, 1)   dc = dc' f
+//! ```
 
 use super::gemm::{GROUP, PANEL};
 

@@ -1,7 +1,9 @@
 //! One layer, one step, one series: what a stream does on every tick.
 //!
-//!     z = b + W x + R h          each sum one chain of fused multiply-adds: bias, then x, then h, ascending
-//!     then the cell of `lstm_cell`
+//! ```text
+//! z = b + W x + R h          each sum one chain of fused multiply-adds: bias, then x, then h, ascending
+//! then the cell of `lstm_cell`
+//! ```
 //!
 //! Shapes: `x` is `[inputs]`; `weight_x` and `weight_h` are `[inputs, 4 units]` and `[hidden, 4 units]` packed by
 //! [`pack`](super::gemm::pack) with the gates interleaved, so one panel is one group of 16 units and its four

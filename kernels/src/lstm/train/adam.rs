@@ -1,11 +1,13 @@
 //! Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019), in PyTorch's order of
 //! operations.
 //!
-//!     w *= 1 - rate decay
-//!     m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g g
-//!     w -= rate / (1 - b1^n) m / (sqrt(v) / sqrt(1 - b2^n) + epsilon)
+//! ```text
+//! w *= 1 - rate decay
+//! m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g g
+//! w -= rate / (1 - b1^n) m / (sqrt(v) / sqrt(1 - b2^n) + epsilon)
+//! ```
 
-use super::TrainOptions;
+use super::options::TrainOptions;
 
 /// The optimiser's memory.
 #[derive(Clone, Debug, PartialEq)]

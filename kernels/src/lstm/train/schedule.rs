@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
+use super::error::TrainError;
 
 /// The step size as a function of the step's number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

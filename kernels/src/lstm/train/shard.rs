@@ -7,13 +7,14 @@
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
-use ndarray::{ArrayView2, ArrayView3, s};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 
-use super::TrainError;
 use super::dropout::Dropout;
+use super::error::TrainError;
 use super::gradient::Layout;
 use super::transposed::Transposed;
 use crate::cpu::Kernels;
+use crate::lstm::block::copy;
 use crate::lstm::packed::Packed;
 use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
@@ -126,17 +127,13 @@ impl Workspace {
         let (padded, input) = (batch.layout.inputs(0), batch.packed.spec.input);
         for row in 0..rows {
             let window = first + row;
-            for time in 0..self.time {
-                let to = &mut self.x[(time * rows + row) * padded..][..padded];
-                let mut finite = true;
-                for (to, &from) in to.iter_mut().zip(batch.x.slice(s![window, time, ..])) {
-                    *to = from;
-                    finite &= from.is_finite();
-                }
-                to[input..].fill(0.0);
-                if !finite {
-                    let feature = to.iter().position(|x| !x.is_finite()).unwrap_or(0);
-                    return Err(TrainError::Feature { window, time, feature, value: to[feature] });
+            let values = batch.x.index_axis(Axis(0), window);
+            // The padding behind each step's features stays as it was made: zero.
+            let to = self.x[row * padded..].chunks_mut(rows * padded).map(|step| &mut step[..input]);
+            if !copy(&values, to.take(self.time)) {
+                let bad = values.indexed_iter().find(|(_, x)| !x.is_finite());
+                if let Some(((time, feature), &value)) = bad {
+                    return Err(TrainError::Feature { window, time, feature, value });
                 }
             }
             let outputs = batch.packed.spec.output;

@@ -1,9 +1,11 @@
 //! Back-propagation through time of one window: the derivatives of `forward.rs`, read from its end to its start.
 //!
-//!     dc += dh o (1 - tanh(c')^2)
-//!     dz_i = dc g i (1 - i)      dz_f = dc c f (1 - f)
-//!     dz_g = dc i (1 - g^2)      dz_o = dh tanh(c') o (1 - o)
-//!     dW += dz x^T   dR += dz h^T   db += dz      dx = W^T dz   dh = R^T dz   dc = dc f
+//! ```text
+//! dc += dh o (1 - tanh(c')^2)
+//! dz_i = dc g i (1 - i)      dz_f = dc c f (1 - f)
+//! dz_g = dc i (1 - g^2)      dz_o = dh tanh(c') o (1 - o)
+//! dW += dz x^T   dR += dz h^T   db += dz      dx = W^T dz   dh = R^T dz   dc = dc f
+//! ```
 
 use super::Weights;
 use super::forward::Trace;

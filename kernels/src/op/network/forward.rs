@@ -1,9 +1,11 @@
 //! The forward pass of one window.
 //!
-//!     z = W x + b_ih + R h + b_hh           rows in gate order i, f, g, o
-//!     i, f, o = sigmoid(z);  g = tanh(z)
-//!     c' = f c + i g
-//!     h' = o tanh(c')
+//! ```text
+//! z = W x + b_ih + R h + b_hh           rows in gate order i, f, g, o
+//! i, f, o = sigmoid(z);  g = tanh(z)
+//! c' = f c + i g
+//! h' = o tanh(c')
+//! ```
 //!
 //! from zero state, layer upon layer, then `head(fc h + b)` on the last hidden state of the top layer.
 

@@ -1,0 +1,109 @@
+//! What can go wrong in training.
+
+use diapason_buffer::buffer::OutOfMemory;
+use thiserror::Error;
+
+use crate::isa::IsaError;
+use crate::op::loss::Loss;
+use crate::op::network::Head;
+
+/// A training that cannot start or go on. After an error in [`Trainer::step`] the weights are as before the step.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum TrainError {
+    /// An option is out of its range.
+    #[error("{name} is {value}; it must be {range}")]
+    Option {
+        /// The field of [`TrainOptions`].
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// The loss needs another head.
+    #[error("the loss {loss:?} does not fit a {head:?} head")]
+    Loss {
+        /// The loss.
+        loss: Loss,
+        /// The model's head.
+        head: Head,
+    },
+    /// The instruction set is not to be had.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
+    /// Not enough memory for the batch's intermediate values.
+    #[error("no memory to train: {0}; use a smaller batch or shorter windows")]
+    Memory(OutOfMemory),
+    /// The threads cannot be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why, in the words of the thread pool.
+        reason: String,
+    },
+    /// The batch does not fit the model.
+    #[error(
+        "a batch of windows {windows:?} and targets {targets:?} does not fit [batch, time, {input}] and [batch, {output}], batch and time at least 1"
+    )]
+    Shape {
+        /// Shape of the windows.
+        windows: [usize; 3],
+        /// Shape of the targets.
+        targets: [usize; 2],
+        /// Features that the model reads.
+        input: usize,
+        /// Values that it gives.
+        output: usize,
+    },
+    /// A feature is NaN or infinite.
+    #[error("window {window}, time {time}, feature {feature} is {value}")]
+    Feature {
+        /// The window in the batch.
+        window: usize,
+        /// The time step in the window.
+        time: usize,
+        /// The feature.
+        feature: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// A target is NaN or infinite.
+    #[error("target {output} of window {window} is {value}")]
+    Target {
+        /// The window in the batch.
+        window: usize,
+        /// The output.
+        output: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// The loss overflowed. Only the head can: gates saturate, so hidden states stay within 1.
+    #[error(
+        "the loss is {loss} in step {step}: an output of the head or a target is too large; scale the targets"
+    )]
+    Diverged {
+        /// Steps taken before this one.
+        step: u64,
+        /// NaN or an infinity.
+        loss: f64,
+    },
+    /// A gradient overflowed, or is so large that its square would.
+    #[error(
+        "the gradient of {tensor:?} reaches {value} in step {step}; scale the targets or lower the learning rate"
+    )]
+    Gradient {
+        /// Steps taken before this one.
+        step: u64,
+        /// The tensor, whose name ends in the layer's number.
+        tensor: String,
+        /// Its largest element, or NaN.
+        value: f32,
+    },
+}
+
+impl From<OutOfMemory> for TrainError {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Memory(error)
+    }
+}
