@@ -93,6 +93,12 @@ fn a_resumed_training_has_the_same_bits() {
         fs::write(&path, &bytes[..len]).unwrap();
         assert!(matches!(Trainer::resume(&path, 1, None), Err(CheckpointError::File(_))), "{len}");
     }
+    let mut broken = bytes.clone();
+    let end = broken.len();
+    broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, &broken).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("\"adam.square\" holds NaN"), "{message}");
     whole.model().save(&path).unwrap();
     let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
     assert!(message.contains("is a model, not a checkpoint"), "{message}");

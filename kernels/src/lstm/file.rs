@@ -20,7 +20,8 @@ use crate::op::network::{PARAMETERS_MAX, Spec, SpecError, Tensor, Weights};
 
 const SPEC_KEY: &str = "diapason.spec";
 const RESERVED: &str = "diapason.";
-/// No file of a model that we can hold is larger: every parameter, and room for a long header.
+/// No file of a model that we can hold is larger: every parameter, and room for a long header. A checkpoint has three
+/// times that.
 const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
 
 /// A model file that cannot be read or written.
@@ -182,11 +183,12 @@ pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Con
     let io = |verb| move |source| FileError::Io { verb, path: path.to_path_buf(), source };
     let file = File::open(path).map_err(io("open"))?;
     let bytes = file.metadata().map_err(io("read"))?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max: FILE_BYTES_MAX });
+    let max = FILE_BYTES_MAX * (1 + extra.len() as u64);
+    if bytes > max {
+        return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max });
     }
     let mut content = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(io("read"))?;
+    file.take(max).read_to_end(&mut content).map_err(io("read"))?;
     decode(path, &content, reserved, extra)
 }
 
@@ -284,7 +286,12 @@ fn decode(path: &Path, bytes: &[u8], reserved: &[&str], extra: &[&str]) -> Resul
             let found = view.shape().to_vec();
             return Err(FileError::Shape { path: place(), tensor: name, found, wanted: shape });
         }
+        let start = values.len();
         values.extend(view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+        if let Some(index) = values[start..].iter().position(|x| !x.is_finite()) {
+            let source = ModelError::NotFinite { tensor: name, index, value: values[start + index] };
+            return Err(FileError::Model { path: place(), source });
+        }
     }
     let rest = values.split_off(spec.parameters());
     let mut model = Lstm::from_weights(Weights { spec, values })
