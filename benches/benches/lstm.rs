@@ -2,7 +2,7 @@
 //!
 //! The naive version is the scalar kernel of the same table; the limit is the fused multiply-add rate that a loop
 //! without memory reaches on the same core (`limit/fma`).
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run must not give a number")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;
 
@@ -36,7 +36,7 @@ fn predict(c: &mut Criterion) {
     for hidden in [32, 64] {
         let model = model(hidden);
         let run = |isa| {
-            let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
+            let options = CompileOptions { isa: Some(isa), threads: 1 };
             let mut executable = model.compile(&options).expect("available");
             let mut out = Array2::zeros((BATCH, 1));
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");
@@ -84,7 +84,7 @@ fn tick(c: &mut Criterion) {
     for (name, window) in [("carried", None), ("window", Some(TIME))] {
         let mut group = c.benchmark_group(format!("lstm/tick-{name}/h32"));
         for isa in Isa::available() {
-            let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
+            let options = CompileOptions { isa: Some(isa), threads: 1 };
             let mut executable = model(32).compile(&options).expect("available");
             let mut out = Array2::zeros((BATCH, 1));
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");

@@ -1,5 +1,5 @@
 //! The command as a user types it, from a CSV file to predictions.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 use std::path::Path;

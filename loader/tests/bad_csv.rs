@@ -133,10 +133,7 @@ fn options() {
     };
     assert_eq!(outcome(b"2022-01-01,9,1,2,3,4,5\n", &names("time,a,b,c,d,e,f")), Ok(1));
     let found = outcome(b"2022-01-01,9,1\n", &names("time,a")).unwrap_err();
-    assert!(
-        found.contains("2 names were given with the option `columns`, the file has 3 columns"),
-        "{found}"
-    );
+    assert!(found.contains("2 names were given with `--columns`, the file has 3 columns"), "{found}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub enum Error {
         delimiter: char,
     },
     /// Columns without names that may be several things.
-    #[error("{}: {fields} columns without a header may be several things; give their names with the option `columns`, such as timestamp,open,high,low,close,volume", path.display())]
+    #[error("{}: {fields} columns without a header may be several things; give their names with `--columns`, such as timestamp,open,high,low,close,volume", path.display())]
     Ambiguous {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum Error {
         fields: usize,
     },
     /// Names given for a file with another number of columns.
-    #[error("{}: {names} names were given with the option `columns`, the file has {fields} columns; give one name for each", path.display())]
+    #[error("{}: {names} names were given with `--columns`, the file has {fields} columns; give one name for each", path.display())]
     NameCount {
         /// The file.
         path: PathBuf,
@@ -93,7 +93,7 @@ pub enum Error {
         fields: usize,
     },
     /// Two columns of one name.
-    #[error("{}: two columns are called {name:?}; rename one, or leave one out with the option `skip`", path.display())]
+    #[error("{}: two columns are called {name:?}; rename one, or leave one out with `--skip`", path.display())]
     Twice {
         /// The file.
         path: PathBuf,
@@ -168,11 +168,11 @@ pub enum Error {
 #[non_exhaustive]
 pub enum Problem {
     /// Text where a number is needed.
-    #[error("is not a number; correct it, or leave the column out with the option `skip`")]
+    #[error("is not a number; correct it, or leave the column out with `--skip`")]
     NotANumber,
     /// Nothing where a number is needed.
     #[error(
-        "is empty, a number is needed; fill it in, remove the row, or leave the column out with the option `skip`"
+        "is empty, a number is needed; fill it in, remove the row, or leave the column out with `--skip`"
     )]
     Missing,
     /// NaN or infinite.

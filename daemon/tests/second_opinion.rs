@@ -1,0 +1,41 @@
+//! What the daemon reads of this host, beside what two well-kept crates read of it: procfs and sysctl.
+//!
+//! They open the machine's own files and know no `Root`, so they cannot be used inside; as judges they are fine.
+
+use diapason_daemon::host::Host;
+use diapason_daemon::knob::{ALL, Instance};
+use diapason_daemon::root::Root;
+use procfs::{CpuInfo, Current, Meminfo};
+use sysctl::Sysctl;
+
+#[test]
+fn facts_are_those_that_procfs_reads() {
+    let host = Host::read(&Root::new("/")).unwrap();
+    let memory = Meminfo::current().unwrap();
+    assert_eq!(host.memory.total_bytes, memory.mem_total);
+    let cpu = CpuInfo::current().unwrap();
+    assert_eq!(host.cpu.online, cpu.num_cores());
+    assert_eq!(host.cpu.model.as_deref(), cpu.model_name(0));
+    assert_eq!(host.cpu.vendor.as_deref(), cpu.vendor_id(0));
+    let version = procfs::sys::kernel::Version::current().unwrap();
+    let numbers = format!("{}.{}", version.major, version.minor);
+    assert!(host.kernel.release.as_deref().is_some_and(|release| release.starts_with(&numbers)));
+    let swap: u64 = host.swap.iter().map(|swap| swap.bytes).sum();
+    assert!(memory.swap_total.abs_diff(swap) <= 4096 * host.swap.len() as u64, "{swap}");
+}
+
+#[test]
+fn sysctls_have_the_values_that_the_sysctl_crate_reads() {
+    let root = Root::new("/");
+    let mut compared = 0;
+    for knob in ALL.iter().flat_map(|family| family.iter()) {
+        let name = knob.spec().name;
+        let Ok(theirs) = sysctl::Ctl::new(name).and_then(|ctl| ctl.value_string()) else { continue };
+        let Ok(instance) = Instance::find(name) else { continue };
+        let Ok(Some(ours)) = instance.read(&root) else { continue };
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&ours), words(&theirs), "{name}");
+        compared += 1;
+    }
+    assert!(compared >= 10, "only {compared} sysctls could be compared");
+}
