@@ -17,7 +17,7 @@ use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 
-/// Rows of a block: eight full tiles of the AVX-512 product, and enough blocks for several threads.
+/// Most rows of a block: eight full tiles of the AVX-512 product.
 pub(super) const BLOCK: usize = 48;
 /// Bytes of pre-activations that a block keeps at once; with states and weights of small models it stays in 1 MiB.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -124,8 +124,14 @@ pub(super) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mu
 }
 
 impl Workspace {
-    /// Takes blocks until there are none left.
-    pub fn run(&mut self, kernels: &Kernels, packed: &Packed, windows: &ArrayView3<f32>, next: &AtomicUsize) {
+    /// Takes blocks of `height` rows, at most [`BLOCK`], until there are none left.
+    pub fn run(
+        &mut self,
+        kernels: &Kernels,
+        packed: &Packed,
+        windows: &ArrayView3<f32>,
+        (next, height): (&AtomicUsize, usize),
+    ) {
         self.blocks.clear();
         self.outputs.clear();
         let (batch, time, _) = windows.dim();
@@ -142,11 +148,11 @@ impl Workspace {
         };
         loop {
             let block = next.fetch_add(1, Ordering::Relaxed);
-            let first = block * BLOCK;
+            let first = block * height;
             if first >= batch {
                 return;
             }
-            let rows = BLOCK.min(batch - first);
+            let rows = height.min(batch - first);
             if let Err(error) = scratch.block(kernels, packed, windows, first, rows) {
                 self.error = Some(error);
                 return;

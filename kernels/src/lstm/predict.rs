@@ -32,10 +32,13 @@ impl Executable {
         if out.dim() != (batch, spec.output) {
             return Err(PredictError::Output { found: out.dim().into(), wanted: [batch, spec.output] });
         }
+        // As many blocks for each thread as full ones would make, but of equal height.
+        let threads = self.workspaces.len();
+        let height = batch.div_ceil(threads * batch.div_ceil(threads * BLOCK).max(1)).max(1);
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            workspace.run(&self.kernels, &self.packed, &windows, &next);
+            workspace.run(&self.kernels, &self.packed, &windows, (&next, height));
         });
         let mut error = None;
         for workspace in &mut self.workspaces {
@@ -49,7 +52,7 @@ impl Executable {
             let workspace = workspace.get_mut().unwrap_or_else(PoisonError::into_inner);
             let mut rows = workspace.outputs.chunks_exact(spec.output);
             for &block in &workspace.blocks {
-                let mut place = out.slice_mut(s![block * BLOCK..batch.min((block + 1) * BLOCK), ..]);
+                let mut place = out.slice_mut(s![block * height..batch.min((block + 1) * height), ..]);
                 for (mut place, row) in place.outer_iter_mut().zip(&mut rows) {
                     for (slot, &value) in place.iter_mut().zip(row) {
                         *slot = value;

@@ -1,7 +1,7 @@
 //! The threads among which a batch is divided.
 //!
-//! They are started once and wait between calls; a call costs a few microseconds and two small allocations. Where one
-//! thread is asked for, the caller's own does the work and neither is spent.
+//! They are started once and wait between calls; a call costs a few microseconds and some small allocations. The
+//! caller's own thread is one of them: where one is asked for, nothing is started, woken or allocated.
 
 use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
@@ -13,21 +13,37 @@ pub(super) fn threads(option: usize) -> usize {
     }
 }
 
-/// A pool of `threads` threads, or none where the caller's own thread is enough.
+/// The threads beside the caller's own, where more than one is asked for.
 pub(super) fn pool(threads: usize) -> Result<Option<ThreadPool>, ThreadPoolBuildError> {
-    if threads == 1 {
-        return Ok(None);
-    }
-    let name = |index| format!("diapason-{index}");
-    ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build().map(Some)
+    let Some(others) = threads.checked_sub(1).filter(|&others| others > 0) else { return Ok(None) };
+    let name = |index| format!("diapason-{}", index + 1);
+    ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().map(Some)
 }
 
-/// Runs `work(thread)` on every thread of the pool, or once on the caller's.
+/// Runs `work(thread)` on the caller's thread, which is number 0, and on every thread of the pool.
 pub(super) fn on_each(pool: Option<&ThreadPool>, work: impl Fn(usize) + Sync) {
-    match pool {
-        None => work(0),
-        Some(pool) => {
-            pool.broadcast(|context| work(context.index()));
+    let Some(pool) = pool else { return work(0) };
+    pool.in_place_scope(|scope| {
+        scope.spawn_broadcast(|_, context| work(context.index() + 1));
+        work(0);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn every_thread_works_once() {
+        for count in [1, 2, 5] {
+            let pool = pool(count).unwrap();
+            for _ in 0..50 {
+                let seen = Mutex::new(vec![0; threads(count)]);
+                on_each(pool.as_ref(), |thread| seen.lock().unwrap()[thread] += 1);
+                assert_eq!(seen.into_inner().unwrap(), vec![1; count]);
+            }
         }
     }
 }

@@ -7,13 +7,13 @@ use crate::isa::IsaError;
 use crate::op::loss::Loss;
 use crate::op::network::Head;
 
-/// A training that cannot start or go on. After an error in [`Trainer::step`] the weights are as before the step.
+/// A training that cannot start or go on. After an error in [`Trainer::step`](super::Trainer::step) the weights are as before the step.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum TrainError {
     /// An option is out of its range.
     #[error("{name} is {value}; it must be {range}")]
     Option {
-        /// The field of [`TrainOptions`].
+        /// The field of [`TrainOptions`](super::TrainOptions).
         name: &'static str,
         /// Its value.
         value: f64,
