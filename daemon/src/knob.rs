@@ -30,12 +30,12 @@ use crate::root::{Root, RootError};
 
 /// Every knob, by family, in the order of application.
 ///
-/// The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
+/// Huge pages come before the free reserve of memory, which switching them on may raise. The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
 /// before the energy preference that it permits; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
+    hugepages::KNOBS,
     sysctl::KNOBS,
     dirty::KNOBS,
-    hugepages::KNOBS,
     cpu::KNOBS,
     block::KNOBS,
     nic::KNOBS,

@@ -122,7 +122,7 @@ impl Ledger {
     pub fn take(&mut self, record: &Record) {
         match record {
             Record::Open { last_tx, .. } => self.last_tx = self.last_tx.max(*last_tx),
-            Record::Begin { tx, kind, profile } => {
+            Record::Begin { tx, kind, profile, .. } => {
                 self.last_tx = self.last_tx.max(*tx);
                 let profile = profile.clone();
                 self.open = Some(Transaction {

@@ -38,6 +38,8 @@ pub enum Record {
         kind: Kind,
         /// The profile it applies.
         profile: Option<String>,
+        /// The boot it happens in: said in every transaction, so that no single line is worth the whole log.
+        boot: String,
     },
     /// The value of a knob before the transaction.
     Original {

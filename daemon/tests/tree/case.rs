@@ -86,6 +86,11 @@ impl Machine {
         Root::new(&self.prefix)
     }
 
+    /// The file of the volatile journal.
+    pub fn journal(&self) -> PathBuf {
+        self.run.join("journal")
+    }
+
     /// Opens the journal and takes the machine over, as the daemon does when it starts.
     pub fn open(&self, fuse: Option<&Arc<Fuse>>) -> Result<Tuning, ApplyError> {
         let fused = |root: Root| fuse.map_or(root.clone(), |fuse| root.with_fuse(Arc::clone(fuse)));
