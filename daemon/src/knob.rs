@@ -81,6 +81,13 @@ pub trait Knob: Sync {
     /// # Errors
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
+
+    /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
+    /// knob that is partly a file and partly not has such a state.
+    fn is_remainder(&self, written: &str, current: &str) -> bool {
+        let _ = (written, current);
+        false
+    }
 }
 
 /// Why a knob could not be read, settled or written.
