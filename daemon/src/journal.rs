@@ -16,13 +16,15 @@
 //! never happened, and it is cut off. Any other bad line is damage: all other records still count for a rollback,
 //! and applying is refused until one was made.
 
-mod ledger;
-mod line;
-mod log;
 mod record;
 
-pub use ledger::{Held, Intent, Ledger, Transaction};
-pub use record::{Kind, Record};
+mod ledger;
+mod line;
+
+mod log;
+
+pub use ledger::{Intent, Ledger, Transaction};
+pub use record::{Held, Kind, Record};
 
 use std::fs::File;
 

@@ -7,17 +7,20 @@
 //! Some knobs exist once, some once a device. `block.scheduler` is the knob, `block.sda.scheduler` its instance
 //! on one disk; the order of [`ALL`] is the order in which a profile is applied.
 
+mod form;
+
+mod spec;
+
 mod attribute;
+mod drop_in;
+mod swap;
+
 mod block;
 mod cpu;
 mod dirty;
-mod drop_in;
 mod environment;
-mod form;
 mod hugepages;
 mod nic;
-mod spec;
-mod swap;
 mod swap_device;
 mod swap_file;
 mod sysctl;
