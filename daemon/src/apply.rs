@@ -5,12 +5,17 @@
 //! a knob of the first alone goes back to its original, and no knob passes through its original on the way.
 //! Restoring compares first: what somebody else changed since it was written is kept and reported.
 
-mod recover;
 pub mod report;
-mod rollback;
-mod status;
+
 mod step;
+
 mod undo;
+
+mod rollback;
+
+mod recover;
+
+mod status;
 mod verify;
 
 pub use verify::verify;

@@ -31,7 +31,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// Longer than any call: the longest parameter is a profile's name.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-/// How long a caller may be silent before its place is given to others.
+/// How long a caller may take to say a whole message before its place is given to others.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a caller may take to accept an answer.
@@ -217,7 +217,6 @@ impl Control {
         // Poll said that this does not block.
         let bytes = connection.stream.read(&mut chunk).unwrap_or(0);
         connection.received.extend_from_slice(&chunk[..bytes]);
-        connection.heard = Instant::now();
         let mut keep = bytes > 0;
         while let Some(end) = connection.received.iter().position(|byte| *byte == 0).filter(|_| keep) {
             let message: Vec<u8> = connection.received.drain(..=end).collect();

@@ -16,13 +16,15 @@
 //! never happened, and it is cut off. Any other bad line is damage: all other records still count for a rollback,
 //! and applying is refused until one was made.
 
-mod ledger;
-mod line;
-mod log;
 mod record;
 
-pub use ledger::{Held, Intent, Ledger, Transaction};
-pub use record::{Kind, Record};
+mod ledger;
+mod line;
+
+mod log;
+
+pub use ledger::{Intent, Ledger, Transaction};
+pub use record::{Held, Kind, Record};
 
 use std::fs::File;
 
@@ -100,8 +102,9 @@ impl Journal {
                 .then(|| "the last record of the persistent journal was torn and is cut off".to_owned()),
         );
         let boot_of = |records: &[Record]| {
-            records.iter().find_map(|record| {
-                if let Record::Open { boot, .. } = record { Some(boot.clone()) } else { None }
+            records.iter().find_map(|record| match record {
+                Record::Open { boot, .. } | Record::Begin { boot, .. } => Some(boot.clone()),
+                _ => None,
             })
         };
         let last_boot = boot_of(&volatile_records);
@@ -171,7 +174,7 @@ impl Journal {
     /// When a log refuses it.
     pub fn begin(&mut self, kind: Kind, profile: Option<&str>) -> Result<u64, JournalError> {
         let tx = self.ledger.last_tx + 1;
-        let begin = Record::Begin { tx, kind, profile: profile.map(str::to_owned) };
+        let begin = Record::Begin { tx, kind, profile: profile.map(str::to_owned), boot: self.boot.clone() };
         self.persistent.append(std::slice::from_ref(&begin))?;
         self.volatile.append(std::slice::from_ref(&begin))?;
         self.ledger.take(&begin);
@@ -224,7 +227,9 @@ impl Journal {
             let kept = self.ledger.held.iter().filter(|held| held.lifetime() == lifetime);
             let kept = kept.map(|held| Record::Keep { held: held.clone() });
             let profile = Record::Commit { tx: self.ledger.last_tx, profile: self.ledger.profile.clone() };
-            log.renew(&std::iter::once(open.clone()).chain(kept).chain([profile]).collect::<Vec<_>>())?;
+            log.renew(
+                &std::iter::once(open.clone()).chain(kept).chain([profile, open.clone()]).collect::<Vec<_>>(),
+            )?;
         }
         self.damaged = self.volatile.damaged() + self.persistent.damaged();
         Ok(())

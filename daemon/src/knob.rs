@@ -7,17 +7,20 @@
 //! Some knobs exist once, some once a device. `block.scheduler` is the knob, `block.sda.scheduler` its instance
 //! on one disk; the order of [`ALL`] is the order in which a profile is applied.
 
+mod form;
+
+mod spec;
+
 mod attribute;
+mod drop_in;
+mod swap;
+
 mod block;
 mod cpu;
 mod dirty;
-mod drop_in;
 mod environment;
-mod form;
 mod hugepages;
 mod nic;
-mod spec;
-mod swap;
 mod swap_device;
 mod swap_file;
 mod sysctl;
@@ -30,12 +33,12 @@ use crate::root::{Root, RootError};
 
 /// Every knob, by family, in the order of application.
 ///
-/// The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
+/// Huge pages come before the free reserve of memory, which switching them on may raise. The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
 /// before the energy preference that it permits; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
+    hugepages::KNOBS,
     sysctl::KNOBS,
     dirty::KNOBS,
-    hugepages::KNOBS,
     cpu::KNOBS,
     block::KNOBS,
     nic::KNOBS,
@@ -81,6 +84,13 @@ pub trait Knob: Sync {
     /// # Errors
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
+
+    /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
+    /// knob that is partly a file and partly not has such a state.
+    fn is_remainder(&self, written: &str, current: &str) -> bool {
+        let _ = (written, current);
+        false
+    }
 }
 
 /// Why a knob could not be read, settled or written.

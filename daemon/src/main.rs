@@ -1,5 +1,7 @@
 //! diapasond: tunes this host by profile, and undoes it exactly.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -71,6 +71,8 @@ struct Reading {
     current: Result<Option<String>, String>,
     /// The wanted value in canonical form.
     settled: Result<String, String>,
+    /// The value before the knob was held, where it is held.
+    original: Option<String>,
 }
 
 impl Plan {
@@ -79,6 +81,21 @@ impl Plan {
     /// # Errors
     /// When the devices of a knob cannot be listed. A single knob that cannot be read is in the plan as refused.
     pub fn make(profile: &Profile, host: &Host, root: &Root) -> Result<Self, RootError> {
+        Self::over(profile, host, root, &|_| None)
+    }
+
+    /// The same for a machine on which knobs are held: `original` tells the value of a knob before it was held,
+    /// and that is what `at_least` and `at_most` compare with. Otherwise what an earlier profile raised would
+    /// count as what the machine came with.
+    ///
+    /// # Errors
+    /// As [`Plan::make`].
+    pub fn over(
+        profile: &Profile,
+        host: &Host,
+        root: &Root,
+        original: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, RootError> {
         let mut chosen: Vec<(usize, Instance, &Entry)> = Vec::new();
         let mut missing: Vec<(usize, &Entry)> = Vec::new();
         for entry in &profile.entries {
@@ -112,13 +129,15 @@ impl Plan {
         missing.dedup_by_key(|(rank, _)| *rank);
         let mut ranked: Vec<(usize, Change)> = Vec::new();
         for (rank, instance, entry) in chosen {
-            let reading = read(&instance, entry, host, root);
-            ranked.push((rank, decide(&instance.name(), &instance, entry, reading)));
+            let name = instance.name();
+            let mut reading = read(&instance, entry, host, root);
+            reading.original = original(&name);
+            ranked.push((rank, decide(&name, &instance, entry, reading)));
         }
         for (rank, entry) in missing {
             if let Ok(named) = knob::find(&entry.knob) {
                 let instance = Instance { knob: named.knob(), target: String::new() };
-                let absent = Reading { current: Ok(None), settled: Ok(entry.ask.text()) };
+                let absent = Reading { current: Ok(None), settled: Ok(entry.ask.text()), original: None };
                 ranked.push((rank, decide(&entry.knob, &instance, entry, absent)));
             }
         }
@@ -161,12 +180,13 @@ fn is_disk(disks: Disks, target: &str, host: &Host) -> bool {
 fn read(instance: &Instance, entry: &Entry, host: &Host, root: &Root) -> Reading {
     if instance.knob.spec().class == Class::Irreversible {
         let refused = || "it cannot be undone, so no profile may set it".to_owned();
-        return Reading { current: Ok(Some(String::new())), settled: Err(refused()) };
+        return Reading { current: Ok(Some(String::new())), settled: Err(refused()), original: None };
     }
     let text = expand_shares(&entry.ask.text(), host.memory.total_bytes);
     Reading {
         current: instance.read(root).map_err(|error| error.to_string()),
         settled: instance.knob.settle(root, &instance.target, &text).map_err(|error| error.to_string()),
+        original: None,
     }
 }
 
@@ -183,12 +203,13 @@ fn decide(name: &str, instance: &Instance, entry: &Entry, reading: Reading) -> C
         (None, _) if current.is_none() => (State::AbsentOnThisHost, entry.ask.text(), None),
         (None, Err(error)) => (State::Refused, entry.ask.text(), Some(error)),
         (None, Ok(settled)) => {
-            let satisfied = match (&entry.ask, number(&current)) {
+            let came_with = reading.original.or_else(|| current.clone());
+            let satisfied = match (&entry.ask, number(&came_with)) {
                 (Ask::AtLeast(least), Some(now)) => now >= *least,
                 (Ask::AtMost(most), Some(now)) => now <= *most,
                 _ => false,
             };
-            let wanted = if satisfied { current.clone().unwrap_or_default() } else { settled };
+            let wanted = if satisfied { came_with.unwrap_or_default() } else { settled };
             (if current.as_ref() == Some(&wanted) { State::Already } else { State::Change }, wanted, None)
         }
     };
@@ -277,6 +298,7 @@ mod tests {
             let reading = Reading {
                 current: current.map(|text| text.map(str::to_owned)).map_err(str::to_owned),
                 settled: settled.map(str::to_owned).map_err(str::to_owned),
+                original: None,
             };
             let change = decide("vm.swappiness", &instance, &entry("vm.swappiness", ask), reading);
             (change.state, change.wanted)

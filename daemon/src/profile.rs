@@ -25,8 +25,9 @@
 //! reason = "..."
 //! ```
 
-mod library;
 mod parse;
+
+mod library;
 
 pub use library::Library;
 

@@ -5,10 +5,11 @@
 //! not there reads as `None`; what the kernel refuses is an error that names the verb, the path and the data.
 
 mod call;
-mod file;
 mod fuse;
-mod swap;
 mod tree;
+
+mod file;
+mod swap;
 
 pub use fuse::{Break, Fuse};
 

@@ -248,3 +248,43 @@ fn a_passed_socket_is_served() {
     assert_eq!(client.status().unwrap().profile, None);
     assert!(!daemon.socket().exists(), "no second socket is made");
 }
+
+/// Runs this test program again as the user nobody, who is in no group of ours.
+#[test]
+fn strangers_may_look_and_change_nothing() {
+    diapason_tests::require!(Root);
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let folder = machine();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let daemon = Daemon::start(folder.path());
+    // Where nobody can reach it.
+    let program = folder.path().join("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let ran = Command::new(&program)
+        .args(["--exact", "a_stranger", "--nocapture"])
+        .env("DIAPASON_TEST_SOCKET", daemon.socket())
+        .current_dir("/")
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success() && said.contains("a stranger was refused"), "{said}");
+    assert_eq!(swappiness(&folder), "60\n");
+}
+
+/// What the test above runs as nobody; without its environment there is nothing to do.
+#[test]
+fn a_stranger() {
+    let Some(socket) = std::env::var_os("DIAPASON_TEST_SOCKET") else { return };
+    let mut client = Client::connect(Path::new(&socket)).unwrap();
+    assert_eq!(client.status().unwrap().profile, None);
+    assert!(
+        matches!(client.apply("mine"), Err(ClientError::Refused { error, .. }) if error.ends_with("NotPermitted"))
+    );
+    assert!(
+        matches!(client.rollback(), Err(ClientError::Refused { error, .. }) if error.ends_with("NotPermitted"))
+    );
+    println!("a stranger was refused");
+}

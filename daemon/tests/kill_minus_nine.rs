@@ -161,7 +161,7 @@ fn killed_after_apply_every_original_comes_back() {
 #[test]
 fn killed_in_the_middle_of_apply_every_original_comes_back() {
     require!(Root);
-    const ROUNDS: u64 = 120;
+    const ROUNDS: u64 = 300;
     in_private_namespace(|| {
         let (bed, originals) = (Bed::new(), values());
         // How long an apply takes here bounds the moments to try.

@@ -6,6 +6,8 @@
 mod case;
 #[path = "tree/crash.rs"]
 mod crash;
+#[path = "tree/host.rs"]
+mod host;
 #[path = "tree/knobs.rs"]
 mod knobs;
 #[path = "tree/roots.rs"]

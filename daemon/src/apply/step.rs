@@ -117,7 +117,9 @@ impl Tuning {
         if *current == held.original {
             return Some(Fate::Already);
         }
-        (*current != held.written && !held.open).then_some(Fate::Foreign)
+        let ours =
+            *current == held.written || held.open || instance.knob.is_remainder(&held.written, current);
+        (!ours).then_some(Fate::Foreign)
     }
 
     /// Whether the device that has the name now is not the one that was written.

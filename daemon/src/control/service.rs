@@ -129,7 +129,8 @@ impl Service {
         let failed = |error: &dyn std::error::Error| ("Failed", error.to_string());
         let profile = self.library.named(name).map_err(|error| ("ProfileInvalid", error.to_string()))?;
         let host = Host::read(&self.root).map_err(|error| failed(&error))?;
-        Plan::make(&profile, &host, &self.root).map_err(|error| failed(&error))
+        let held = |knob: &str| self.tuning.journal().ledger().held(knob).map(|held| held.original.clone());
+        Plan::over(&profile, &host, &self.root, &held).map_err(|error| failed(&error))
     }
 }
 

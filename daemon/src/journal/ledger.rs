@@ -2,34 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use super::record::{Kind, Record};
-use crate::knob::{Instance, Lifetime};
-
-/// A knob that was changed and not yet given back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// The full name.
-    pub knob: String,
-    /// What tells its device.
-    pub identity: Option<String>,
-    /// What a rollback brings back.
-    pub original: String,
-    /// What it was last made to be.
-    pub written: String,
-    /// Whether a write of it was announced and not seen to end: then whatever it is now is of our making.
-    pub open: bool,
-}
-
-impl Held {
-    /// Which log it is in. A name that this version does not know is volatile: it is never restored from an
-    /// earlier boot.
-    #[must_use]
-    pub fn lifetime(&self) -> Lifetime {
-        Instance::find(&self.knob).map_or(Lifetime::Volatile, |instance| instance.knob.spec().lifetime)
-    }
-}
+use super::record::{Held, Kind, Record};
 
 /// A write that was announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +95,7 @@ impl Ledger {
     pub fn take(&mut self, record: &Record) {
         match record {
             Record::Open { last_tx, .. } => self.last_tx = self.last_tx.max(*last_tx),
-            Record::Begin { tx, kind, profile } => {
+            Record::Begin { tx, kind, profile, .. } => {
                 self.last_tx = self.last_tx.max(*tx);
                 let profile = profile.clone();
                 self.open = Some(Transaction {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::Held;
+use crate::knob::{Instance, Lifetime};
 
 /// The format of the records below; a program refuses a log of a later one.
 pub(super) const VERSION: u32 = 1;
@@ -15,6 +15,30 @@ pub enum Kind {
     Apply,
     /// Brings every held knob to its original. Interrupted, it is done again.
     Rollback,
+}
+
+/// A knob that was changed and not yet given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The full name.
+    pub knob: String,
+    /// What tells its device.
+    pub identity: Option<String>,
+    /// What a rollback brings back.
+    pub original: String,
+    /// What it was last made to be.
+    pub written: String,
+    /// Whether a write of it was announced and not seen to end: then whatever it is now is of our making.
+    pub open: bool,
+}
+
+impl Held {
+    /// Which log it is in. A name that this version does not know is volatile: it is never restored from an
+    /// earlier boot.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Instance::find(&self.knob).map_or(Lifetime::Volatile, |instance| instance.knob.spec().lifetime)
+    }
 }
 
 /// One record.
@@ -38,6 +62,8 @@ pub enum Record {
         kind: Kind,
         /// The profile it applies.
         profile: Option<String>,
+        /// The boot it happens in: said in every transaction, so that no single line is worth the whole log.
+        boot: String,
     },
     /// The value of a knob before the transaction.
     Original {

@@ -89,4 +89,9 @@ impl Knob for SwapFile {
         }
         last.map_or(Ok(()), |last| Ok(root.swap_on(FILE, last)?))
     }
+
+    fn is_remainder(&self, written: &str, current: &str) -> bool {
+        let size = written.split(' ').next().unwrap_or_default();
+        current.strip_prefix("idle ") == Some(size)
+    }
 }

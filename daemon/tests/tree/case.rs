@@ -86,10 +86,20 @@ impl Machine {
         Root::new(&self.prefix)
     }
 
+    /// The file of the volatile journal.
+    pub fn journal(&self) -> PathBuf {
+        self.run.join("journal")
+    }
+
     /// Opens the journal and takes the machine over, as the daemon does when it starts.
     pub fn open(&self, fuse: Option<&Arc<Fuse>>) -> Result<Tuning, ApplyError> {
+        self.open_in("boot", fuse)
+    }
+
+    /// The same in a boot of the given identity.
+    pub fn open_in(&self, boot: &str, fuse: Option<&Arc<Fuse>>) -> Result<Tuning, ApplyError> {
         let fused = |root: Root| fuse.map_or(root.clone(), |fuse| root.with_fuse(Arc::clone(fuse)));
-        let journal = Journal::open(fused(Root::new(&self.run)), fused(Root::new(&self.state)), "boot")?;
+        let journal = Journal::open(fused(Root::new(&self.run)), fused(Root::new(&self.state)), boot)?;
         Tuning::open(fused(self.root()), journal)
     }
 
@@ -100,7 +110,12 @@ impl Machine {
     }
 
     pub fn apply(&self, profile: &Path) -> ApplyReport {
-        self.open(None).unwrap().apply(&self.plan(profile)).unwrap()
+        let mut tuning = self.open(None).unwrap();
+        let root = self.root();
+        let profile = Library::new(&root).load(profile.to_str().unwrap()).unwrap();
+        let held = |knob: &str| tuning.journal().ledger().held(knob).map(|held| held.original.clone());
+        let plan = Plan::over(&profile, &Host::read(&root).unwrap(), &root, &held).unwrap();
+        tuning.apply(&plan).unwrap()
     }
 
     pub fn rollback(&self) -> RollbackReport {

@@ -134,3 +134,61 @@ fn a_switch_dies_anywhere_and_recovery_dies_too() {
         }
     }
 }
+
+#[test]
+fn recovery_dies_anywhere() {
+    for case in cases().into_iter().filter(|case| case.ends_with("02-disks") || case.ends_with("04-swap")) {
+        for at in 0.. {
+            let mut more = false;
+            for inner in 0.. {
+                let machine = Machine::of(&case);
+                let before = machine.tree();
+                more = broken(&machine, at, Break::Die, &apply(&case.join("profile.toml")));
+                let what = format!("{} dies at {at}, its recovery at {inner}", case.display());
+                let again =
+                    broken(&machine, inner, Break::DieTorn, &|machine, fuse| drop(machine.open(Some(fuse))));
+                if machine.open(None).unwrap().profile().is_none() {
+                    assert_eq!(differences(&before, &machine.tree()), "", "{what}");
+                }
+                comes_back(&machine, &before, &what);
+                if !again {
+                    break;
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_journal_stops_applying_and_loses_nothing_else() {
+    let case = cases().into_iter().find(|case| case.ends_with("01-sysctl")).unwrap();
+    let bytes = {
+        let machine = Machine::of(&case);
+        machine.apply(&case.join("profile.toml"));
+        std::fs::read(machine.journal()).unwrap()
+    };
+    for at in (0..bytes.len()).step_by(5) {
+        let machine = Machine::of(&case);
+        let before = machine.tree();
+        machine.apply(&case.join("profile.toml"));
+        let mut damaged = std::fs::read(machine.journal()).unwrap();
+        damaged[at] ^= 1 << (at % 8);
+        std::fs::write(machine.journal(), damaged).unwrap();
+        let mut tuning = machine.open(None).unwrap();
+        assert!(!tuning.found().is_empty(), "byte {at}: nobody noticed");
+        if tuning.journal().damaged() > 0 {
+            let refused = tuning.apply(&machine.plan(&case.join("second.toml")));
+            assert!(refused.unwrap_err().to_string().contains("roll back first"), "byte {at}");
+        }
+        drop(tuning);
+        machine.rollback();
+        // One flipped bit loses at most the records of two lines: at most one knob can stay.
+        let left = differences(&before, &machine.tree()).lines().count();
+        assert!(left <= 1, "byte {at}: {}", differences(&before, &machine.tree()));
+        let applied = machine.apply(&case.join("second.toml"));
+        assert_eq!(applied.ending, Ending::Applied, "byte {at}: a rollback clears the damage");
+    }
+}

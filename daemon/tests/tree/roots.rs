@@ -147,3 +147,25 @@ fn another_disk_of_the_same_name_is_left_alone() {
     let scheduler = std::fs::read_to_string(machine.prefix.join("sys/block/sda/queue/scheduler")).unwrap();
     assert_eq!(scheduler, "none [mq-deadline] bfq \n");
 }
+
+#[test]
+fn after_a_restart_of_the_machine_our_files_can_still_be_taken_away() {
+    let case = cases().into_iter().find(|case| case.ends_with("04-swap")).unwrap();
+    let machine = Machine::of(&case);
+    let before = machine.tree();
+    machine.apply(&case.join("profile.toml"));
+    // What a boot brings back is as before; the swap file is there and not in use.
+    for (path, content) in &before {
+        if let Some(bytes) = content {
+            std::fs::write(machine.prefix.join(path), bytes).unwrap();
+        }
+    }
+    let file = machine.prefix.join("var/lib/diapason/swap");
+    assert!(file.exists());
+    let mut tuning = machine.open_in("another boot", None).unwrap();
+    let held: Vec<_> = tuning.journal().ledger().held.iter().map(|held| held.knob.clone()).collect();
+    assert_eq!(held, ["swap.file"]);
+    let report = tuning.rollback().unwrap();
+    assert!(report.complete, "{report:?}");
+    assert_eq!(differences(&before, &machine.tree()), "");
+}
