@@ -49,9 +49,9 @@ impl Console {
     pub fn show<T: Serialize>(&self, value: &T, text: impl FnOnce(&Self, &T) -> String) -> io::Result<()> {
         if self.json {
             let line = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
-            self.line(&line)
+            self.print(&line)
         } else {
-            self.line(text(self, value).trim_end())
+            self.print(text(self, value).trim_end())
         }
     }
 
@@ -60,10 +60,14 @@ impl Console {
     /// # Errors
     /// As for [`Console::show`].
     pub fn say(&self, text: &str) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.line(text) }
+        if self.json { Ok(()) } else { self.print(text) }
     }
 
-    fn line(&self, text: &str) -> io::Result<()> {
+    /// Prints `text` and a line end, whatever the caller asked for.
+    ///
+    /// # Errors
+    /// As for [`Console::show`].
+    pub fn print(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

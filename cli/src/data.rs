@@ -116,7 +116,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
 /// As the loader's import.
 #[cfg(feature = "libhdf5")]
 pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Failure> {
-    write::ready(&arguments.output)?;
+    write::ready(&arguments.output, &[&arguments.input])?;
     let bar = console.progress("import", std::fs::metadata(&arguments.input).map_or(0, |file| file.len()));
     let options = csv::Options {
         delimiter: arguments.delimiter,
@@ -139,7 +139,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
 /// As the loader's generator.
 #[cfg(feature = "libhdf5")]
 pub fn generate(arguments: &Generate, console: &Console) -> Result<market::Report, Failure> {
-    write::ready(&arguments.output)?;
+    write::ready(&arguments.output, &[])?;
     let bar = console.progress("generate", arguments.rows);
     let options = market::Options {
         rows: arguments.rows,

@@ -17,7 +17,6 @@ use crate::latency::{Figures, Latency};
 use crate::line::feed::TIME;
 use crate::memory;
 use crate::predict::{self, Ready};
-use crate::score::Verdict;
 use crate::{doctor, report, train, tune, write};
 
 /// The profile whose plan is shown.
@@ -41,7 +40,7 @@ pub struct Arguments {
     /// The report to write: one page that opens without a network
     #[arg(long, default_value = "demo-report.html")]
     pub report: PathBuf,
-    /// Keep the imported file, the model and its recipe in this folder
+    /// Keep the imported file, the model and its recipe in this folder; files of their names are replaced
     #[arg(long)]
     pub keep: Option<PathBuf>,
 }
@@ -71,8 +70,6 @@ pub struct Demonstration {
     pub training: Outcome,
     /// Predictions in a second, in batches, loading and features included.
     pub batch_per_second: f64,
-    /// The whole file in one batch run, training rows included.
-    pub whole_file: Option<Verdict>,
     /// A tick with each window from zero state, which gives the numbers of the batch.
     pub tick_window: Figures,
     /// A tick with the state carried on.
@@ -96,16 +93,17 @@ pub struct Demonstration {
 /// # Errors
 /// [`Failure`] of whichever step failed.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
-    write::ready(&arguments.report)?;
+    let inputs: Vec<&Path> = arguments.data.iter().map(PathBuf::as_path).collect();
+    write::ready(&arguments.report, &inputs)?;
     let shown = demonstrate(arguments, console)?;
     write::whole(&arguments.report, report::page(&shown)?.as_bytes())?;
     let verdict = shown.training.validation;
     Ok(console.show(&shown, |console, shown| {
         let rows =
             report::summary(shown).into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-        let tone = if verdict.beats_zero() { Tone::Good } else { Tone::Doubtful };
+        let tone = if verdict.is_evidence() { Tone::Good } else { Tone::Doubtful };
         format!(
-            "\n{}\n{}\n\nOn rows it has not seen, this model {}.\nReport: {}",
+            "\n{}\n{}\n\nOn its validation rows, which also chose the epoch, this model {}.\nReport: {}",
             console.paint(Tone::Strong, "Summary"),
             console.table(&["", "measured here, now"], rows),
             console.paint(tone, &verdict.sentence()),
@@ -224,7 +222,6 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         windows_per_second,
         training,
         batch_per_second: batch.per_second,
-        whole_file: batch.verdict,
         tick_window,
         tick_carry,
         stream_difference: difference,

@@ -103,6 +103,9 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 /// # Errors
 /// When a fact is there but cannot be read.
 pub fn examine(root: &Path) -> Result<Vec<Check>, Failure> {
+    if !root.is_dir() {
+        return Err(Failure::NoRoot { root: root.to_path_buf() });
+    }
     let host = Host::read(&Root::new(root))?;
     Ok(checks::all(&host, root == Path::new("/")))
 }

@@ -133,6 +133,40 @@ pub enum Failure {
         /// Its folder.
         folder: PathBuf,
     },
+    /// A file must not be written there.
+    #[error("cannot write {}: {reason}", file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// Something would need more memory than there is.
+    #[error("{what} needs about {needed}, {limit}; give {remedy}")]
+    Memory {
+        /// What would need it.
+        what: &'static str,
+        /// How much, in words.
+        needed: String,
+        /// How much there may be, in words.
+        limit: String,
+        /// What to make smaller.
+        remedy: &'static str,
+    },
+    /// A profile was named by a file where the daemon takes names only.
+    #[error(
+        "the daemon applies profiles by name and reads no file that a caller points at; copy {file} to /etc/diapason/profiles and apply it by name"
+    )]
+    ByName {
+        /// The file.
+        file: String,
+    },
+    /// There is no such tree of files.
+    #[error("there is no folder {}; give the root of a tree of files", root.display())]
+    NoRoot {
+        /// What was given.
+        root: PathBuf,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {error}", file.display())]
     Write {
@@ -152,12 +186,9 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Found(_) => 1,
+            Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
-            Self::Write { error, .. } => match error.kind() {
-                io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => 2,
-                _ => 3,
-            },
-            Self::ModelFile(_) => 3,
+            Self::Write { .. } | Self::ModelFile(_) | Self::Start { .. } => 3,
             _ => 2,
         })
     }

@@ -1,8 +1,9 @@
-//! Training: from a file to a model that has not seen its own examination.
+//! Training: from a file to a model and an honest account of it.
 //!
 //! The newest share of the rows is the validation; no window of the training and no target of it reaches into
-//! that. Means, deviations and the unit of the target come from training rows alone. The weights kept are those of
-//! the epoch with the least validation loss.
+//! that. Means, deviations, the unit of the target and the width of a gap come from training rows alone. The weights
+//! kept are those of the epoch with the least validation loss: the validation chooses the epoch and nothing else, and
+//! whatever quotes its loss says that it did.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::line::feed::{Feed, TIME};
 use crate::line::scan::{Question, Scan};
 use crate::line::{Batch, Batches, Recipe};
 use crate::score::{Score, Verdict};
+use crate::{memory, predict};
 
 /// Windows that a validation looks at, at most; beyond that it takes every k-th, and says so.
 const VALIDATION_WINDOWS_MAX: u64 = 200_000;
@@ -64,7 +66,7 @@ pub struct Settings {
     #[arg(long)]
     pub gap: Option<f64>,
     /// Threads; 0 takes every processor this process may run on
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = threads)]
     pub threads: usize,
     /// Equal seeds give equal models
     #[arg(long, default_value_t = 1)]
@@ -72,6 +74,12 @@ pub struct Settings {
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+}
+
+/// A number of threads: more than a machine could have is a slip of the keyboard.
+pub fn threads(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1024;
+    text.parse().ok().filter(|threads| *threads <= MOST).ok_or_else(|| format!("expected 0 to {MOST}"))
 }
 
 /// One epoch, as it went.
@@ -171,6 +179,7 @@ impl Lesson {
         let feed = Feed::open(path, settings.features.as_deref(), settings.budget << 20)?;
         let of_rows = |error| Failure::Rows { file: path.to_path_buf(), reason: error };
         let shape = Shape { length: settings.window, stride: 1, horizon: settings.horizon };
+        settings.check_memory(feed.plan.names().len())?;
         let lookback = feed.plan.lookback() as u64;
         let needed = shape.span();
         let split = Split::in_time(feed.table.rows(), settings.validation, 0.0, settings.horizon, needed)
@@ -194,7 +203,9 @@ impl Lesson {
         let every = cut(split.validation.clone(), shape)?;
         let stride = every.count().div_ceil(VALIDATION_WINDOWS_MAX);
         let validation = cut(split.validation, Shape { stride, ..shape })?;
-        let recipe = scan.recipe(&feed, settings.window, settings.horizon);
+        let mut border = [0];
+        feed.table.read_i64(TIME, split.train.end..split.train.end + 1, &mut border)?;
+        let recipe = scan.recipe(&feed, settings.window, settings.horizon, border[0]);
         Ok(Self { feed, scan, recipe, train, validation, stride })
     }
 
@@ -246,9 +257,39 @@ impl Settings {
                 return Err(Failure::OutOfRange { name, value, range: "a finite number above 0" });
             }
         }
+        // A thousand years; longer times do not fit what the system counts time in.
+        const SECONDS_MAX: f64 = 3.2e10;
+        for (name, value) in [("--seconds", self.seconds), ("--gap", self.gap)] {
+            if let Some(value) = value.filter(|value| *value > SECONDS_MAX) {
+                return Err(Failure::OutOfRange { name, value, range: "at most a thousand years" });
+            }
+        }
         if !(self.validation > 0.0 && self.validation < 1.0) {
             let range = "a share between 0 and 1";
             return Err(Failure::OutOfRange { name: "--validation", value: self.validation, range });
+        }
+        Ok(())
+    }
+
+    /// Refuses what would not fit, before anything is allocated.
+    fn check_memory(&self, features: usize) -> Result<(), Failure> {
+        const BATCH_BYTES_MAX: u64 = 256 << 20;
+        let refuse = |what, needed, limit, remedy| {
+            Err(Failure::Memory { what, needed: console::bytes(needed), limit, remedy })
+        };
+        let batch = self.batch.saturating_mul(self.window).saturating_mul(features as u64 * 4);
+        if batch > BATCH_BYTES_MAX {
+            let limit = format!("at most {} is allowed", console::bytes(BATCH_BYTES_MAX));
+            return refuse("a batch", batch, limit, "a smaller --batch or --window");
+        }
+        let (hidden, layers) = (self.hidden, self.layers);
+        let weights = 4 * hidden * (features as u64 + hidden) + (layers - 1) * 8 * hidden * hidden;
+        // Weights, two moments, the best so far, and packed copies and gradients of the threads.
+        let model = weights.saturating_mul(4 * 16);
+        let available = memory::available_bytes();
+        if model > available {
+            let limit = format!("{} is available here", console::bytes(available));
+            return refuse("training this model", model, limit, "a smaller --hidden or fewer --layers");
         }
         Ok(())
     }
@@ -316,7 +357,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
             console::rate(seen, begun.elapsed(), "windows"),
         ))?;
         epochs.push(line);
-        if best.as_ref().is_none_or(|(_, kept, _)| verdict.mse < kept.mse) {
+        if best.as_ref().is_none_or(|(_, kept, _)| verdict.mse < kept.mse || kept.mse.is_nan()) {
             best = Some((trainer.model().clone(), verdict, epoch));
         }
         let best_epoch = best.as_ref().map_or(0, |kept| kept.2);
@@ -359,7 +400,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
 fn examine(lesson: &Lesson, model: &Lstm, settings: &Settings) -> Result<Verdict, Failure> {
     let compile = CompileOptions { threads: settings.threads, ..CompileOptions::default() };
     let mut executable = model.compile(&compile)?;
-    let batch = settings.size(settings.batch).max(1024);
+    let batch = predict::batch_windows(settings.window, lesson.feed.plan.names().len(), 1024);
     let mut out = Array2::zeros((batch, 1));
     let mut score = Score::overlapping(settings.horizon.div_ceil(lesson.stride));
     lesson.walk(&lesson.validation, Order::Sequential, 0, batch, |batch| {

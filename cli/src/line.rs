@@ -5,10 +5,11 @@
 //! at the head of every block (`scan`), and from there any block can be computed again, with the same bits, in any
 //! order (`block`). That is why a shuffled epoch needs neither a copy of the features on disk nor all rows in memory.
 //!
-//! `recipe -> feed -> scan -> block -> batch`
+//! `recipe, clock -> feed -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
+pub mod clock;
 pub mod feed;
 pub mod recipe;
 pub mod scan;

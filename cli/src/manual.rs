@@ -33,7 +33,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Completions { shell } => {
             let mut text = Vec::new();
             generate(*shell, &mut crate::command(), "diapason", &mut text);
-            Ok(console.say(String::from_utf8_lossy(&text).trim_end())?)
+            Ok(console.print(String::from_utf8_lossy(&text).trim_end())?)
         }
         Command::Pages { folder } => pages(&crate::command(), "diapason", folder),
     }

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use crate::console::{self, Console};
 use crate::failure::Failure;
+use crate::fit::threads;
 use crate::latency::{Figures, Latency};
 use crate::line::Batches;
 use crate::line::feed::{Feed, Rows};
@@ -40,7 +41,7 @@ pub struct Arguments {
     /// One row per tick with a latency histogram, as a live feed would
     #[arg(long)]
     pub stream: bool,
-    /// With --stream: carry the state on for ever instead of starting each window from zero
+    /// With --stream: carry the state on, up to the next gap in time, instead of starting each window from zero
     #[arg(long, requires = "stream")]
     pub carry: bool,
     /// With --stream: ticks at most, warm-up included
@@ -50,7 +51,7 @@ pub struct Arguments {
     #[arg(long)]
     pub features: Option<String>,
     /// Threads; 0 takes every processor this process may run on (batches only)
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = threads)]
     pub threads: usize,
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
@@ -66,8 +67,13 @@ pub struct Report {
     pub seconds: f64,
     /// Predictions a second, likewise.
     pub per_second: f64,
-    /// Against the truth, in log returns, where the file knows it.
-    pub verdict: Option<Verdict>,
+    /// Against the truth, in log returns, on rows later than everything that training saw. Those of the file it was
+    /// trained on hold the validation, which chose the epoch.
+    pub later: Option<Verdict>,
+    /// Likewise on the other rows: what a model gets right that it has seen is no evidence.
+    pub earlier: Option<Verdict>,
+    /// Feature values that were not finite and were taken as their mean.
+    pub missing_values: u64,
     /// From the row to its prediction, features and normalisation included; with `--stream`.
     pub latency: Option<Figures>,
     /// The instruction set that ran.
@@ -115,7 +121,7 @@ impl Ready {
         let text = features.unwrap_or(&self.recipe.features);
         let mut feed = Feed::open(data, Some(text), budget_mib << 20)?;
         self.recipe
-            .check(&feed.plan, self.model.spec().input)
+            .check(&feed.plan, self.model.spec())
             .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
         feed.price = self.recipe.price.clone();
         Ok(feed)
@@ -131,7 +137,8 @@ pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
 /// # Errors
 /// [`Failure`]; an output file appears only when it is complete.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
-    arguments.out.as_deref().map(write::ready).transpose()?;
+    let inputs: [&Path; 2] = [&arguments.model, &arguments.data];
+    arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
     let ready = Ready::load(&arguments.model)?;
     let feed =
         ready.feed(&arguments.model, &arguments.data, arguments.features.as_deref(), arguments.budget)?;
@@ -172,13 +179,14 @@ pub fn batch(
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
     let mut executable = ready.model.compile(&CompileOptions { threads, ..CompileOptions::default() })?;
-    let mut out = Array2::zeros((BATCH, 1));
-    let mut score = Score::overlapping(recipe.horizon);
+    let size = batch_windows(recipe.window, feed.plan.names().len(), BATCH);
+    let mut out = Array2::zeros((size, 1));
+    let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
     let bar = console.progress("predict", windows.count());
     let walk = windows.epoch(Order::Sequential, 0, scan.block_rows)?;
-    std::thread::scope(|scope| {
-        let batches = Batches::start(scope, feed, &scan, recipe, walk, BATCH);
+    let tally = std::thread::scope(|scope| {
+        let batches = Batches::start(scope, feed, &scan, recipe, walk, size);
         let mut step = || -> Result<bool, Failure> {
             let Some(full) = batches.next() else { return Ok(false) };
             let count = full.count;
@@ -186,7 +194,7 @@ pub fn batch(
             for index in 0..count {
                 let value = f64::from(out[[index, 0]]) * recipe.target_unit;
                 let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
-                score.push(value, truth);
+                score.push(full.times[index], value, truth);
                 take(full.times[index], value, truth)?;
             }
             done += count as u64;
@@ -198,11 +206,12 @@ pub fn batch(
         while let Ok(true) = more {
             more = step();
         }
-        batches.finish()?;
-        more
+        let tally = batches.finish()?;
+        more.map(|_| tally)
     })?;
     bar.finish_and_clear();
-    Ok(report(done, started.elapsed(), &score, None, Isa::choose(None)?.to_string()))
+    let isa = Isa::choose(None)?;
+    Ok(Report { missing_values: tally.missing, ..report(done, started.elapsed(), &score, None, isa) })
 }
 
 /// Predicts row by row, as the rows of a live feed would come in.
@@ -233,22 +242,25 @@ pub fn tick(
     let total = feed.table.rows().min(ticks);
     let bar = console.progress("stream", total);
     let mut truth = Truth::new(recipe);
-    let (started, mut done) = (Instant::now(), 0u64);
+    let mut clock = feed.clock(recipe.gap_seconds);
+    let (started, mut done, mut missing) = (Instant::now(), 0u64, 0u64);
     for first in (0..total).step_by(usize::try_from(BLOCK_ROWS_MIN).unwrap_or(usize::MAX)) {
         let range = first..total.min(first + BLOCK_ROWS_MIN);
         feed.read(range.clone(), &mut rows)?;
         for (index, row) in range.clone().enumerate() {
-            if truth.row(rows.times[index], rows.prices[index]) {
+            let after_gap = feed.check(&mut clock, row, rows.times[index], rows.prices[index])?;
+            truth.row(rows.times[index], rows.prices[index], after_gap);
+            if after_gap {
                 model.reset(0)?;
             }
-            let clock = Instant::now();
+            let begun = Instant::now();
             features.push(&rows.inputs[index * inputs..(index + 1) * inputs], &mut raw);
             if row < lookback {
                 continue;
             }
-            recipe.normalise(&raw, &mut normal);
+            missing += recipe.normalise(&raw, &mut normal);
             let predicted = model.push(0, &normal)?.map(|out| f64::from(out[0]) * recipe.target_unit);
-            let elapsed = clock.elapsed();
+            let elapsed = begun.elapsed();
             if let Some(value) = predicted {
                 latency.record(elapsed);
                 truth.predicted(value);
@@ -267,65 +279,94 @@ pub fn tick(
         return Err(Failure::Rows { file: feed.path.clone(), reason });
     }
     let figures = latency.figures();
-    Ok((
-        report(done, started.elapsed(), &truth.score, Some(figures), Isa::choose(None)?.to_string()),
-        latency,
-    ))
+    let report = report(done, started.elapsed(), &truth.scores, Some(figures), Isa::choose(None)?);
+    Ok((Report { missing_values: missing, ..report }, latency))
+}
+
+/// Two scores: on rows that the training may have seen, and on those after it.
+struct Scores {
+    trained_before_ns: i64,
+    earlier: Score,
+    later: Score,
+}
+
+impl Scores {
+    fn new(recipe: &Recipe) -> Self {
+        let score = Score::overlapping(recipe.horizon);
+        Self { trained_before_ns: recipe.trained_before_ns, earlier: score, later: score }
+    }
+
+    fn push(&mut self, time: i64, predicted: f64, truth: f64) {
+        let score = if time < self.trained_before_ns { &mut self.earlier } else { &mut self.later };
+        score.push(predicted, truth);
+    }
+}
+
+/// Windows in a batch that stays within `BATCH_BYTES`, at most `most`.
+#[must_use]
+pub fn batch_windows(window: u64, features: usize, most: usize) -> usize {
+    const BATCH_BYTES: u64 = 16 << 20;
+    let one = window.saturating_mul(features as u64).saturating_mul(4).max(1);
+    usize::try_from(BATCH_BYTES / one).unwrap_or(most).clamp(1, most)
 }
 
 /// Predictions that wait for their truth: at most one horizon of them.
-struct Truth<'a> {
-    recipe: &'a Recipe,
-    score: Score,
-    waiting: VecDeque<(u64, f64, f64)>,
+struct Truth {
+    scores: Scores,
+    waiting: VecDeque<Waiting>,
+    horizon: u64,
     row: u64,
     price: f64,
-    time: Option<i64>,
+    time: i64,
 }
 
-impl<'a> Truth<'a> {
-    fn new(recipe: &'a Recipe) -> Self {
-        let score = Score::overlapping(recipe.horizon);
-        Self { recipe, score, waiting: VecDeque::new(), row: 0, price: f64::NAN, time: None }
+struct Waiting {
+    due: u64,
+    time: i64,
+    price: f64,
+    predicted: f64,
+}
+
+impl Truth {
+    fn new(recipe: &Recipe) -> Self {
+        let (scores, waiting) = (Scores::new(recipe), VecDeque::new());
+        Self { scores, waiting, horizon: recipe.horizon, row: 0, price: f64::NAN, time: 0 }
     }
 
-    /// Takes the next row; whether there is a gap before it.
-    fn row(&mut self, time: i64, price: f64) -> bool {
-        let wide = self.recipe.gap_seconds * 1e9;
-        let after_gap = self.time.is_some_and(|last| time.saturating_sub(last) as f64 > wide);
+    /// Takes the next row, and scores what was predicted for it.
+    fn row(&mut self, time: i64, price: f64, after_gap: bool) {
         if after_gap {
             self.waiting.clear();
         }
-        (self.row, self.price, self.time) = (self.row + 1, price, Some(time));
-        while let Some(&(due, from, predicted)) = self.waiting.front()
-            && due <= self.row
-        {
-            self.waiting.pop_front();
-            self.score.push(predicted, (price / from).ln());
+        (self.row, self.price, self.time) = (self.row + 1, price, time);
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.due <= self.row) {
+            self.scores.push(waiting.time, waiting.predicted, (price / waiting.price).ln());
         }
-        after_gap
     }
 
-    fn predicted(&mut self, value: f64) {
-        self.waiting.push_back((self.row + self.recipe.horizon, self.price, value));
+    fn predicted(&mut self, predicted: f64) {
+        let due = self.row + self.horizon;
+        self.waiting.push_back(Waiting { due, time: self.time, price: self.price, predicted });
     }
 }
 
 fn report(
     predictions: u64,
     elapsed: Duration,
-    score: &Score,
+    scores: &Scores,
     latency: Option<Figures>,
-    isa: String,
+    isa: Isa,
 ) -> Report {
     let seconds = elapsed.as_secs_f64();
     Report {
         predictions,
         seconds,
         per_second: predictions as f64 / seconds.max(1e-9),
-        verdict: score.verdict(),
+        later: scores.later.verdict(),
+        earlier: scores.earlier.verdict(),
+        missing_values: 0,
         latency,
-        isa,
+        isa: isa.to_string(),
         peak_bytes: memory::peak_bytes(),
         out: None,
     }
@@ -340,20 +381,31 @@ fn text(report: &Report) -> String {
         report.isa
     )];
     if let Some(latency) = &report.latency {
-        lines.push(format!("  latency      {}", latency.text()));
+        lines.push(format!("  latency        {}", latency.text()));
     }
-    if let Some(verdict) = &report.verdict {
-        lines.push(format!("  this model   {}", verdict.sentence()));
+    let judged = [("after training", &report.later), ("seen before", &report.earlier)];
+    for (name, verdict) in judged.iter().filter_map(|(name, verdict)| verdict.as_ref().map(|v| (name, v))) {
+        let (moves, rate) = (console::count(verdict.moves), 100.0 * verdict.hit_rate);
+        lines.push(format!("  {name:<14} this model {}", verdict.sentence()));
         lines.push(format!(
-            "  correlation  {:+.4}, sign right in {:.2} % of {} moves",
-            verdict.correlation,
-            100.0 * verdict.hit_rate,
-            console::count(verdict.count)
+            "  {:<14} correlation {:+.4}, sign right in {rate:.2} % of {moves} moves",
+            "", verdict.correlation
         ));
     }
-    lines.push(format!("  peak memory  {}", console::bytes(report.peak_bytes)));
+    match (&report.later, &report.earlier) {
+        (None, Some(_)) => {
+            lines.push("  no row is later than the training: these figures are no evidence".to_owned());
+        }
+        (Some(_), Some(_)) => lines.push("  rows that training may have seen are no evidence".to_owned()),
+        _ => {}
+    }
+    if report.missing_values > 0 {
+        let count = console::count(report.missing_values);
+        lines.push(format!("  not finite     {count} feature values were taken as their mean"));
+    }
+    lines.push(format!("  peak memory    {}", console::bytes(report.peak_bytes)));
     if let Some(out) = &report.out {
-        lines.push(format!("  written      {}", out.display()));
+        lines.push(format!("  written        {}", out.display()));
     }
     lines.join("\n")
 }

@@ -45,7 +45,7 @@ pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
         ("tick, state carried", tick(&shown.tick_carry)),
         ("batch against stream", format!("{:.1e} of the target's unit at most", shown.stream_difference)),
         (
-            "validation skill",
+            "skill on validation",
             format!(
                 "{:+.3} % ± {:.3} % against predicting zero",
                 100.0 * training.validation.skill,
@@ -95,12 +95,11 @@ pub fn page(shown: &Demonstration) -> Result<String, PlotError> {
         let _ = write!(table, "<tr><td>{}</td><td>{}</td></tr>", escaped(name), escaped(&value));
     }
     let verdict = training.validation;
-    let class =
-        if verdict.beats_zero() && verdict.skill > verdict.skill_error { "verdict good" } else { "verdict" };
+    let class = if verdict.is_evidence() { "verdict good" } else { "verdict" };
     Ok(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Diapason: demonstration</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
-         <h1>Diapason: demonstration</h1><p>{}</p><p class=\"{class}\">On rows it has not seen, this model {}.</p>\
+         <h1>Diapason: demonstration</h1><p>{}</p><p class=\"{class}\">On its validation rows, which also chose the epoch, this model {}.</p>\
          <table>{table}</table>{loss}{scatter}{latency}\
          <footer>Features: {}. Target: log return of {} over {} rows, from windows of {} rows; {} windows to learn \
          from, {} to validate on, in order of time. Kernels: {}. One run on one machine: read ratios, not the last \

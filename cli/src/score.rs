@@ -12,6 +12,8 @@ pub struct Score {
     predicted: f64,
     predicted_squared: f64,
     product: f64,
+    gain: f64,
+    gain_squared: f64,
     signs: u64,
     signs_right: u64,
     overlap: f64,
@@ -28,11 +30,13 @@ pub struct Verdict {
     pub mse_of_zero: f64,
     /// One minus their ratio: above 0 is better than predicting zero, 1 is perfect.
     pub skill: f64,
-    /// Two standard errors of the skill; targets that overlap count as one.
+    /// Two standard errors of the skill, from the spread of the gain of each window; targets that overlap count as one.
     pub skill_error: f64,
     /// Pearson correlation of prediction and truth; 0 where either is constant.
     pub correlation: f64,
-    /// Share of the moves whose sign was predicted.
+    /// Truths that are not zero.
+    pub moves: u64,
+    /// Share of those whose sign was predicted.
     pub hit_rate: f64,
 }
 
@@ -55,6 +59,9 @@ impl Score {
         self.predicted += predicted;
         self.predicted_squared += predicted * predicted;
         self.product += predicted * truth;
+        let gain = truth * truth - (predicted - truth).powi(2);
+        self.gain += gain;
+        self.gain_squared += gain * gain;
         if truth != 0.0 {
             self.signs += 1;
             self.signs_right += u64::from((predicted > 0.0) == (truth > 0.0) && predicted != 0.0);
@@ -74,10 +81,11 @@ impl Score {
         let spread = |squares: f64, sum: f64| (squares / n - (sum / n).powi(2)).max(0.0).sqrt();
         let deviations =
             spread(self.predicted_squared, self.predicted) * spread(self.truth_squared, self.truth);
-        // The error is a difference of two squares, p (p - 2 t); its spread is about 2 |p| |t|.
+        // The spread of the gain itself, t^2 - (p - t)^2, and not of its parts: where large predictions meet large
+        // moves, as they do when volatility clusters, the parts would make it look several times smaller.
+        let independent = n / self.overlap.max(1.0);
         let skill_error = if mse_of_zero > 0.0 {
-            let independent = n / self.overlap.max(1.0);
-            2.0 * 2.0 * (self.predicted_squared / n * mse_of_zero).sqrt() / independent.sqrt() / mse_of_zero
+            2.0 * spread(self.gain_squared, self.gain) / independent.sqrt() / mse_of_zero
         } else {
             0.0
         };
@@ -88,6 +96,7 @@ impl Score {
             skill,
             skill_error,
             correlation: if deviations > 0.0 { covariance / deviations } else { 0.0 },
+            moves: self.signs,
             hit_rate: self.signs_right as f64 / (self.signs as f64).max(1.0),
         })
     }
@@ -100,13 +109,21 @@ impl Verdict {
         self.mse < self.mse_of_zero
     }
 
+    /// Whether they are better by more than two standard errors.
+    #[must_use]
+    pub fn is_evidence(&self) -> bool {
+        self.beats_zero() && self.skill > self.skill_error
+    }
+
     /// The verdict in one plain sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let (percent, error) = (100.0 * self.skill, 100.0 * self.skill_error);
-        if !self.beats_zero() {
+        if self.mse_of_zero == 0.0 {
+            "cannot be judged: the price did not move".to_owned()
+        } else if !self.beats_zero() {
             format!("does NOT beat predicting zero return: its squared error is {:.3} % larger", -percent)
-        } else if self.skill > self.skill_error {
+        } else if self.is_evidence() {
             format!(
                 "beats predicting zero return: its squared error is {percent:.3} % smaller (two standard errors: {error:.3} %)"
             )
@@ -139,6 +156,42 @@ mod tests {
         assert!(!zero.beats_zero());
         let worse = verdict(&truth.map(|t| (-t, t)));
         assert!(worse.sentence().contains("NOT") && worse.skill < -2.9);
+    }
+
+    /// Pseudo-random pairs whose truth and prediction are large together, as volatility makes them.
+    fn clustered(count: u64) -> Vec<(f64, f64)> {
+        let mut state = 7u64;
+        let mut draw = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+        };
+        (0..count)
+            .map(|row| if row % 10 == 0 { (2.0 * draw(), 9.0 * draw()) } else { (0.1 * draw(), draw()) })
+            .collect()
+    }
+
+    #[test]
+    fn the_error_is_the_spread_of_the_skill_over_halves_of_the_rows() {
+        // Skills of many independent parts: their spread is what `skill_error` of one part must say.
+        let pairs = clustered(400_000);
+        let parts: Vec<Verdict> = pairs.chunks(4000).map(verdict).collect();
+        let mean = parts.iter().map(|part| part.skill).sum::<f64>() / parts.len() as f64;
+        let variance = parts.iter().map(|part| (part.skill - mean).powi(2)).sum::<f64>() / parts.len() as f64;
+        let quoted = parts.iter().map(|part| part.skill_error).sum::<f64>() / parts.len() as f64;
+        let ratio = quoted / (2.0 * variance.sqrt());
+        assert!((0.8..1.25).contains(&ratio), "quoted {quoted}, seen {}", 2.0 * variance.sqrt());
+    }
+
+    #[test]
+    fn the_sentence_follows_the_error() {
+        let mut verdict = verdict(&clustered(1000));
+        (verdict.mse, verdict.mse_of_zero, verdict.skill) = (0.9, 1.0, 0.1);
+        verdict.skill_error = 0.2;
+        assert!(verdict.sentence().contains("no better") && !verdict.is_evidence());
+        verdict.skill_error = 0.05;
+        assert!(verdict.sentence().starts_with("beats") && verdict.is_evidence());
+        verdict.mse_of_zero = 0.0;
+        assert!(verdict.sentence().contains("cannot be judged"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `diapason train`: from a file of columns to a model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use diapason_kernels::lstm::Lstm;
@@ -30,7 +30,8 @@ pub struct Arguments {
 /// # Errors
 /// [`Failure`]; a model file appears only when it is complete.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
-    write::ready(&arguments.out)?;
+    write::ready(&arguments.out, &[&arguments.data])?;
+    write::ready(&beside(&arguments.out), &[&arguments.data])?;
     let lesson = Lesson::open(&arguments.data, &arguments.settings, console)?;
     let (mut model, outcome) = fit::fit(&lesson, &arguments.settings, console)?;
     save(&mut model, &outcome, &arguments.out)?;
@@ -48,15 +49,21 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When either file cannot be written.
-pub fn save(model: &mut Lstm, outcome: &Outcome, path: &std::path::Path) -> Result<(), Failure> {
+pub fn save(model: &mut Lstm, outcome: &Outcome, path: &Path) -> Result<(), Failure> {
     let recipe = serde_json::to_string(&outcome.recipe).map_err(std::io::Error::other)?;
     model.metadata_mut().insert(KEY.to_owned(), recipe);
     model.save(path)?;
-    let beside = path.with_extension("json");
     let text =
         serde_json::to_string_pretty(&serde_json::json!({ "model": model.spec(), "recipe": outcome.recipe }))
             .map_err(std::io::Error::other)?;
-    write::whole(&beside, text.as_bytes())
+    write::whole(&beside(path), text.as_bytes())
+}
+
+/// Where the specification lies: the model's whole name, and `.json`.
+fn beside(model: &Path) -> PathBuf {
+    let mut name = model.as_os_str().to_owned();
+    name.push(".json");
+    PathBuf::from(name)
 }
 
 /// What training did, in words.
@@ -67,7 +74,7 @@ pub fn text(console: &Console, outcome: &Outcome) -> String {
         Ending::Patience => "the validation got no better",
         Ending::Seconds => "the time was over",
     };
-    let tone = if outcome.validation.beats_zero() { Tone::Good } else { Tone::Doubtful };
+    let tone = if outcome.validation.is_evidence() { Tone::Good } else { Tone::Doubtful };
     let mut lines = vec![
         format!(
             "trained {} epochs ({ending}); kept the weights of epoch {}, chosen by the validation below",

@@ -48,7 +48,7 @@ pub enum Command {
     },
     /// Apply a profile: originals are recorded first, and a refusal undoes everything
     Apply {
-        /// The name of a profile, or the path of a TOML file
+        /// The name of a profile; the daemon looks in /etc/diapason/profiles first
         profile: String,
         /// The daemon
         #[command(flatten)]
@@ -68,6 +68,20 @@ pub struct Where {
     /// Take the tree of files below this folder for the host
     #[arg(long, default_value = "/")]
     pub root: PathBuf,
+}
+
+impl Where {
+    /// The tree of files, which must be there.
+    ///
+    /// # Errors
+    /// [`Failure::NoRoot`] names what was given.
+    pub fn open(&self) -> Result<Root, Failure> {
+        if self.root.is_dir() {
+            Ok(Root::new(&self.root))
+        } else {
+            Err(Failure::NoRoot { root: self.root.clone() })
+        }
+    }
 }
 
 /// Where the daemon is.
@@ -134,6 +148,11 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             Ok(console.show(&plan, |console, plan| text(console, plan, *long))?)
         }
         Command::Env { profile, command, place } => environment(profile, command, place, console),
+        Command::Apply { profile, daemon } if profile.contains('/') => {
+            // Named before the daemon is asked, so that the remedy is told even when it does not run.
+            let _ = daemon;
+            Err(Failure::ByName { file: profile.clone() })
+        }
         Command::Apply { profile, daemon } => daemon::apply(profile, &daemon.socket, console),
         Command::Verify(daemon) => daemon::verify(&daemon.socket, console),
         Command::Rollback(daemon) => daemon::rollback(&daemon.socket, console),
@@ -150,7 +169,7 @@ pub fn plan_here(profile: &str) -> Result<Plan, Failure> {
 }
 
 fn make(profile: &str, place: &Where) -> Result<Plan, Failure> {
-    let root = Root::new(&place.root);
+    let root = place.open()?;
     let profile = load(profile, &root)?;
     Ok(Plan::make(&profile, &Host::read(&root)?, &root)?)
 }
@@ -160,7 +179,7 @@ fn load(profile: &str, root: &Root) -> Result<Profile, Failure> {
 }
 
 fn list(place: &Where, console: &Console) -> Result<(), Failure> {
-    let library = Library::new(&Root::new(&place.root));
+    let library = Library::new(&place.open()?);
     let mut profiles = Vec::new();
     for name in library.names()? {
         let profile = library.load(&name)?;
@@ -173,12 +192,13 @@ fn list(place: &Where, console: &Console) -> Result<(), Failure> {
 }
 
 fn environment(profile: &str, command: &[String], place: &Where, console: &Console) -> Result<(), Failure> {
-    let profile = load(profile, &Root::new(&place.root))?;
+    let profile = load(profile, &place.open()?)?;
     let variables = profile.environment();
     let Some((program, arguments)) = command.split_first() else {
         return Ok(console.show(&profile.variables, |console, _| {
             let line = |(name, value, reason): &(String, String, String)| {
-                format!("{name}={value}  {}", console.paint(Tone::Faint, &format!("# {reason}")))
+                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+                format!("{name}={}  {}", quoted(value), console.paint(Tone::Faint, &format!("# {reason}")))
             };
             variables.iter().map(line).collect::<Vec<_>>().join("\n")
         })?);
@@ -188,6 +208,15 @@ fn environment(profile: &str, command: &[String], place: &Where, console: &Conso
     let error =
         Process::new(program).args(arguments).envs(unset.map(|(name, value, _)| (name, value))).exec();
     Err(Failure::Start { program: program.clone(), error })
+}
+
+/// A value as a shell reads it back: as it is where no letter means anything, else in single quotes.
+fn quoted(value: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:,+@%=".contains(letter);
+    if !value.is_empty() && value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', "'\\''"))
 }
 
 fn state(console: &Console, change: &Change) -> String {

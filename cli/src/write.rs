@@ -2,28 +2,42 @@
 
 use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::failure::Failure;
 
-/// Whether a file could be made at `path`, asked before hours of work go into its content.
+/// Whether a file can be made at `path`, asked before hours of work go into its content.
 ///
 /// # Errors
-/// [`Failure::NoFolder`] when its folder is not there, [`Failure::Write`] when the folder or the place is of another kind.
-pub fn ready(path: &Path) -> Result<(), Failure> {
+/// When its folder is not there or cannot be written, when something that is no regular file stands there, or when it is
+/// one of `inputs`, which would be lost.
+pub fn ready(path: &Path, inputs: &[&Path]) -> Result<(), Failure> {
     let folder = folder(path);
-    let kind = |error: io::ErrorKind| Failure::Write { file: path.to_path_buf(), error: error.into() };
+    let refused = |reason| Failure::Refused { file: path.to_path_buf(), reason };
+    if let Ok(found) = path.symlink_metadata() {
+        if !found.is_file() {
+            return Err(refused("something that is no regular file stands there; give another name"));
+        }
+        let same = |input: &&&Path| {
+            input.metadata().is_ok_and(|input| (input.dev(), input.ino()) == (found.dev(), found.ino()))
+        };
+        if inputs.iter().find(same).is_some() {
+            return Err(refused("it is an input of this command and would be lost; give another name"));
+        }
+    }
     match folder.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Failure::NoFolder { file: path.to_path_buf(), folder: folder.to_path_buf() })
         }
         Err(error) => Err(Failure::Write { file: path.to_path_buf(), error }),
-        Ok(found) if !found.is_dir() => Err(kind(io::ErrorKind::NotADirectory)),
-        Ok(_) if path.is_dir() => Err(kind(io::ErrorKind::IsADirectory)),
-        Ok(_) => Ok(()),
+        Ok(found) if !found.is_dir() => Err(refused("its folder is a file; give another name")),
+        Ok(_) => match beside(path) {
+            Ok(probe) => probe.close().map_err(|error| Failure::Write { file: path.to_path_buf(), error }),
+            Err(error) => Err(Failure::Write { file: path.to_path_buf(), error }),
+        },
     }
 }
 

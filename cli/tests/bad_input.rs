@@ -72,6 +72,15 @@ fn file_cases() -> Vec<Case> {
     };
     vec![
         case("an output that is a folder", "train good.h5 -o ."),
+        case("an output that is the input", "train good.h5 -o good.h5"),
+        case("predictions over the file they are made from", "predict model.safetensors good.h5 -o good.h5"),
+        case("predictions over the model", "predict model.safetensors good.h5 -o model.safetensors"),
+        case("a time that no clock can count", "train good.h5 -o out.safetensors --seconds 1e20"),
+        case(
+            "a batch larger than memory allows",
+            "train good.h5 -o out.safetensors --window 2000 --batch 65536",
+        ),
+        case("more threads than a machine could have", "train good.h5 -o out.safetensors --threads 100000"),
         case("inspecting a missing file", "data inspect nowhere.h5"),
         foreign("inspecting a file that is not HDF5", "data inspect foreign.h5"),
         case("inspecting a truncated HDF5 file", "data inspect cut.h5"),
@@ -121,6 +130,8 @@ fn tune_cases() -> Vec<Case> {
     };
     vec![
         case("an unknown profile", "tune plan trading-low-latncy"),
+        case("a file where the daemon takes a name", "tune apply ./mine.toml"),
+        case("a root that is not there", "tune plan balanced --root ./nowhere"),
         case("a profile file that is missing", "tune plan ./nowhere.toml"),
         profile("a profile that is not TOML", "summary = \n"),
         profile("an unknown knob", &knob("vm.swapiness", "10")),

@@ -258,7 +258,7 @@ fn io_uring() -> Check {
         Err(reason) => warn(
             "io_uring",
             reason.to_string(),
-            "files are read with pread instead: the same bytes, slower when cold",
+            "the loader's io_uring source cannot be used; pread, the default, gives the same bytes",
             "allow io_uring (sysctl kernel.io_uring_disabled, the container's seccomp profile)",
         ),
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use diapason_kernels::feature::{Plan, PlanError};
 use diapason_loader::table::{self, Table};
 
+use super::clock::{Clock, ClockError};
 use super::recipe::{Price, RecipeError};
 
 /// Why a file cannot feed a plan.
@@ -21,6 +22,28 @@ pub enum FeedError {
         file: String,
         /// What does not fit.
         error: PlanError,
+    },
+    /// A time is out of order or no time.
+    #[error("{file}: {error}")]
+    Time {
+        /// The file.
+        file: String,
+        /// The row and what is wrong with it.
+        error: ClockError,
+    },
+    /// A price that has no logarithm.
+    #[error(
+        "{file}: row {row}: the price {price} is {value}; prices must be positive and finite, repair the file"
+    )]
+    BadPrice {
+        /// The file.
+        file: String,
+        /// The row.
+        row: u64,
+        /// The price.
+        price: Price,
+        /// Its value.
+        value: f64,
     },
     /// There is no price.
     #[error("{file}: {error}")]
@@ -79,6 +102,26 @@ impl Feed {
         };
         let plan = Plan::parse(&text, &columns).map_err(of_plan)?;
         Ok(Self { path: path.to_path_buf(), table, plan, price })
+    }
+
+    /// A watch over the times of this file; two bars cannot share a time, two quotes or trades can.
+    #[must_use]
+    pub fn clock(&self, gap_seconds: f64) -> Clock {
+        let is_bars =
+            self.table.columns().iter().any(|column| ["open", "high", "low"].contains(&column.name.as_str()));
+        Clock::new(gap_seconds, !is_bars)
+    }
+
+    /// Takes the next row of the file past `clock`; whether there is a gap before it.
+    ///
+    /// # Errors
+    /// [`FeedError::Time`] or [`FeedError::BadPrice`] names the row.
+    pub fn check(&self, clock: &mut Clock, row: u64, time: i64, value: f64) -> Result<bool, FeedError> {
+        let file = || self.path.display().to_string();
+        if !(value.is_finite() && value > 0.0) {
+            return Err(FeedError::BadPrice { file: file(), row, price: self.price.clone(), value });
+        }
+        clock.tick(row, time).map_err(|error| FeedError::Time { file: file(), error })
     }
 
     /// Reads `range` into `rows`, whose memory is used again.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use diapason_kernels::feature::Plan;
+use diapason_kernels::feature::{Normaliser, Plan};
+use diapason_kernels::lstm::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The price whose future is predicted.
@@ -51,17 +52,17 @@ pub struct Recipe {
     pub horizon: u64,
     /// Seconds between neighbouring rows above which there is a gap that no window crosses.
     pub gap_seconds: f64,
-    /// The mean of each feature over the training rows.
-    pub mean: Vec<f64>,
-    /// One over the standard deviation of each feature over the training rows.
-    pub scale: Vec<f64>,
+    /// Mean and deviation of each feature over the training rows.
+    pub normaliser: Normaliser,
     /// The root mean square of the log return over the horizon, over the training rows: the unit of the model's output.
     pub target_unit: f64,
+    /// The time of the first row that training did not see, in nanoseconds since 1970-01-01 UTC.
+    pub trained_before_ns: i64,
 }
 
 /// How far a normalised feature may be from its mean, in standard deviations. A single bad print would otherwise
 /// saturate every gate; eight keeps every move that a market of the training rows could make.
-pub const CLIP: f32 = 8.0;
+pub const CLIP: f64 = 8.0;
 
 /// Why a recipe does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +122,8 @@ impl Recipe {
             ("window", (1..=1 << 20).contains(&self.window)),
             ("horizon", (1..=1 << 20).contains(&self.horizon)),
             ("gap_seconds", self.gap_seconds.is_finite() && self.gap_seconds > 0.0),
-            ("mean", finite(&self.mean)),
-            ("scale", finite(&self.scale)),
+            ("normaliser.mean", finite(&self.normaliser.mean)),
+            ("normaliser.inverse_deviation", finite(&self.normaliser.inverse_deviation)),
             ("target_unit", self.target_unit.is_finite() && self.target_unit > 0.0),
         ];
         match sound.iter().find(|(_, sound)| !sound) {
@@ -131,11 +132,17 @@ impl Recipe {
         }
     }
 
-    /// Whether `plan` computes what the model learnt from, for a model of `inputs` inputs.
+    /// Whether `plan` computes what a model of this shape learnt from.
     ///
     /// # Errors
     /// [`RecipeError`] names the difference.
-    pub fn check(&self, plan: &Plan, inputs: usize) -> Result<(), RecipeError> {
+    pub fn check(&self, plan: &Plan, spec: Spec) -> Result<(), RecipeError> {
+        let inputs = spec.input;
+        if spec.output != 1 {
+            return Err(RecipeError::NoRecipe {
+                reason: format!("the model has {} outputs, not 1", spec.output),
+            });
+        }
         if plan.hash() != self.features_hash {
             return Err(RecipeError::OtherFeatures {
                 trained: self.features.clone(),
@@ -145,7 +152,8 @@ impl Recipe {
             });
         }
         let features = plan.names().len();
-        if features != inputs || self.mean.len() != inputs || self.scale.len() != inputs {
+        let Normaliser { mean, inverse_deviation } = &self.normaliser;
+        if features != inputs || mean.len() != inputs || inverse_deviation.len() != inputs {
             return Err(RecipeError::OtherWidth { inputs, features });
         }
         Ok(())
@@ -155,9 +163,10 @@ impl Recipe {
     /// returns how many there were.
     pub fn normalise(&self, features: &[f64], input: &mut [f32]) -> u64 {
         let mut missing = 0;
-        for (((value, input), mean), scale) in features.iter().zip(input).zip(&self.mean).zip(&self.scale) {
-            let normal = ((value - mean) * scale) as f32;
-            *input = if normal.is_finite() { normal.clamp(-CLIP, CLIP) } else { 0.0 };
+        let Normaliser { mean, inverse_deviation } = &self.normaliser;
+        for (((value, input), mean), inverse) in features.iter().zip(input).zip(mean).zip(inverse_deviation) {
+            let normal = ((value - mean) * inverse).clamp(-CLIP, CLIP);
+            *input = if value.is_finite() { normal as f32 } else { 0.0 };
             missing += u64::from(!value.is_finite());
         }
         missing
@@ -184,12 +193,15 @@ mod tests {
             window: 1,
             horizon: 1,
             gap_seconds: 0.0,
-            mean: vec![1.0, 1.0, 1.0, 0.0],
-            scale: vec![2.0, 2.0, 2.0, 1.0],
+            normaliser: Normaliser {
+                mean: vec![1.0, 1.0, 1.0, 0.0],
+                inverse_deviation: vec![2.0, 2.0, 2.0, 1e300],
+            },
             target_unit: 1.0,
+            trained_before_ns: 0,
         };
         let mut input = [9.0; 4];
         assert_eq!(recipe.normalise(&[2.0, f64::NAN, f64::INFINITY, 1e30], &mut input), 2);
-        assert_eq!(input, [2.0, 0.0, 0.0, CLIP]);
+        assert_eq!(input, [2.0, 0.0, 0.0, CLIP as f32]);
     }
 }

@@ -2,21 +2,22 @@
 //!
 //! It leaves what later passes need to start anywhere: the state of the feature stream at the head of each block,
 //! the gaps in time, and, over the training rows alone, the mean and deviation of each feature and the size of the
-//! target. Means are accumulated as Welford did ("Note on a method for calculating corrected sums of squares and
-//! products", Technometrics 4, 1962), so that a price level of 46,000 does not eat the digits of a return.
+//! target. Times and prices are checked on the way, so that a file that somebody else made cannot run backwards unnoticed.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use diapason_kernels::feature::Stream;
+use diapason_kernels::feature::{Fit, Normaliser, Stream};
 
 use super::feed::{Feed, FeedError, Rows};
 use super::recipe::{Price, Recipe};
 
 /// Rows that are loaded and computed together: the rows of one chunk of our own files.
 pub const BLOCK_ROWS_MIN: u64 = 65_536;
-/// The most stream states that are kept, which bounds their memory; blocks grow instead.
+/// The most stream states that are kept; blocks grow instead ...
 pub const BLOCKS_MAX: u64 = 1024;
+/// ... and the most memory for them.
+const STATES_BYTES_MAX: u64 = 64 << 20;
 /// The most gaps that are kept: 32 MiB of row numbers.
 pub const GAPS_MAX: usize = 4 << 20;
 /// A gap is this many times the median step between rows, unless the caller says otherwise ...
@@ -48,6 +49,14 @@ pub enum ScanError {
         /// The rows looked at.
         rows: Range<u64>,
     },
+    /// No target at all.
+    #[error("no two training rows lie {horizon} rows apart without a gap in rows {} to {}; give a larger --gap or a shorter --horizon", rows.start, rows.end)]
+    NoTarget {
+        /// The horizon in rows.
+        horizon: u64,
+        /// The rows looked at.
+        rows: Range<u64>,
+    },
     /// Nothing to predict.
     #[error("the price {price} never moves over {horizon} rows in training rows {} to {}; there is nothing to learn, give other rows or a longer --horizon", rows.start, rows.end)]
     NoMove {
@@ -57,16 +66,6 @@ pub enum ScanError {
         horizon: u64,
         /// The rows looked at.
         rows: Range<u64>,
-    },
-    /// A price that has no logarithm.
-    #[error("the price {price} is {value} at row {row}; prices must be positive and finite, repair the file")]
-    BadPrice {
-        /// The price.
-        price: Price,
-        /// Its value.
-        value: f64,
-        /// Where.
-        row: u64,
     },
 }
 
@@ -80,10 +79,8 @@ pub struct Scan {
     pub gaps: Vec<u64>,
     /// The seconds that make a gap.
     pub gap_seconds: f64,
-    /// Mean of each feature over the training rows.
-    pub mean: Vec<f64>,
-    /// One over the standard deviation; 1 for a feature that is constant.
-    pub scale: Vec<f64>,
+    /// Mean and deviation of each feature over the training rows.
+    pub normaliser: Normaliser,
     /// Root mean square of the log return over the horizon, over the training rows.
     pub target_unit: f64,
     /// Rows seen.
@@ -110,13 +107,14 @@ impl Scan {
     pub fn new(feed: &Feed, question: &Question, mut progress: impl FnMut(u64)) -> Result<Self, ScanError> {
         let started = Instant::now();
         let total = feed.table.rows();
-        let block_rows = total.div_ceil(BLOCKS_MAX).next_power_of_two().max(BLOCK_ROWS_MIN);
+        let blocks = (STATES_BYTES_MAX / (feed.plan.state_bytes() as u64).max(1)).clamp(8, BLOCKS_MAX);
+        let block_rows = total.div_ceil(blocks).next_power_of_two().max(BLOCK_ROWS_MIN);
         let gap_seconds = match question.gap_seconds {
             Some(seconds) => seconds,
-            None => usual_gap(feed, total)?,
+            None => usual_gap(feed, &question.train)?,
         };
-        let mut gaps = GapFinder { wider_than_ns: gap_seconds * 1e9, last: None, starts: Vec::new() };
-        let mut moments = vec![Moments::default(); feed.plan.names().len()];
+        let (mut clock, mut gaps) = (feed.clock(gap_seconds), Vec::new());
+        let mut fit = Fit::new(feed.plan.names().len());
         let mut target = Target::new(question);
         let (mut rows, mut features) = (Rows::default(), vec![0.0; feed.plan.names().len()]);
         let mut stream = feed.plan.stream();
@@ -127,24 +125,32 @@ impl Scan {
             feed.read(range.clone(), &mut rows)?;
             let width = feed.plan.inputs().len();
             for (index, row) in range.clone().enumerate() {
-                let after_gap = gaps.push(row, rows.times[index], gap_seconds)?;
-                target.push(row, rows.prices[index], after_gap, &feed.price)?;
+                let after_gap = feed.check(&mut clock, row, rows.times[index], rows.prices[index])?;
+                if after_gap {
+                    if gaps.len() == GAPS_MAX {
+                        return Err(ScanError::Gaps { seconds: gap_seconds, row });
+                    }
+                    gaps.push(row);
+                }
+                target.push(row, rows.prices[index], after_gap);
                 stream.push(&rows.inputs[index * width..(index + 1) * width], &mut features);
                 if question.train.contains(&row) {
-                    moments.iter_mut().zip(&features).for_each(|(moments, value)| moments.push(*value));
+                    fit.push(&features);
                 }
             }
             progress(range.end);
         }
-        let (mean, scale) = summarise(feed, question, &moments)?;
+        if let Some(silent) = fit.silent().filter(|_| !question.train.is_empty()) {
+            let name = feed.plan.names()[silent].clone();
+            return Err(ScanError::NoValue { name, rows: question.train.clone() });
+        }
         let target_unit = target.unit(question, &feed.price)?;
         Ok(Self {
             block_rows,
             states,
-            gaps: gaps.starts,
+            gaps,
             gap_seconds,
-            mean,
-            scale,
+            normaliser: fit.finish(),
             target_unit,
             rows: total,
             elapsed: started.elapsed(),
@@ -160,7 +166,7 @@ impl Scan {
 
     /// The recipe of a model that is trained on this scan.
     #[must_use]
-    pub fn recipe(&self, feed: &Feed, window: u64, horizon: u64) -> Recipe {
+    pub fn recipe(&self, feed: &Feed, window: u64, horizon: u64, trained_before_ns: i64) -> Recipe {
         Recipe {
             features: feed.plan.canonical().to_owned(),
             features_hash: feed.plan.hash().to_owned(),
@@ -168,81 +174,21 @@ impl Scan {
             window,
             horizon,
             gap_seconds: self.gap_seconds,
-            mean: self.mean.clone(),
-            scale: self.scale.clone(),
+            normaliser: self.normaliser.clone(),
             target_unit: self.target_unit,
+            trained_before_ns,
         }
     }
 }
 
-/// Ten times the median step of the first block, at least ten minutes.
-fn usual_gap(feed: &Feed, total: u64) -> Result<f64, FeedError> {
+/// Ten times the median step of the first training rows, at least ten minutes.
+fn usual_gap(feed: &Feed, train: &Range<u64>) -> Result<f64, FeedError> {
     let mut rows = Rows::default();
-    feed.read(0..total.min(BLOCK_ROWS_MIN), &mut rows)?;
+    feed.read(train.start..train.end.min(train.start + BLOCK_ROWS_MIN), &mut rows)?;
     let mut steps: Vec<i64> = rows.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
     steps.sort_unstable();
     let median = steps.get(steps.len() / 2).copied().unwrap_or(0);
     Ok((median as f64 * 1e-9 * GAP_STEPS).max(GAP_SECONDS_MIN))
-}
-
-struct GapFinder {
-    wider_than_ns: f64,
-    last: Option<i64>,
-    starts: Vec<u64>,
-}
-
-impl GapFinder {
-    /// Takes the next time; whether there is a gap before it.
-    fn push(&mut self, row: u64, time: i64, seconds: f64) -> Result<bool, ScanError> {
-        let after_gap = self.last.is_some_and(|last| time.saturating_sub(last) as f64 > self.wider_than_ns);
-        if after_gap {
-            if self.starts.len() == GAPS_MAX {
-                return Err(ScanError::Gaps { seconds, row });
-            }
-            self.starts.push(row);
-        }
-        self.last = Some(time);
-        Ok(after_gap)
-    }
-}
-
-/// Mean and sum of squared deviations of the finite values.
-#[derive(Clone, Default)]
-struct Moments {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    fn push(&mut self, value: f64) {
-        if value.is_finite() {
-            self.count += 1.0;
-            let before = value - self.mean;
-            self.mean += before / self.count;
-            self.squares += before * (value - self.mean);
-        }
-    }
-}
-
-fn summarise(
-    feed: &Feed,
-    question: &Question,
-    moments: &[Moments],
-) -> Result<(Vec<f64>, Vec<f64>), ScanError> {
-    if question.train.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    if let Some(silent) = moments.iter().position(|moments| moments.count == 0.0) {
-        let name = feed.plan.names()[silent].clone();
-        return Err(ScanError::NoValue { name, rows: question.train.clone() });
-    }
-    let scale = |m: &Moments| {
-        let deviation = (m.squares / m.count).sqrt();
-        // Below this the deviation is rounding noise of a constant feature; it is left at its own size.
-        if deviation > 1e-12 * m.mean.abs().max(1e-3) { deviation.recip() } else { 1.0 }
-    };
-    Ok((moments.iter().map(|m| m.mean).collect(), moments.iter().map(scale).collect()))
 }
 
 /// The mean square of the log return over the horizon, with the last prices kept in a ring.
@@ -264,12 +210,9 @@ impl Target {
         Self { train: question.train.clone(), horizon: question.horizon, run, logs, squares: 0.0, count: 0.0 }
     }
 
-    fn push(&mut self, row: u64, price: f64, after_gap: bool, name: &Price) -> Result<(), ScanError> {
-        if !(price.is_finite() && price > 0.0) {
-            return Err(ScanError::BadPrice { price: name.clone(), value: price, row });
-        }
+    fn push(&mut self, row: u64, price: f64, after_gap: bool) {
         if !self.train.contains(&row) {
-            return Ok(());
+            return;
         }
         let log = price.ln();
         let place = usize::try_from(row % self.horizon.max(1)).unwrap_or(0);
@@ -282,7 +225,6 @@ impl Target {
             self.count += 1.0;
         }
         self.logs[place] = log;
-        Ok(())
     }
 
     fn unit(&self, question: &Question, price: &Price) -> Result<f64, ScanError> {
@@ -294,6 +236,9 @@ impl Target {
             return Ok(unit);
         }
         let rows = question.train.clone();
+        if self.count == 0.0 {
+            return Err(ScanError::NoTarget { horizon: question.horizon, rows });
+        }
         Err(ScanError::NoMove { price: price.clone(), horizon: question.horizon, rows })
     }
 }

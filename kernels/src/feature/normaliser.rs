@@ -55,6 +55,17 @@ struct Running {
     squares: f64,
 }
 
+impl Running {
+    fn push(&mut self, x: f64) {
+        if x.is_finite() {
+            self.count += 1.0;
+            let distance = x - self.mean;
+            self.mean += distance / self.count;
+            self.squares += distance * (x - self.mean);
+        }
+    }
+}
+
 impl Fit {
     /// Over no rows yet.
     #[must_use]
@@ -62,19 +73,22 @@ impl Fit {
         Self { outputs: vec![Running::default(); outputs] }
     }
 
-    /// Takes more rows, `features[row, output]`. NaN is left out.
+    /// Takes more rows, `features[row, output]`. What is not finite is left out.
     pub fn extend(&mut self, features: &ArrayView2<'_, f64>) {
         for row in features.rows() {
-            for (running, x) in self.outputs.iter_mut().zip(row) {
-                if x.is_nan() {
-                    continue;
-                }
-                running.count += 1.0;
-                let distance = x - running.mean;
-                running.mean += distance / running.count;
-                running.squares += distance * (x - running.mean);
-            }
+            self.outputs.iter_mut().zip(row).for_each(|(running, x)| running.push(*x));
         }
+    }
+
+    /// Takes one more row.
+    pub fn push(&mut self, features: &[f64]) {
+        self.outputs.iter_mut().zip(features).for_each(|(running, x)| running.push(*x));
+    }
+
+    /// The first output of which no value was known, if there is one.
+    #[must_use]
+    pub fn silent(&self) -> Option<usize> {
+        self.outputs.iter().position(|running| running.count == 0.0)
     }
 
     /// The mean and the population deviation of what was seen; an output never seen is left as it is.
@@ -82,8 +96,10 @@ impl Fit {
     pub fn finish(&self) -> Normaliser {
         let deviation = |running: &Running| (running.squares / running.count).sqrt();
         let inverse = |running: &Running| {
-            let inverse = 1.0 / deviation(running);
-            if inverse.is_finite() { inverse } else { 1.0 }
+            let (deviation, inverse) = (deviation(running), 1.0 / deviation(running));
+            // A deviation of a few roundings of the mean is that of a constant, and dividing by it makes noise.
+            let is_noise = deviation <= 1e-12 * running.mean.abs();
+            if inverse.is_finite() && !is_noise { inverse } else { 1.0 }
         };
         Normaliser {
             mean: self.outputs.iter().map(|running| running.mean).collect(),
