@@ -1,6 +1,7 @@
 //! The three plots of a report, as SVG text: self-contained, no script, no font file, no network.
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 /// A plot could not be drawn; the drawing library's own words.
@@ -34,19 +35,14 @@ pub fn lines(caption: &'static str, x: &str, y: &str, lines: &[Line<'_>]) -> Res
     let all = || lines.iter().flat_map(|line| line.points.iter().copied());
     let (x_range, y_range) = (span(all().map(|p| p.0)), span(all().map(|p| p.1)));
     draw(caption, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .caption(caption, ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(70)
-            .build_cartesian_2d(x_range.0..x_range.1, y_range.0..y_range.1)?;
-        chart
-            .configure_mesh()
-            .x_desc(x)
+        let mut chart = frame(area, caption, x_range, y_range)?;
+        let mut mesh = chart.configure_mesh();
+        let label = |value: &f64| short(*value);
+        mesh.x_desc(x)
             .y_desc(y)
             .light_line_style(WHITE)
-            .y_label_formatter(&|value| short(*value))
-            .x_label_formatter(&|value| short(*value))
+            .x_label_formatter(&label)
+            .y_label_formatter(&label)
             .draw()?;
         for (index, line) in lines.iter().enumerate() {
             let colour = if line.is_reference { MUTED } else { [TRAIN, CHECK][index % 2] };
@@ -70,19 +66,14 @@ pub fn lines(caption: &'static str, x: &str, y: &str, lines: &[Line<'_>]) -> Res
 pub fn scatter(caption: &'static str, x: &str, y: &str, points: &[(f64, f64)]) -> Result<String, PlotError> {
     let (x_range, y_range) = (span(points.iter().map(|p| p.0)), span(points.iter().map(|p| p.1)));
     draw(caption, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .caption(caption, ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(70)
-            .build_cartesian_2d(x_range.0..x_range.1, y_range.0..y_range.1)?;
-        chart
-            .configure_mesh()
-            .x_desc(x)
+        let mut chart = frame(area, caption, x_range, y_range)?;
+        let mut mesh = chart.configure_mesh();
+        let label = |value: &f64| short(*value);
+        mesh.x_desc(x)
             .y_desc(y)
             .light_line_style(WHITE)
-            .y_label_formatter(&|value| short(*value))
-            .x_label_formatter(&|value| short(*value))
+            .x_label_formatter(&label)
+            .y_label_formatter(&label)
             .draw()?;
         // Only the part of the diagonal that lies in both ranges: the library would bend the rest to the frame.
         let (low, high) = (x_range.0.max(y_range.0), x_range.1.min(y_range.1));
@@ -136,7 +127,15 @@ pub fn latency(caption: &'static str, series: &[(&str, Vec<(f64, u64)>)]) -> Res
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Caption, margins and two linear axes.
+fn frame<'a, 'b>(area: &'a Area<'b>, caption: &str, x: (f64, f64), y: (f64, f64)) -> Drawn<Chart<'a, 'b>> {
+    let mut builder = ChartBuilder::on(area);
+    builder.caption(caption, ("sans-serif", 18)).margin(12).x_label_area_size(40).y_label_area_size(70);
+    Ok(builder.build_cartesian_2d(x.0..x.1, y.0..y.1)?)
+}
 
 fn draw(what: &'static str, paint: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, PlotError> {
     let mut svg = String::new();
