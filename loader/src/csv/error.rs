@@ -163,6 +163,18 @@ pub enum Error {
     Output(#[from] libhdf5::Error),
 }
 
+impl Error {
+    /// Whether the machine is in the way (a full disk, no permission, an I/O error) rather than the input.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Input { error, .. } => libhdf5::is_environment(error),
+            Self::Output(error) => error.is_environment(),
+            _ => false,
+        }
+    }
+}
+
 /// What is wrong with one value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -10,70 +10,26 @@
 //! of objects are off: equal contents give equal files.
 
 use std::fmt;
-use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hdf5_metno::types::VarLenUnicode;
-use tempfile::TempPath;
 
-use crate::codec::{self, Codec, zstd::Zstd};
+use crate::codec::{Codec, zstd::Zstd};
 
+mod error;
+
+mod destination;
 mod ffi;
+
+use destination::Destination;
+pub use error::Error;
+pub(crate) use error::is_environment;
 
 /// The name of the format in the attribute `format` of the root group.
 pub const FORMAT: &str = "diapason-table";
 /// The version of the format in the attribute `format_version`.
 pub const FORMAT_VERSION: i64 = 1;
-
-/// Why a file cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The system refused.
-    #[error("cannot {verb} {}: {error}", path.display())]
-    Io {
-        /// What was being done.
-        verb: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// libhdf5 refused.
-    #[error("cannot {verb} for {}: libhdf5 says: {error}", path.display())]
-    Library {
-        /// What was being done.
-        verb: &'static str,
-        /// The output.
-        path: PathBuf,
-        /// What the library said.
-        error: hdf5_metno::Error,
-    },
-    /// A chunk cannot be compressed.
-    #[error("cannot compress a chunk of {column:?} for {}: {error}", path.display())]
-    Codec {
-        /// The column.
-        column: String,
-        /// The output.
-        path: PathBuf,
-        /// What the codec said.
-        error: codec::Error,
-    },
-    /// Columns of different lengths.
-    #[error("cannot write {}: column {column:?} has {rows} rows, {expected} are needed", path.display())]
-    Uneven {
-        /// The column that differs.
-        column: String,
-        /// The output.
-        path: PathBuf,
-        /// Its rows.
-        rows: u64,
-        /// The rows of the first column.
-        expected: u64,
-    },
-}
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +100,7 @@ pub struct Writer {
     // The library's handles are declared, and so closed, before the temporary name is unlinked.
     columns: Vec<Open>,
     file: hdf5_metno::File,
-    temporary: TempPath,
+    destination: Destination,
     output: PathBuf,
     chunk_bytes: usize,
     level: i32,
@@ -166,29 +122,12 @@ impl Writer {
     /// # Errors
     /// [`Error`] when the folder of `output` cannot be written to, or libhdf5 declines.
     pub fn create(output: &Path, columns: &[Column], chunk_rows: usize, level: i32) -> Result<Self, Error> {
-        let io = |verb, path: &Path| {
-            let path = path.to_path_buf();
-            move |error| Error::Io { verb, path, error }
-        };
-        if output.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(Error::Io { verb: "write", path: output.to_path_buf(), error });
-        }
-        let folder = folder(output);
-        let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".partial")
-            // What any program asks for; the user's umask takes away from it.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(io("write into", folder))?
-            .into_temp_path();
+        let destination = Destination::new(output)?;
         let library = |verb| library(verb, output);
         ffi::register_zstd().map_err(library("register the zstd filter"))?;
         let file = hdf5_metno::FileBuilder::new()
             .with_fapl(|plist| plist.libver_earliest())
-            .create(&temporary)
+            .create(destination.hidden())
             .map_err(library("create a file"))?;
         let open = |column: &Column| Open {
             column: column.clone(),
@@ -200,7 +139,7 @@ impl Writer {
         Ok(Self {
             columns: columns.iter().map(open).collect(),
             file,
-            temporary,
+            destination,
             output: output.to_path_buf(),
             chunk_bytes: chunk_rows.max(1) * Kind::BYTES,
             level,
@@ -296,21 +235,11 @@ impl Writer {
             }
         }
         let content_hash = self.annotate(attributes).map_err(library("write an attribute", &self.output))?;
-        let Self { columns, file, temporary, output, .. } = self;
+        let Self { columns, file, destination, output, .. } = self;
         drop(columns);
         file.flush().map_err(library("flush the file", &output))?;
         file.close().map_err(library("close the file", &output))?;
-        let io = |verb| {
-            let path = output.clone();
-            move |error| Error::Io { verb, path, error }
-        };
-        let written = File::open(&temporary).map_err(io("write"))?;
-        written.sync_all().map_err(io("write"))?;
-        let bytes = written.metadata().map_err(io("write"))?.len();
-        temporary.persist(&output).map_err(|refused| io("rename the finished file to")(refused.error))?;
-        File::open(folder(&output))
-            .and_then(|folder| folder.sync_all())
-            .map_err(io("write the folder of"))?;
+        let bytes = destination.reveal()?;
         Ok(Written { rows, bytes, content_hash })
     }
 
@@ -346,10 +275,6 @@ impl Writer {
         }
         Ok(content_hash)
     }
-}
-
-fn folder(output: &Path) -> &Path {
-    output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn library(verb: &'static str, output: &Path) -> impl FnOnce(hdf5_metno::Error) -> Error {

@@ -1,0 +1,64 @@
+//! What may stand at an output, and what is left of one that was not finished.
+#![cfg(feature = "libhdf5")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use diapason_loader::table::Table;
+use diapason_loader::{csv, market};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::mkfifo;
+
+const BARS: &str = "timestamp,open,high,low,close,volume\n2022-01-01 00:00,1,2,1,2,5\n";
+
+/// What writing to `output` says, by import and by generation, when neither works.
+fn refused(input: &Path, output: &Path) -> String {
+    let imported = csv::import(input, output, &csv::Options::default(), &mut |_| {}).unwrap_err();
+    let options = market::Options { rows: 100, ..market::Options::default() };
+    let generated = market::generate(output, &options, &mut |_| {}).unwrap_err();
+    assert!(!imported.is_environment() && !generated.is_environment());
+    assert_eq!(imported.to_string(), generated.to_string());
+    generated.to_string()
+}
+
+#[test]
+fn only_a_regular_file_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("in.csv"), BARS).unwrap();
+    mkfifo(&path("pipe"), Mode::S_IRWXU).unwrap();
+    let _socket = UnixListener::bind(path("socket")).unwrap();
+    symlink(path("pipe"), path("link")).unwrap();
+    symlink("nowhere", path("dead")).unwrap();
+    let says = |name: &str, what: &str| {
+        let found = refused(&path("in.csv"), &path(name));
+        assert_eq!(found, format!("cannot write {}: it is {what}", path(name).display()));
+    };
+    says("pipe", "a pipe, not a file; name another output");
+    says("socket", "a socket, not a file; name another output");
+    says("link", "a pipe, not a file; name another output");
+    says("", "a folder, not a file; name another output");
+    says("dead", "a link to nowhere, which is not there; remove the link or name another output");
+    // A node of a device needs rights that not every machine gives.
+    if mknod(&path("null"), SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)).is_ok() {
+        says("null", "a character device, not a file; name another output");
+        assert!(path("null").metadata().unwrap().file_type().is_char_device());
+    }
+    assert!(path("pipe").metadata().unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn what_a_link_leads_to_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("far")).unwrap();
+    std::fs::write(path("in.csv"), BARS).unwrap();
+    std::fs::write(path("far/out.h5"), "older").unwrap();
+    symlink("far/out.h5", path("out.h5")).unwrap();
+    csv::import(&path("in.csv"), &path("out.h5"), &csv::Options::default(), &mut |_| {}).unwrap();
+    assert!(path("out.h5").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(Table::open(path("far/out.h5")).unwrap().rows(), 1);
+    assert_eq!(std::fs::read_dir(path("far")).unwrap().count(), 1);
+}
