@@ -2,12 +2,15 @@
 #![cfg(feature = "libhdf5")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 
 use diapason_loader::table::Table;
 use diapason_loader::{csv, market};
+use nix::sys::signal::{Signal, raise};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 
@@ -61,4 +64,56 @@ fn what_a_link_leads_to_is_replaced() {
     assert!(path("out.h5").symlink_metadata().unwrap().is_symlink());
     assert_eq!(Table::open(path("far/out.h5")).unwrap().rows(), 1);
     assert_eq!(std::fs::read_dir(path("far")).unwrap().count(), 1);
+}
+
+const FOLDER: &str = "DIAPASON_TEST_KILLED";
+
+/// What the child does: it ends itself when a part of the rows is written.
+fn end_in_the_middle(folder: &Path) {
+    let signal =
+        if std::env::var_os("SIGNAL").unwrap() == "kill" { Signal::SIGKILL } else { Signal::SIGTERM };
+    let options = market::Options { rows: 400_000, chunk_rows: 4096, ..market::Options::default() };
+    let _ = market::generate(&folder.join("out.h5"), &options, &mut |progress| {
+        assert!(progress.rows < progress.rows_total);
+        raise(signal).unwrap();
+    });
+}
+
+#[test]
+fn a_program_that_is_killed_leaves_nothing() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return end_in_the_middle(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).custom_flags(nix::libc::O_TMPFILE);
+    // Where the file system knows named files only, a hidden one may be left.
+    if options.open(folder.path()).is_err() {
+        return;
+    }
+    std::fs::write(folder.path().join("out.h5"), "older").unwrap();
+    for signal in ["kill", "term"] {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "a_program_that_is_killed_leaves_nothing"]);
+        let child = child.env(FOLDER, folder.path()).env("SIGNAL", signal).output().unwrap();
+        assert!(child.status.signal().is_some(), "{}", String::from_utf8_lossy(&child.stdout));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "{signal}");
+        assert_eq!(std::fs::read(folder.path().join("out.h5")).unwrap(), b"older");
+    }
+}
+
+#[test]
+fn outputs_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = market::Options { rows: 20_000, chunk_rows: 512, ..market::Options::default() };
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (output, options) = (folder.path().join(format!("{}.h5", number / 2)), &options);
+            scope.spawn(move || market::generate(&output, options, &mut |_| {}).unwrap());
+        }
+    });
+    let read = |number: u32| std::fs::read(folder.path().join(format!("{number}.h5"))).unwrap();
+    assert!((1..4).all(|number| read(number) == read(0)));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4);
+    assert_eq!(folder.path().join("0.h5").metadata().unwrap().mode() & 0o111, 0);
 }

@@ -1,7 +1,7 @@
 //! Writes a file of columns through libhdf5.
 //!
 //! ```text
-//! values -> one open chunk a column -> zstd -> H5Dwrite_chunk -> temporary file -> fsync -> rename
+//! values -> one open chunk a column -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
 //! ```
 //!
 //! One one-dimensional data set a column, filter 32015 (zstd), no shuffle: prices on a decimal grid compress two to
@@ -122,13 +122,18 @@ impl Writer {
     /// # Errors
     /// [`Error`] when the folder of `output` cannot be written to, or libhdf5 declines.
     pub fn create(output: &Path, columns: &[Column], chunk_rows: usize, level: i32) -> Result<Self, Error> {
-        let destination = Destination::new(output)?;
         let library = |verb| library(verb, output);
         ffi::register_zstd().map_err(library("register the zstd filter"))?;
-        let file = hdf5_metno::FileBuilder::new()
-            .with_fapl(|plist| plist.libver_earliest())
-            .create(destination.hidden())
-            .map_err(library("create a file"))?;
+        let create = |path: &Path| {
+            let mut builder = hdf5_metno::FileBuilder::new();
+            let created = builder.with_fapl(|plist| plist.libver_earliest()).create(path);
+            let file = created.map_err(library("create a file"))?;
+            file.flush().map_err(library("flush the file"))?;
+            Ok(file)
+        };
+        let (destination, file) = Destination::open(output, create, |file, nameless| {
+            ffi::exchange(file, nameless).map_err(library("exchange the file"))
+        })?;
         let open = |column: &Column| Open {
             column: column.clone(),
             dataset: None,
