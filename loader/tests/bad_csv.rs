@@ -143,6 +143,7 @@ fn options() {
     assert!(found.contains("no column \"vulome\" to leave out, did you mean \"volume\"?"), "{found}");
     let skip = Options { skip: vec!["symbol".to_owned()], ..Options::default() };
     assert_eq!(outcome(b"time,symbol,price\n1640995200,ABC,1\n", &skip), Ok(1));
+    assert_eq!(outcome(b"time,.,a/b,/,..\n1640995200,1,2,3,4\n", &Options::default()), Ok(1));
     let skip = |name: &str| Options { skip: vec![name.to_owned()], ..Options::default() };
     for name in ["6", "volume"] {
         assert_eq!(outcome(b"2022-01-01,1,2,1,2,5\n", &skip(name)), Ok(1));

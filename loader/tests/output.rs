@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
+use diapason_loader::format::libhdf5::{COLUMNS_MAX, Column, Kind, NAME_BYTES_MAX, Writer};
 use diapason_loader::table::Table;
 use diapason_loader::{csv, market};
 use nix::sys::signal::{Signal, raise};
@@ -116,4 +117,59 @@ fn outputs_side_by_side() {
     assert!((1..4).all(|number| read(number) == read(0)));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4);
     assert_eq!(folder.path().join("0.h5").metadata().unwrap().mode() & 0o111, 0);
+}
+
+#[test]
+fn columns_at_their_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.h5"));
+    let import = |columns: usize| {
+        let names: String = (1..columns).map(|column| format!(",c{column}")).collect();
+        std::fs::write(&input, format!("time{names}\n1640995200{}\n", ",1".repeat(columns - 1))).unwrap();
+        csv::import(&input, &output, &csv::Options::default(), &mut |_| {})
+    };
+    let refused = import(COLUMNS_MAX + 1).unwrap_err();
+    assert!(!refused.is_environment());
+    let says = "1025 columns are too many, at most 1024 go into one file; leave some out or split them";
+    assert_eq!(refused.to_string(), format!("cannot write {}: {says}", output.display()));
+    assert!(!output.exists());
+    import(COLUMNS_MAX).unwrap();
+    let table = Table::open(&output).unwrap();
+    assert_eq!((table.columns().len(), table.columns()[1023].name.as_str()), (1024, "c1023"));
+    let mut value = [0.0];
+    table.read_f64("c1023", 0..1, &mut value).unwrap();
+    assert_eq!(value, [1.0]);
+}
+
+#[test]
+fn names_that_a_file_can_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.h5");
+    let write = |name: &str| {
+        let column = Column { name: name.into(), kind: Kind::F64, unit: "1".into(), role: "other".into() };
+        let mut writer = Writer::create(&output, &[column], 10, 1)?;
+        writer.push_f64(0, &[1.0])?;
+        writer.finish(&[])
+    };
+    for name in ["", ".", "/", "a/b", "./a", "a\0b", &"x".repeat(NAME_BYTES_MAX + 1)] {
+        let refused = write(name).unwrap_err().to_string();
+        assert!(refused.contains("a column cannot be called"), "{name}: {refused}");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+    for name in ["..", " ", "\u{e9}", "a.b", &"x".repeat(NAME_BYTES_MAX)] {
+        write(name).unwrap();
+        assert_eq!(Table::open(&output).unwrap().columns()[0].name, name);
+        std::fs::remove_file(&output).unwrap();
+    }
+    // All of them at once, and long: the names of a table must fit too.
+    let columns = (0..COLUMNS_MAX).map(|number| Column {
+        name: format!("{number:0>NAME_BYTES_MAX$}"),
+        kind: Kind::F64,
+        unit: "1".into(),
+        role: "other".into(),
+    });
+    let mut writer = Writer::create(&output, &columns.collect::<Vec<_>>(), 1, 1).unwrap();
+    (0..COLUMNS_MAX).for_each(|column| writer.push_f64(column, &[1.0]).unwrap());
+    writer.finish(&[]).unwrap();
+    assert_eq!(Table::open(&output).unwrap().columns().len(), COLUMNS_MAX);
 }

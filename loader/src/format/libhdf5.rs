@@ -30,6 +30,11 @@ pub(crate) use error::is_environment;
 pub const FORMAT: &str = "diapason-table";
 /// The version of the format in the attribute `format_version`.
 pub const FORMAT_VERSION: i64 = 1;
+/// The most columns of a file: each holds a chunk in memory, and the attribute with their names must stay below the
+/// 64 KiB that the library's object headers allow.
+pub const COLUMNS_MAX: usize = 1024;
+/// The most bytes of a column's name.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +125,10 @@ impl Writer {
     /// Begins a file that [`Writer::finish`] will put at `output`.
     ///
     /// # Errors
-    /// [`Error`] when the folder of `output` cannot be written to, or libhdf5 declines.
+    /// [`Error`] when there are more than [`COLUMNS_MAX`] columns, a name cannot be taken, the folder of `output` cannot
+    /// be written to, or libhdf5 declines.
     pub fn create(output: &Path, columns: &[Column], chunk_rows: usize, level: i32) -> Result<Self, Error> {
+        check(output, columns)?;
         let library = |verb| library(verb, output);
         ffi::register_zstd().map_err(library("register the zstd filter"))?;
         let create = |path: &Path| {
@@ -279,6 +286,23 @@ impl Writer {
             attribute(&self.file, name, value)?;
         }
         Ok(content_hash)
+    }
+}
+
+/// Whether the library can take these columns.
+fn check(output: &Path, columns: &[Column]) -> Result<(), Error> {
+    let path = || output.to_path_buf();
+    if columns.len() > COLUMNS_MAX {
+        return Err(Error::TooManyColumns { path: path(), columns: columns.len(), columns_max: COLUMNS_MAX });
+    }
+    let is_good =
+        |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len()) && name != "." && !name.contains(['/', '\0']);
+    match columns.iter().find(|column| !is_good(&column.name)) {
+        Some(column) => {
+            let name = column.name.chars().take(40).collect();
+            Err(Error::ColumnName { path: path(), name, bytes_max: NAME_BYTES_MAX })
+        }
+        None => Ok(()),
     }
 }
 

@@ -51,6 +51,26 @@ pub enum Error {
         /// The rows of the first column.
         expected: u64,
     },
+    /// More columns than one file takes.
+    #[error("cannot write {}: {columns} columns are too many, at most {columns_max} go into one file; leave some out or split them", path.display())]
+    TooManyColumns {
+        /// The output.
+        path: PathBuf,
+        /// The columns there are.
+        columns: usize,
+        /// The most there may be.
+        columns_max: usize,
+    },
+    /// A name that HDF5 would take for something else, or cannot hold.
+    #[error("cannot write {}: a column cannot be called {name:?}; give it a name of 1 to {bytes_max} bytes other than \".\", without \"/\" and NUL", path.display())]
+    ColumnName {
+        /// The output.
+        path: PathBuf,
+        /// The name, or its begin when it is long.
+        name: String,
+        /// The most bytes of a name.
+        bytes_max: usize,
+    },
     /// What is at the output is not a file.
     #[error("cannot write {}: it is {kind}, not a file; name another output", path.display())]
     NotAFile {
@@ -76,7 +96,11 @@ impl Error {
         match self {
             Self::Io { error, .. } => is_environment(error),
             Self::Library { .. } | Self::Codec { .. } => true,
-            Self::Uneven { .. } | Self::NotAFile { .. } | Self::DeadLink { .. } => false,
+            Self::Uneven { .. }
+            | Self::TooManyColumns { .. }
+            | Self::ColumnName { .. }
+            | Self::NotAFile { .. }
+            | Self::DeadLink { .. } => false,
         }
     }
 }
