@@ -44,6 +44,8 @@ fn only_a_regular_file_is_replaced() {
     says("socket", "a socket, not a file; name another output");
     says("link", "a pipe, not a file; name another output");
     says("", "a folder, not a file; name another output");
+    says("new/", "the name of a folder, not a file; name another output");
+    assert!(refused(&path("in.csv"), Path::new("")).contains("it is an empty name"));
     says("dead", "a link to nowhere, which is not there; remove the link or name another output");
     // A node of a device needs rights that not every machine gives.
     if mknod(&path("null"), SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)).is_ok() {

@@ -10,6 +10,7 @@
 use std::fs::{File, FileType, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,12 @@ fn place(output: &Path) -> Result<PathBuf, Error> {
     let is_link = output.symlink_metadata().is_ok_and(|found| found.is_symlink());
     if !is_link {
         allowed(output, output)?;
-        return Ok(output.to_path_buf());
+        let refused = |kind| Err(Error::NotAFile { path: output.to_path_buf(), kind });
+        return match output.as_os_str().as_bytes() {
+            [] => refused("an empty name"),
+            [.., b'/'] => refused("the name of a folder"),
+            _ => Ok(output.to_path_buf()),
+        };
     }
     let refused = |error| Error::Io { verb: "follow the link", path: output.to_path_buf(), error };
     match output.canonicalize() {
