@@ -45,7 +45,8 @@ pub struct Options {
     pub delimiter: Option<u8>,
     /// Names of the columns, for a file without a header line or instead of it; detected when absent.
     pub columns: Option<Vec<String>>,
-    /// Columns to leave out, by their names in the input.
+    /// Columns to leave out, by their names in the input; where there are no names, by their numbers from 1 or by what
+    /// they are found to be, such as `volume`.
     pub skip: Vec<String>,
     /// The least number of rows that is of use.
     pub rows_min: u64,

@@ -84,6 +84,14 @@ pub enum Error {
     Output(#[from] libhdf5::Error),
 }
 
+impl Error {
+    /// Whether the machine is in the way (a full disk, no permission, an I/O error) rather than what was asked.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::Output(error) if error.is_environment())
+    }
+}
+
 /// Writes one-minute bars into the HDF5 file `output`: timestamp, open, high, low, close, volume.
 ///
 /// Memory stays the same for any number of rows. `output` appears, or is replaced, only once it is complete.

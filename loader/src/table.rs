@@ -174,6 +174,12 @@ impl Table {
         &self.inspection.columns
     }
 
+    /// What else lies in the group and is not a column, with the reason.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.inspection.skipped
+    }
+
     /// What is noted at the table.
     #[must_use]
     pub const fn attributes(&self) -> &BTreeMap<String, Attribute> {
@@ -189,14 +195,21 @@ impl Table {
     /// The number of the column called `name`.
     ///
     /// # Errors
-    /// [`Error::NoColumn`] with the nearest name.
+    /// [`Error::Unreadable`] with the reason when it is there and no column, else [`Error::NoColumn`] with the
+    /// nearest name.
     pub fn position(&self, name: &str) -> Result<usize, Error> {
         let names = || self.inspection.columns.iter().map(|column| column.name.as_str());
-        names().position(|column| column == name).ok_or_else(|| Error::NoColumn {
-            path: self.inspection.path.clone(),
-            wanted: name.to_owned(),
-            suggestion: nearest(name, names()).map(str::to_owned),
-            columns: names().map(str::to_owned).collect(),
+        names().position(|column| column == name).ok_or_else(|| {
+            let (path, wanted) = (self.inspection.path.clone(), name.to_owned());
+            match self.skipped().iter().find(|skipped| skipped.name == name) {
+                Some(skipped) => Error::Unreadable { path, wanted, reason: skipped.reason.clone() },
+                None => Error::NoColumn {
+                    path,
+                    wanted,
+                    suggestion: nearest(name, names()).map(str::to_owned),
+                    columns: names().map(str::to_owned).collect(),
+                },
+            }
         })
     }
 

@@ -97,6 +97,15 @@ fn files() {
         ),
         ("timestamp,x,x\n2022-01-01,1,2\n", "in.csv: two columns are called \"x\"; rename one"),
         (
+            "time,open,high,low\n1640995200,1,1,1\n",
+            "in.csv: open, high, low are columns of bars, which need a close too; name it \"close\", or leave",
+        ),
+        (
+            "1640995200,100,99.9\n",
+            "in.csv: 3 columns without a header may be bid,ask or price,size; give their names with `--columns`",
+        ),
+        ("\n\ntime,price\nfoo,1\n", "in.csv:4: column \"time\": \"foo\" is not a time; write times as"),
+        (
             "timestamp,open\nsoon,1\n",
             "in.csv:2: column \"timestamp\": \"soon\" is not a time; write times as",
         ),
@@ -113,8 +122,15 @@ fn files() {
     }
     let gzip = outcome(b"\x1f\x8b\x08\0", &Options::default()).unwrap_err();
     assert_eq!(gzip, "in.csv is gzip, not CSV text; decompress it first: gunzip");
-    let wide = outcome(&"7".repeat(70_000).into_bytes(), &Options::default());
-    assert!(wide.is_err());
+    let too_long = "the row is longer than 65536 bytes; is this a CSV file with line ends?";
+    for (text, line) in [
+        ("7".repeat(70_000), 1),
+        (format!("time,price\n1640995200,{}\n", "7".repeat(70_000)), 2),
+        (format!("time,price\n1640995200,{}\n", "7".repeat(300_000)), 2),
+        (format!("time,price\n1640995200,1\n1640995201,{}", "7".repeat(300_000)), 3),
+    ] {
+        assert_eq!(refused(&text), format!("in.csv:{line}: {too_long}"));
+    }
 }
 
 #[test]
@@ -127,6 +143,13 @@ fn options() {
     assert!(found.contains("no column \"vulome\" to leave out, did you mean \"volume\"?"), "{found}");
     let skip = Options { skip: vec!["symbol".to_owned()], ..Options::default() };
     assert_eq!(outcome(b"time,symbol,price\n1640995200,ABC,1\n", &skip), Ok(1));
+    assert_eq!(outcome(b"time,.,a/b,/,..\n1640995200,1,2,3,4\n", &Options::default()), Ok(1));
+    let skip = |name: &str| Options { skip: vec![name.to_owned()], ..Options::default() };
+    for name in ["6", "volume"] {
+        assert_eq!(outcome(b"2022-01-01,1,2,1,2,5\n", &skip(name)), Ok(1));
+    }
+    let found = outcome(b"2022-01-01,1,2,1,2,5\n", &skip("7")).unwrap_err();
+    assert_eq!(found, "in.csv has no column \"7\" to leave out; its columns are 1, 2, 3, 4, 5, 6");
     let names = |names: &str| Options {
         columns: Some(names.split(',').map(str::to_owned).collect()),
         ..Options::default()

@@ -194,6 +194,7 @@ fn a_flipped_bit_in_a_chunk_is_noticed() {
             text.contains("chunk") && text.contains(&format!("at byte {at}")) && text.contains("zstd"),
             "{text}"
         );
+        assert!(text.ends_with("; the file is damaged, copy or import it again"), "{text}");
     }
 }
 
@@ -207,5 +208,21 @@ fn what_is_no_table_says_so() {
         let (name, expected) = line.split_once('\t').unwrap();
         let found = Table::open(folder.path().join(name)).map(|_| ()).unwrap_err().to_string();
         assert!(found.contains(expected), "{name}\n  gives {found}\n  wants {expected}");
+    }
+}
+
+#[test]
+fn what_is_no_column_says_so() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let script = need::repository().join("loader/tests/oracles/write_skipped.py");
+    let listing = ask(&script, &[folder.path().to_str().unwrap()], b"");
+    for line in String::from_utf8(listing).unwrap().lines() {
+        let [file, column, expected] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let path = folder.path().join(file);
+        let table = Table::open(&path).unwrap();
+        let found = table.read_i64(column, 0..1, &mut [0]).unwrap_err().to_string();
+        let expected = expected.replace("FILE", &path.display().to_string());
+        assert_eq!(found, expected);
     }
 }

@@ -16,7 +16,9 @@ const FOLDER: &str = "DIAPASON_TEST_FULL_DISK";
 fn fill(folder: &Path) {
     for name in ["first.h5", "second.h5"] {
         let options = Options { rows: 400_000, ..Options::default() };
-        let refused = market::generate(&folder.join(name), &options, &mut |_| {}).unwrap_err().to_string();
+        let refused = market::generate(&folder.join(name), &options, &mut |_| {}).unwrap_err();
+        assert!(refused.is_environment());
+        let refused = refused.to_string();
         let cause = std::io::Error::from_raw_os_error(nix::libc::EFBIG);
         assert_eq!(refused, format!("cannot write {}: {cause}", folder.join(name).display()));
     }

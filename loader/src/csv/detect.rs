@@ -1,6 +1,6 @@
 //! What kind of text a file is, from its first block.
 
-use super::record::Records;
+use super::record::{Error, Records};
 
 /// The delimiters that are looked for.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -26,27 +26,43 @@ pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
     found.or_else(binary)
 }
 
-/// The first rows of `head`; `is_whole` says that the file ends with it, so its last row is no piece of one.
-pub(super) fn rows(head: &[u8], is_whole: bool, delimiter: u8) -> Vec<Vec<Vec<u8>>> {
+/// A row that is looked at.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The line it begins at, from 1.
+    pub line: u64,
+    pub fields: Vec<Vec<u8>>,
+}
+
+/// The first rows of `head`, and why there are no more if that is an error; `is_whole` says that the file ends with it,
+/// so its last row is no piece of one.
+pub(super) fn rows(head: &[u8], is_whole: bool, delimiter: u8) -> (Vec<Row>, Option<Error>) {
     let mut records = Records::new(head, delimiter);
     let mut rows = Vec::new();
-    while rows.len() < ROWS
-        && let Ok(Some(record)) = records.next()
-    {
-        rows.push(record.fields().map(<[u8]>::to_vec).collect());
+    while rows.len() < ROWS {
+        match records.next() {
+            Ok(Some(record)) => {
+                let fields = record.fields().map(<[u8]>::to_vec).collect();
+                rows.push(Row { line: record.line, fields });
+            }
+            Ok(None) => break,
+            Err(error) => return (rows, Some(error)),
+        }
+        let is_cut = !is_whole && records.bytes_taken() == head.len() as u64 && !head.ends_with(b"\n");
+        if is_cut {
+            rows.pop();
+            break;
+        }
     }
-    if !is_whole && rows.len() < ROWS {
-        rows.pop();
-    }
-    rows
+    (rows, None)
 }
 
 /// The delimiter under which the first rows have the most fields, all the same number where possible.
 pub(super) fn delimiter(head: &[u8], is_whole: bool) -> u8 {
     let score = |&delimiter: &u8| {
-        let rows = rows(head, is_whole, delimiter);
-        let fields = rows.first().map_or(0, Vec::len);
-        let alike = fields > 1 && rows.iter().all(|row| row.len() == fields);
+        let (rows, _) = rows(head, is_whole, delimiter);
+        let fields = rows.first().map_or(0, |row| row.fields.len());
+        let alike = fields > 1 && rows.iter().all(|row| row.fields.len() == fields);
         (alike, fields)
     };
     // `max_by_key` takes the last of equals, and the comma is to win those.
@@ -74,8 +90,11 @@ mod tests {
 
     #[test]
     fn a_cut_row_is_left_out() {
-        assert_eq!(rows(b"a,b\n1,2\n3", false, b',').len(), 2);
-        assert_eq!(rows(b"a,b\n1,2\n3", true, b',').len(), 3);
+        let count = |head, is_whole| rows(head, is_whole, b',').0.len();
+        assert_eq!(count(b"a,b\n1,2\n3", false), 2);
+        assert_eq!(count(b"a,b\n1,2\n3", true), 3);
+        assert_eq!(count(b"a,b\n1,2\n", false), 2);
+        assert_eq!(count(b"a,b\n\n ", false), 1);
     }
 
     #[test]

@@ -75,12 +75,22 @@ pub enum Error {
         delimiter: char,
     },
     /// Columns without names that may be several things.
-    #[error("{}: {fields} columns without a header may be several things; give their names with `--columns`, such as timestamp,open,high,low,close,volume", path.display())]
+    #[error("{}: {fields} columns without a header may be {candidates}; give their names with `--columns`, such as timestamp,open,high,low,close,volume", path.display())]
     Ambiguous {
         /// The file.
         path: PathBuf,
         /// How many columns there are.
         fields: usize,
+        /// What those beside the time may be.
+        candidates: &'static str,
+    },
+    /// Bars without a close.
+    #[error("{}: {} are columns of bars, which need a close too; name it \"close\", or leave them out with `--skip`", path.display(), columns.join(", "))]
+    NoClose {
+        /// The file.
+        path: PathBuf,
+        /// The columns of bars that are there.
+        columns: Vec<String>,
     },
     /// Names given for a file with another number of columns.
     #[error("{}: {names} names were given with `--columns`, the file has {fields} columns; give one name for each", path.display())]
@@ -161,6 +171,18 @@ pub enum Error {
     /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] libhdf5::Error),
+}
+
+impl Error {
+    /// Whether the machine is in the way (a full disk, no permission, an I/O error) rather than the input.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Input { error, .. } => libhdf5::is_environment(error),
+            Self::Output(error) => error.is_environment(),
+            _ => false,
+        }
+    }
 }
 
 /// What is wrong with one value.

@@ -1,4 +1,7 @@
 //! What the columns are: from the names in a header, or from the values where there is none.
+//!
+//! Two of open, high and low without a close are bars that lost it, which is an error: nothing can be worked out from
+//! bars without one. One of them alone, or `min` and `max` without a close, are numbers like any others.
 
 use super::number;
 use super::time::Clock;
@@ -133,8 +136,10 @@ pub(super) enum Problem {
     Twice(String),
     /// A column to be left out does not exist.
     NoSuch(String),
-    /// Values that may be several things.
-    Ambiguous,
+    /// Values that may be several things, in words.
+    Ambiguous(&'static str),
+    /// Bars without a close: the columns of them that are there.
+    NoClose(Vec<String>),
 }
 
 impl Layout {
@@ -161,46 +166,83 @@ impl Layout {
             None => return Err(Problem::NoTime),
             Some(_) => day_and_time(&plain, &times, first).unwrap_or(Time::Field(times[0])),
         };
-        let is_time = |field: usize| match time {
-            Time::Field(at) => field == at,
-            Time::DayAndTime(day, of_day) => field == day || field == of_day,
-        };
+        let timed = Self { fields: names.len(), time, values: Vec::new() };
         let mut values: Vec<Value> = Vec::new();
-        for field in (0..names.len()).filter(is_kept).filter(|&field| !is_time(field)) {
+        for field in (0..names.len()).filter(is_kept).filter(|&field| !timed.is_time(field)) {
             let role = role_of(&plain, &values, field);
             let name = match role {
-                // A slash would make a group of the file.
-                Role::Other if names[field].is_empty() => format!("column_{}", field + 1),
+                // HDF5 calls the group itself by a dot, and parts names at slashes.
+                Role::Other if matches!(names[field].as_str(), "" | ".") => format!("column_{}", field + 1),
                 Role::Other => names[field].replace('/', "_"),
                 role => role.word().to_owned(),
             };
             values.push(Value { field, role, name, source: names[field].clone() });
         }
-        Self { fields: names.len(), time, values }.checked()
+        let of_bars = values.iter().filter(|value| matches!(value.role, Role::Open | Role::High | Role::Low));
+        let of_bars: Vec<String> = of_bars.map(|value| value.source.clone()).collect();
+        // A close that is there and left out is left out on purpose.
+        if of_bars.len() > 1 && !has_close(&plain) {
+            return Err(Problem::NoClose(of_bars));
+        }
+        Self { values, ..timed }.checked()
     }
 
-    /// The layout of a file without names, from the shape of its `rows`.
-    pub(super) fn of_shape(rows: &[Vec<&[u8]>]) -> Result<Self, Problem> {
-        let first = rows.first().map_or(&[][..], |row| &row[..]);
-        let is_time = |text: &[u8]| Clock::detect(text).is_some();
-        let time = match first {
-            [day, of_day, ..] if of_day.contains(&b':') && is_time(&[day, &b" "[..], of_day].concat()) => {
-                Time::DayAndTime(0, 1)
+    /// The layout of a file without names, from the shape of its `rows`. `skip` has numbers of fields from 1, or words
+    /// for what they are found to be.
+    pub(super) fn of_shape(rows: &[Vec<&[u8]>], skip: &[String]) -> Result<Self, Problem> {
+        let fields = rows.first().map_or(0, Vec::len);
+        let number = |name: &String| name.parse().ok().filter(|number| (1..=fields).contains(number));
+        let skipped: Vec<usize> = skip.iter().filter_map(number).map(|number| number - 1).collect();
+        let all = Self::of_fields(rows, &(0..fields).collect::<Vec<_>>());
+        // Some fields are only understood without those that are left out.
+        let mut layout = match all {
+            Ok(layout) if !skipped.iter().any(|&field| layout.is_time(field)) => layout,
+            other if skipped.is_empty() => other?,
+            _ => {
+                let kept: Vec<usize> = (0..fields).filter(|field| !skipped.contains(field)).collect();
+                Self::of_fields(rows, &kept)?
             }
-            [time, ..] if is_time(time) => Time::Field(0),
+        };
+        let words = || skip.iter().filter(|name| number(name).is_none());
+        if let Some(missing) = words().find(|word| layout.values.iter().all(|value| value.name != **word)) {
+            return Err(Problem::NoSuch(missing.clone()));
+        }
+        layout
+            .values
+            .retain(|value| !skipped.contains(&value.field) && !words().any(|word| *word == value.name));
+        layout.checked()
+    }
+
+    fn is_time(&self, field: usize) -> bool {
+        match self.time {
+            Time::Field(at) => field == at,
+            Time::DayAndTime(day, of_day) => field == day || field == of_day,
+        }
+    }
+
+    /// The layout of `fields` alone, from their shape.
+    fn of_fields(rows: &[Vec<&[u8]>], fields: &[usize]) -> Result<Self, Problem> {
+        let first = rows.first().map_or(&[][..], |row| &row[..]);
+        let kept: Vec<&[u8]> = fields.iter().filter_map(|&field| first.get(field).copied()).collect();
+        let is_time = |text: &[u8]| Clock::detect(text).is_some();
+        let (time, fields) = match kept[..] {
+            [day, of_day, ..] if of_day.contains(&b':') && is_time(&[day, b" ", of_day].concat()) => {
+                (Time::DayAndTime(fields[0], fields[1]), &fields[2..])
+            }
+            [time, ..] if is_time(time) => (Time::Field(fields[0]), &fields[1..]),
             _ => return Err(Problem::NoTime),
         };
-        let before = if matches!(time, Time::Field(_)) { 1 } else { 2 };
-        let numbers: Vec<Vec<f64>> = rows
-            .iter()
-            .map(|row| row.iter().skip(before).map(|text| number::parse(text).unwrap_or(f64::NAN)).collect())
-            .collect();
-        let roles = shape(&numbers, first.len() - before)?;
-        let values = roles.iter().enumerate().map(|(place, &role)| Value {
-            field: before + place,
+        // Rows of other lengths, or with other things than numbers, say nothing; reading them will name their line.
+        let numbers = |row: &Vec<&[u8]>| -> Option<Vec<f64>> {
+            let number = |&field: &usize| number::parse(row[field]).filter(|number| number.is_finite());
+            if row.len() == first.len() { fields.iter().map(number).collect() } else { None }
+        };
+        let numbers: Vec<Vec<f64>> = rows.iter().filter_map(numbers).collect();
+        let values = shape(&numbers, fields.len())?.into_iter().zip(fields).map(|(role, &field)| Value {
+            field,
             role,
             name: role.word().to_owned(),
-            source: (before + place + 1).to_string(),
+            source: (field + 1).to_string(),
         });
         Self { fields: first.len(), time, values: values.collect() }.checked()
     }
@@ -209,11 +251,13 @@ impl Layout {
         if self.values.is_empty() {
             return Err(Problem::NoValues);
         }
-        let name = |value: &Value| value.name.clone();
-        let mut names: Vec<String> = self.values.iter().map(name).chain(["timestamp".to_owned()]).collect();
+        // Names that differ in capitals alone are one column to most people, in whichever order they come.
+        let name = |value: &Value| (value.name.to_lowercase(), value.source.clone());
+        let time = ("timestamp".to_owned(), "timestamp".to_owned());
+        let mut names: Vec<(String, String)> = self.values.iter().map(name).chain([time]).collect();
         names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(Problem::Twice(pair[0].clone())),
+        match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(Problem::Twice(pair[0].1.clone())),
             None => Ok(self),
         }
     }
@@ -237,36 +281,62 @@ fn day_and_time(plain: &[String], times: &[usize], first: &[&[u8]]) -> Option<Ti
     Clock::detect(&both).map(|_| Time::DayAndTime(day, of_day))
 }
 
+/// Whether one of the names is one for `role`.
+fn has(plain: &[String], role: Role) -> bool {
+    let names = NAMES.iter().filter(|(of, ..)| *of == role).flat_map(|(_, _, names)| names.iter());
+    names.into_iter().any(|name| plain.iter().any(|plain| plain == name))
+}
+
+/// Whether one of the names is that of a close; "last" is one where there is an open.
+fn has_close(plain: &[String]) -> bool {
+    has(plain, Role::Close) || (plain.iter().any(|plain| plain == "last") && has(plain, Role::Open))
+}
+
 /// The role of a field by its name; each role is given once, to the first that has a name for it.
 fn role_of(plain: &[String], taken: &[Value], field: usize) -> Role {
-    let named = |name: &str| plain.iter().any(|plain| plain == name);
-    let found =
-        NAMES.iter().find(|(_, _, names)| names.contains(&plain[field].as_str())).map(|(role, ..)| *role);
-    // "last" is the price of the last trade, and the close where there are bars without one.
-    let found = match found {
-        Some(Role::Price) if plain[field] == "last" && named("open") && !named("close") => Some(Role::Close),
-        found => found,
+    let name = plain[field].as_str();
+    let found = NAMES.iter().find(|(_, _, names)| names.contains(&name)).map(|(role, ..)| *role);
+    let found = match (found, name) {
+        // "last" is the price of the last trade, and the close where there are bars without one.
+        (Some(Role::Price), "last") if has(plain, Role::Open) && !has(plain, Role::Close) => {
+            Some(Role::Close)
+        }
+        (_, "first" | "min" | "max") if !has_close(plain) => None,
+        (found, _) => found,
     };
     found.filter(|role| taken.iter().all(|value| value.role != *role)).unwrap_or(Role::Other)
 }
 
-/// The roles of columns without names.
+/// The roles of columns without names, from `rows` of numbers.
+///
+/// A few rows may be broken, or quotes crossed, without hiding what the others are: one in ten. What fits two readings
+/// is an error, since a wrong guess would go unnoticed.
 fn shape(rows: &[Vec<f64>], columns: usize) -> Result<Vec<Role>, Problem> {
-    use Role::{Ask, Bid, Close, High, Low, Open, Price, Size, Volume};
-    let all = |rule: &dyn Fn(&[f64]) -> bool| rows.iter().all(|row| row.len() == columns && rule(row));
+    use Role::{Ask, AskSize, Bid, BidSize, Close, High, Low, Open, Price, Size, Volume};
+    let count = |rule: &dyn Fn(&[f64]) -> bool| rows.iter().filter(|row| rule(row)).count();
+    let most = |rule: &dyn Fn(&[f64]) -> bool| !rows.is_empty() && count(rule) * 10 >= rows.len() * 9;
     let is_bar = |row: &[f64]| row[1] >= row[0].max(row[3]) && row[2] <= row[0].min(row[3]);
+    // Sizes beside a quote can look like low and close, but are seldom near the price.
+    let is_narrow_bar = |row: &[f64]| is_bar(row) && row[2] >= row[1] / 2.0;
     // A spread of a tenth of the price or more is not a quote.
-    let is_quote = |row: &[f64]| row[1] >= row[0] && row[1] <= row[0] * 1.1;
+    let is_near =
+        |row: &[f64]| row[0] > 0.0 && row[1] > 0.0 && row[1].max(row[0]) <= row[0].min(row[1]) * 1.1;
+    let is_quote = |row: &[f64]| is_near(row) && row[1] >= row[0];
+    let is_whole = |column: usize| rows.iter().all(|row| row[column].fract() == 0.0);
+    let quotes = columns >= 2 && count(&is_near) == rows.len() && most(&is_quote);
     match columns {
-        5 if all(&|row| is_bar(row)) => Ok(vec![Open, High, Low, Close, Volume]),
-        4 if all(&|row| is_bar(row)) => Ok(vec![Open, High, Low, Close]),
-        4 if all(&|row| is_quote(row)) => Ok(vec![Bid, Ask, Role::BidSize, Role::AskSize]),
-        3 if all(&|row| is_quote(row)) => Ok(vec![Bid, Ask, Volume]),
-        2 if all(&|row| is_quote(row)) => Ok(vec![Bid, Ask]),
-        2 => Ok(vec![Price, Size]),
-        1 => Ok(vec![Price]),
         0 => Err(Problem::NoValues),
-        _ => Err(Problem::Ambiguous),
+        1 => Ok(vec![Price]),
+        2 if quotes && (is_whole(0) || !is_whole(1)) => Ok(vec![Bid, Ask]),
+        2 if !rows.is_empty() && count(&is_near) * 10 <= rows.len() => Ok(vec![Price, Size]),
+        2 => Err(Problem::Ambiguous("bid,ask or price,size")),
+        3 if quotes => Ok(vec![Bid, Ask, Volume]),
+        3 => Err(Problem::Ambiguous("bid,ask,volume or price,size and something else")),
+        4 if most(&is_narrow_bar) || (most(&is_bar) && !quotes) => Ok(vec![Open, High, Low, Close]),
+        4 if quotes && !most(&is_bar) => Ok(vec![Bid, Ask, BidSize, AskSize]),
+        4 => Err(Problem::Ambiguous("open,high,low,close or bid,ask,bid_size,ask_size")),
+        5 if most(&is_bar) => Ok(vec![Open, High, Low, Close, Volume]),
+        _ => Err(Problem::Ambiguous("several things")),
     }
 }
 
@@ -294,10 +364,7 @@ mod tests {
             "open_time,Open Price,High Price,Low Price,Last,Vol",
         ] {
             let layout = names(header, "2020-01-01,1,1,1,1,1");
-            let open = header.starts_with("open_time");
-            // "Last" is the close only beside a column that is called open in so many letters.
-            assert_eq!(words(&layout.unwrap())[..3], bars[..3], "{header}");
-            assert!(!open || names("t,open,last", "1,1,1").unwrap().place(Role::Close).is_some());
+            assert_eq!(words(&layout.unwrap()), bars, "{header}");
         }
         let quotes = names("time,Bid,Ask,BidVolume,AskVolume", "2020-01-01 00:00:00,1,1,1,1").unwrap();
         assert_eq!(words(&quotes), ["bid", "ask", "bid_size", "ask_size"]);
@@ -313,17 +380,84 @@ mod tests {
         let of = |rows: &[&str]| {
             let rows: Vec<Vec<&[u8]>> =
                 rows.iter().map(|row| row.split(',').map(str::as_bytes).collect()).collect();
-            Layout::of_shape(&rows).map(|layout| words(&layout).join(","))
+            Layout::of_shape(&rows, &[]).map(|layout| words(&layout).join(","))
         };
         assert_eq!(of(&["20200101 170000065,1.1212,1.12172,0"]).unwrap(), "bid,ask,volume");
         assert_eq!(of(&["2020-01-01,1,3,1,2,9"]).unwrap(), "open,high,low,close,volume");
         assert_eq!(of(&["2020-01-01,00:05,1,3,1,2"]).unwrap(), "open,high,low,close");
         assert_eq!(of(&["1577836800,100,3"]).unwrap(), "price,size");
         assert_eq!(of(&["1577836800,100,100.1"]).unwrap(), "bid,ask");
-        assert_eq!(of(&["2020-01-01,1,3,1,2,9,9"]), Err(Problem::Ambiguous));
-        assert_eq!(of(&["2020-01-01,3,1,3,2,9"]), Err(Problem::Ambiguous));
+        assert_eq!(of(&["2020-01-01,1,3,1,2,9,9"]), Err(Problem::Ambiguous("several things")));
+        assert_eq!(of(&["2020-01-01,3,1,3,2,9"]), Err(Problem::Ambiguous("several things")));
         assert_eq!(of(&["x,3,1"]), Err(Problem::NoTime));
         assert_eq!(of(&["2020-01-01"]), Err(Problem::NoValues));
+    }
+
+    /// The names found for `rows`, or what they may be.
+    fn shaped(rows: &[&str], skip: &[&str]) -> Result<String, Problem> {
+        let rows: Vec<Vec<&[u8]>> =
+            rows.iter().map(|row| row.split(',').map(str::as_bytes).collect()).collect();
+        let skip: Vec<String> = skip.iter().map(|name| (*name).to_owned()).collect();
+        Layout::of_shape(&rows, &skip).map(|layout| words(&layout).join(","))
+    }
+
+    #[test]
+    fn a_few_odd_rows_do_not_change_what_the_others_are() {
+        let most = |odd: &'static str, usual: &'static str| shaped(&[&[odd][..], &[usual; 50]].concat(), &[]);
+        let bars = "open,high,low,close";
+        assert_eq!(most("1577836800,100,99.9", "1577836800,100,100.1").unwrap(), "bid,ask");
+        assert_eq!(most("1577836800,100,99.9,5", "1577836800,100,100.1,5").unwrap(), "bid,ask,volume");
+        assert_eq!(most("1577836800,2,1,2,2", "1577836800,2,2.1,1.9,2").unwrap(), bars);
+        assert_eq!(
+            most("1577836800,2,1,2,2,7", "1577836800,2,2.1,1.9,2,7").unwrap(),
+            format!("{bars},volume")
+        );
+        assert_eq!(most("1577836800,100,x", "1577836800,100,100.1").unwrap(), "bid,ask");
+        assert_eq!(most("1577836800,100", "1577836800,100,100.1"), Ok("price".to_owned()));
+        assert_eq!(most("1577836800,100,100", "1577836800,100,3").unwrap(), "price,size");
+        let quotes = "1577836800,100,100.1,7,3";
+        assert_eq!(most("1577836800,100,100.1,3,7", quotes).unwrap(), "bid,ask,bid_size,ask_size");
+    }
+
+    #[test]
+    fn what_may_be_two_things_is_refused() {
+        let two = Problem::Ambiguous("bid,ask or price,size");
+        assert_eq!(shaped(&["1577836800,100,99.9"], &[]), Err(two.clone()));
+        assert_eq!(shaped(&["1577836800,0.95,1", "1577836800,0.96,1"], &[]), Err(two.clone()));
+        assert_eq!(shaped(&["1577836800,100,100.1", "1577836800,100,3"], &[]), Err(two.clone()));
+        assert_eq!(shaped(&["1577836800,x,3"], &[]), Err(two));
+        let four = Problem::Ambiguous("open,high,low,close or bid,ask,bid_size,ask_size");
+        assert_eq!(shaped(&["1577836800,100,100.1,3,7"], &[]), Err(four));
+    }
+
+    #[test]
+    fn fields_without_names_are_left_out_by_number_or_by_word() {
+        let row = "2020-01-01,2,3,1,2,9";
+        assert_eq!(shaped(&[row], &["6"]).unwrap(), "open,high,low,close");
+        assert_eq!(shaped(&[row], &["volume", "3"]).unwrap(), "open,low,close");
+        assert_eq!(shaped(&["2020-01-01,EURUSD,2,3,1,2,9"], &["2"]).unwrap(), "open,high,low,close,volume");
+        assert_eq!(shaped(&["17,2020-01-01,100,3"], &["1"]).unwrap(), "price,size");
+        for wrong in ["7", "0", "bid"] {
+            assert_eq!(shaped(&[row], &[wrong]), Err(Problem::NoSuch(wrong.to_owned())));
+        }
+    }
+
+    #[test]
+    fn bars_need_a_close() {
+        let without = Problem::NoClose(vec!["open".into(), "high".into(), "low".into()]);
+        assert_eq!(names("time,open,high,low", "1,1,1,1"), Err(without));
+        assert_eq!(words(&names("time,min,max", "1,1,1").unwrap()), ["min", "max"]);
+        assert_eq!(words(&names("time,open", "1,1").unwrap()), ["open"]);
+        let row: [&[u8]; 5] = [b"1"; 5];
+        let all: Vec<String> = ["time", "open", "high", "low", "close"].map(str::to_owned).to_vec();
+        assert_eq!(words(&Layout::of_names(&all, &row, &["close".into()]).unwrap()), ["open", "high", "low"]);
+    }
+
+    #[test]
+    fn names_that_hdf5_cannot_take() {
+        assert_eq!(words(&names("time,.,a/b,/,..", "1,1,1,1,1").unwrap()), ["column_2", "a_b", "_", ".."]);
+        assert_eq!(names("time,Close,close", "1,1,1"), Err(Problem::Twice("Close".to_owned())));
+        assert_eq!(names("time,close,Close", "1,1,1"), Err(Problem::Twice("Close".to_owned())));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::Options;
 use super::detect;
 use super::error::{Error, Problem};
 use super::layout::{self, Layout, Time};
-use super::record::{self, Records};
+use super::record;
 use super::time::Clock;
 use crate::format::libhdf5::{self, Kind};
 
@@ -53,17 +53,18 @@ impl<'a> Plan<'a> {
         let is_whole = head.len() as u64 == metadata.len();
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
         let delimiter = options.delimiter.unwrap_or_else(|| detect::delimiter(text, is_whole));
-        let rows = detect::rows(text, is_whole, delimiter);
-        let rows: Vec<Vec<&[u8]>> = rows.iter().map(|row| row.iter().map(Vec::as_slice).collect()).collect();
-        let Some(first) = rows.first() else {
-            // Nothing but blank lines, or a first record so broken that reading it again tells why.
-            Records::new(text, delimiter).next().map_err(|error| record_error(input, error))?;
-            return Err(Error::Empty { path: path(), rows_min: options.rows_min });
+        let (found, broken) = detect::rows(text, is_whole, delimiter);
+        let rows: Vec<Vec<&[u8]>> =
+            found.iter().map(|row| row.fields.iter().map(Vec::as_slice).collect()).collect();
+        let header = rows.first().is_some_and(|first| layout::is_header(first));
+        let (Some(first), Some(row)) = (rows.first(), found.get(usize::from(header))) else {
+            // Without a row of values, a record that cannot be split is what is to be told.
+            return Err(match broken {
+                Some(error) => record_error(input, error),
+                None if header => Error::HeaderOnly { path: path(), rows_min: options.rows_min },
+                None => Error::Empty { path: path(), rows_min: options.rows_min },
+            });
         };
-        let header = layout::is_header(first);
-        if header && rows.len() == 1 && is_whole {
-            return Err(Error::HeaderOnly { path: path(), rows_min: options.rows_min });
-        }
         let values = &rows[usize::from(header)..];
         let first_values = values.first().map_or(&[][..], Vec::as_slice);
         let lossy = |row: &[&[u8]]| -> Vec<String> {
@@ -79,13 +80,17 @@ impl<'a> Plan<'a> {
         };
         let layout = match &names {
             Some(names) => Layout::of_names(names, first_values, &options.skip),
-            None => match options.skip.first() {
-                Some(wanted) => Err(layout::Problem::NoSuch(wanted.clone())),
-                None => Layout::of_shape(values),
-            },
+            None => Layout::of_shape(values, &options.skip),
         };
-        let shown = || names.clone().unwrap_or_else(|| lossy(first));
-        let layout = layout.map_err(|problem| layout_error(input, problem, shown(), delimiter))?;
+        let layout = layout.map_err(|problem| {
+            let numbers = || (1..=first.len()).map(|number| number.to_string()).collect();
+            let shown = match (&names, &problem) {
+                (Some(names), _) => names.clone(),
+                (None, layout::Problem::NoSuch(_)) => numbers(),
+                (None, _) => lossy(first),
+            };
+            layout_error(input, problem, shown, delimiter)
+        })?;
         let field = match layout.time {
             Time::Field(field) | Time::DayAndTime(field, _) => field,
         };
@@ -94,7 +99,7 @@ impl<'a> Plan<'a> {
         let time = time_text(&layout, |field| first_values.get(field).copied().unwrap_or_default());
         let clock = Clock::detect(&time).ok_or_else(|| Error::Value {
             path: path(),
-            line: 1 + u64::from(header),
+            line: row.line,
             column: time_source.clone(),
             value: String::from_utf8_lossy(&time).into_owned(),
             problem: Problem::NoForm,
@@ -159,7 +164,10 @@ fn layout_error(input: &Path, problem: layout::Problem, columns: Vec<String>, de
     match problem {
         layout::Problem::NoTime => Error::NoTime { path, columns },
         layout::Problem::NoValues => Error::NoValues { path, delimiter: char::from(delimiter) },
-        layout::Problem::Ambiguous => Error::Ambiguous { path, fields: columns.len() },
+        layout::Problem::Ambiguous(candidates) => {
+            Error::Ambiguous { path, fields: columns.len(), candidates }
+        }
+        layout::Problem::NoClose(columns) => Error::NoClose { path, columns },
         layout::Problem::Twice(name) => Error::Twice { path, name },
         layout::Problem::NoSuch(wanted) => {
             let suggestion =

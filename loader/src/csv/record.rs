@@ -127,18 +127,24 @@ impl<R: Read> Records<R> {
         loop {
             let rest = &self.block[self.rest.clone()];
             if let Some(at) = rest.get(searched..).and_then(|rest| memchr(b'\n', rest)) {
-                return Ok(Some(LineEnd { text: searched + at, whole: searched + at + 1 }));
+                let end = LineEnd { text: searched + at, whole: searched + at + 1 };
+                // Said here too, so that it does not depend on where the blocks end.
+                return if end.text > RECORD_BYTES_MAX { self.too_long() } else { Ok(Some(end)) };
             }
             searched = rest.len();
+            if searched > RECORD_BYTES_MAX {
+                return self.too_long();
+            }
             if self.is_at_end {
                 let some = LineEnd { text: searched, whole: searched };
                 return Ok((searched > from).then_some(some));
             }
-            if searched > RECORD_BYTES_MAX {
-                return Err(Error::TooLong { line: self.line });
-            }
             self.refill().map_err(Error::Io)?;
         }
+    }
+
+    const fn too_long<T>(&self) -> Result<T, Error> {
+        Err(Error::TooLong { line: self.line })
     }
 
     /// Moves the rest to the front and reads another block behind it.

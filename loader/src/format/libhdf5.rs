@@ -1,7 +1,7 @@
 //! Writes a file of columns through libhdf5.
 //!
 //! ```text
-//! values -> one open chunk a column -> zstd -> H5Dwrite_chunk -> temporary file -> fsync -> rename
+//! values -> one open chunk a column -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
 //! ```
 //!
 //! One one-dimensional data set a column, filter 32015 (zstd), no shuffle: prices on a decimal grid compress two to
@@ -10,70 +10,31 @@
 //! of objects are off: equal contents give equal files.
 
 use std::fmt;
-use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hdf5_metno::types::VarLenUnicode;
-use tempfile::TempPath;
 
-use crate::codec::{self, Codec, zstd::Zstd};
+use crate::codec::{Codec, zstd::Zstd};
 
+mod error;
+
+mod destination;
 mod ffi;
+
+use destination::Destination;
+pub use error::Error;
+pub(crate) use error::is_environment;
 
 /// The name of the format in the attribute `format` of the root group.
 pub const FORMAT: &str = "diapason-table";
 /// The version of the format in the attribute `format_version`.
 pub const FORMAT_VERSION: i64 = 1;
-
-/// Why a file cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The system refused.
-    #[error("cannot {verb} {}: {error}", path.display())]
-    Io {
-        /// What was being done.
-        verb: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// libhdf5 refused.
-    #[error("cannot {verb} for {}: libhdf5 says: {error}", path.display())]
-    Library {
-        /// What was being done.
-        verb: &'static str,
-        /// The output.
-        path: PathBuf,
-        /// What the library said.
-        error: hdf5_metno::Error,
-    },
-    /// A chunk cannot be compressed.
-    #[error("cannot compress a chunk of {column:?} for {}: {error}", path.display())]
-    Codec {
-        /// The column.
-        column: String,
-        /// The output.
-        path: PathBuf,
-        /// What the codec said.
-        error: codec::Error,
-    },
-    /// Columns of different lengths.
-    #[error("cannot write {}: column {column:?} has {rows} rows, {expected} are needed", path.display())]
-    Uneven {
-        /// The column that differs.
-        column: String,
-        /// The output.
-        path: PathBuf,
-        /// Its rows.
-        rows: u64,
-        /// The rows of the first column.
-        expected: u64,
-    },
-}
+/// The most columns of a file: each holds a chunk in memory, and the attribute with their names must stay below the
+/// 64 KiB that the library's object headers allow.
+pub const COLUMNS_MAX: usize = 1024;
+/// The most bytes of a column's name.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +105,7 @@ pub struct Writer {
     // The library's handles are declared, and so closed, before the temporary name is unlinked.
     columns: Vec<Open>,
     file: hdf5_metno::File,
-    temporary: TempPath,
+    destination: Destination,
     output: PathBuf,
     chunk_bytes: usize,
     level: i32,
@@ -164,32 +125,22 @@ impl Writer {
     /// Begins a file that [`Writer::finish`] will put at `output`.
     ///
     /// # Errors
-    /// [`Error`] when the folder of `output` cannot be written to, or libhdf5 declines.
+    /// [`Error`] when there are more than [`COLUMNS_MAX`] columns, a name cannot be taken, the folder of `output` cannot
+    /// be written to, or libhdf5 declines.
     pub fn create(output: &Path, columns: &[Column], chunk_rows: usize, level: i32) -> Result<Self, Error> {
-        let io = |verb, path: &Path| {
-            let path = path.to_path_buf();
-            move |error| Error::Io { verb, path, error }
-        };
-        if output.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(Error::Io { verb: "write", path: output.to_path_buf(), error });
-        }
-        let folder = folder(output);
-        let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".partial")
-            // What any program asks for; the user's umask takes away from it.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(io("write into", folder))?
-            .into_temp_path();
+        check(output, columns)?;
         let library = |verb| library(verb, output);
         ffi::register_zstd().map_err(library("register the zstd filter"))?;
-        let file = hdf5_metno::FileBuilder::new()
-            .with_fapl(|plist| plist.libver_earliest())
-            .create(&temporary)
-            .map_err(library("create a file"))?;
+        let create = |path: &Path| {
+            let mut builder = hdf5_metno::FileBuilder::new();
+            let created = builder.with_fapl(|plist| plist.libver_earliest()).create(path);
+            let file = created.map_err(library("create a file"))?;
+            file.flush().map_err(library("flush the file"))?;
+            Ok(file)
+        };
+        let (destination, file) = Destination::open(output, create, |file, nameless| {
+            ffi::exchange(file, nameless).map_err(library("exchange the file"))
+        })?;
         let open = |column: &Column| Open {
             column: column.clone(),
             dataset: None,
@@ -200,7 +151,7 @@ impl Writer {
         Ok(Self {
             columns: columns.iter().map(open).collect(),
             file,
-            temporary,
+            destination,
             output: output.to_path_buf(),
             chunk_bytes: chunk_rows.max(1) * Kind::BYTES,
             level,
@@ -296,21 +247,11 @@ impl Writer {
             }
         }
         let content_hash = self.annotate(attributes).map_err(library("write an attribute", &self.output))?;
-        let Self { columns, file, temporary, output, .. } = self;
+        let Self { columns, file, destination, output, .. } = self;
         drop(columns);
         file.flush().map_err(library("flush the file", &output))?;
         file.close().map_err(library("close the file", &output))?;
-        let io = |verb| {
-            let path = output.clone();
-            move |error| Error::Io { verb, path, error }
-        };
-        let written = File::open(&temporary).map_err(io("write"))?;
-        written.sync_all().map_err(io("write"))?;
-        let bytes = written.metadata().map_err(io("write"))?.len();
-        temporary.persist(&output).map_err(|refused| io("rename the finished file to")(refused.error))?;
-        File::open(folder(&output))
-            .and_then(|folder| folder.sync_all())
-            .map_err(io("write the folder of"))?;
+        let bytes = destination.reveal()?;
         Ok(Written { rows, bytes, content_hash })
     }
 
@@ -348,8 +289,21 @@ impl Writer {
     }
 }
 
-fn folder(output: &Path) -> &Path {
-    output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Whether the library can take these columns.
+fn check(output: &Path, columns: &[Column]) -> Result<(), Error> {
+    let path = || output.to_path_buf();
+    if columns.len() > COLUMNS_MAX {
+        return Err(Error::TooManyColumns { path: path(), columns: columns.len(), columns_max: COLUMNS_MAX });
+    }
+    let is_good =
+        |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len()) && name != "." && !name.contains(['/', '\0']);
+    match columns.iter().find(|column| !is_good(&column.name)) {
+        Some(column) => {
+            let name = column.name.chars().take(40).collect();
+            Err(Error::ColumnName { path: path(), name, bytes_max: NAME_BYTES_MAX })
+        }
+        None => Ok(()),
+    }
 }
 
 fn library(verb: &'static str, output: &Path) -> impl FnOnce(hdf5_metno::Error) -> Error {

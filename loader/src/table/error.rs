@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::facts::Skipped;
 use super::storage;
+use crate::codec;
 use crate::format::hdf5;
 use crate::source;
 
@@ -101,7 +102,7 @@ pub enum Error {
         budget_bytes: u64,
     },
     /// There is no column of that name.
-    #[error("{} has no column {wanted:?}{}; its columns are {}", path.display(), suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?")), columns.join(", "))]
+    #[error("{} has no column {wanted:?}{}; its columns are {}{}", path.display(), suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?")), columns.join(", "), need(wanted))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -111,6 +112,16 @@ pub enum Error {
         suggestion: Option<String>,
         /// All names.
         columns: Vec<String>,
+    },
+    /// There is something of that name that is not a column.
+    #[error("{}: {wanted:?} is there but cannot be read: {reason}{}", path.display(), need(wanted))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        wanted: String,
+        /// Why it is no column.
+        reason: String,
     },
     /// The rows asked for are not all there.
     #[error("{} has {rows} rows, rows {} to {} were asked for", path.display(), wanted.start, wanted.end)]
@@ -131,7 +142,7 @@ pub enum Error {
         places: usize,
     },
     /// The column holds another type.
-    #[error("column {column:?} of {} holds {dtype}, which cannot be read as {wanted}", path.display())]
+    #[error("column {column:?} of {} holds {dtype}, which cannot be read as {wanted}{}", path.display(), need(column))]
     WrongType {
         /// The file.
         path: PathBuf,
@@ -157,7 +168,7 @@ pub enum Error {
         wanted: &'static str,
     },
     /// A chunk cannot be read.
-    #[error("column {column:?} of {}, chunk {chunk} at byte {place}: {error}", path.display())]
+    #[error("column {column:?} of {}, chunk {chunk} at byte {place}: {error}{}", path.display(), remedy(error))]
     Chunk {
         /// The file.
         path: PathBuf,
@@ -170,6 +181,27 @@ pub enum Error {
         /// What is wrong.
         error: storage::Error,
     },
+}
+
+/// What is needed of the one column whose name has a meaning here.
+fn need(column: &str) -> &'static str {
+    if column == "timestamp" {
+        "; \"timestamp\" must be a column of int64, in nanoseconds since 1970-01-01 UTC"
+    } else {
+        ""
+    }
+}
+
+/// What to do about a chunk that cannot be had.
+const fn remedy(error: &storage::Error) -> &'static str {
+    match error {
+        storage::Error::Codec(codec::Error::Unknown { .. }) => "; write the file with one of these",
+        storage::Error::Codec(_) | storage::Error::TooLarge { .. } => {
+            "; the file is damaged, copy or import it again"
+        }
+        storage::Error::Source(source::Error::Truncated { .. }) => "; copy or import the file again",
+        storage::Error::Source(_) => "",
+    }
 }
 
 fn reasons(skipped: &[Skipped]) -> String {

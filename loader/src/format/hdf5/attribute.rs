@@ -4,6 +4,7 @@ use super::dataspace;
 use super::datatype::{self, Datatype, Order};
 use super::error::Error;
 use super::header::{Message, kind};
+use super::heap::GlobalHeap;
 use super::input::{Cursor, Input, Walk};
 
 /// The value of an attribute.
@@ -23,11 +24,11 @@ pub enum Value {
 
 /// The attributes among the messages of an object, by name.
 pub(super) fn all(input: &Input, messages: &[Message]) -> Result<Vec<(String, Value)>, Error> {
-    let mut walk = input.walk();
+    let (mut walk, mut heap) = (input.walk(), GlobalHeap::default());
     let mut attributes = Vec::new();
     for message in messages {
         match message.kind {
-            kind::ATTRIBUTE => attributes.push(attribute(input, &mut walk, message)?),
+            kind::ATTRIBUTE => attributes.push(attribute(input, &mut walk, &mut heap, message)?),
             kind::ATTRIBUTE_INFO => attributes.extend(dense(input, message)?),
             _ => {}
         }
@@ -49,7 +50,12 @@ fn dense(input: &Input, message: &Message) -> Result<Option<(String, Value)>, Er
     Ok(cursor.address()?.map(|_| ("...".to_owned(), reason())))
 }
 
-fn attribute(input: &Input, walk: &mut Walk, message: &Message) -> Result<(String, Value), Error> {
+fn attribute(
+    input: &Input,
+    walk: &mut Walk,
+    heap: &mut GlobalHeap,
+    message: &Message,
+) -> Result<(String, Value), Error> {
     const SHARED: u8 = 3;
     let mut cursor = message.cursor("attribute message", input)?;
     let version = cursor.u8()?;
@@ -88,7 +94,7 @@ fn attribute(input: &Input, walk: &mut Walk, message: &Message) -> Result<(Strin
     let count = count.ok_or_else(|| cursor.broken("its value is longer than the message"))?;
     let mut values = Vec::new();
     for _ in 0..count {
-        values.push(element(input, walk, datatype, &mut cursor)?);
+        values.push(element(input, walk, heap, datatype, &mut cursor)?);
     }
     let is_scalar = shape.dims.is_empty() && !shape.is_null;
     Ok((name, if is_scalar { values.pop().unwrap_or(Value::List(Vec::new())) } else { Value::List(values) }))
@@ -97,11 +103,12 @@ fn attribute(input: &Input, walk: &mut Walk, message: &Message) -> Result<(Strin
 fn element(
     input: &Input,
     walk: &mut Walk,
+    heap: &mut GlobalHeap,
     datatype: Datatype,
     cursor: &mut Cursor<'_>,
 ) -> Result<Value, Error> {
     match datatype {
-        Datatype::VariableText => super::heap::global_text(input, walk, cursor).map(Value::Text),
+        Datatype::VariableText => heap.text(input, walk, cursor).map(Value::Text),
         Datatype::Text { bytes } => {
             let text = cursor.take(bytes as usize)?;
             // Padded with zeros or with blanks.

@@ -1,5 +1,9 @@
 //! Heaps: the local one with the names of a group, the global one with texts of any length.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
+
 use super::error::Error;
 use super::input::{Cursor, Input, Walk};
 
@@ -41,50 +45,80 @@ impl LocalHeap {
     }
 }
 
-/// The text that a reference of a variable-length element points to: its length, the heap, and its number there.
-pub(super) fn global_text(
-    input: &Input,
-    walk: &mut Walk,
-    reference: &mut Cursor<'_>,
-) -> Result<String, Error> {
+/// The collections of the global heap that were read: texts of one attribute mostly share one.
+#[derive(Debug, Default)]
+pub(super) struct GlobalHeap {
+    collections: BTreeMap<u64, Collection>,
+}
+
+#[derive(Debug)]
+struct Collection {
+    content: Vec<u8>,
+    /// Where in `content` each object is, by its number.
+    objects: BTreeMap<u32, Range<usize>>,
+}
+
+impl GlobalHeap {
     const WHAT: &str = "global heap";
-    let bytes = u64::from(reference.u32()?);
-    let Some(heap) = reference.address()?.filter(|heap| *heap != 0) else { return Ok(String::new()) };
-    let number = reference.u32()?;
-    if bytes == 0 {
-        return Ok(String::new());
-    }
-    let header_bytes = 8 + u64::from(input.widths.length);
-    let header = walk.more(input, WHAT, heap, header_bytes)?;
-    let mut cursor = Cursor::new(WHAT, heap, &header, input.widths);
-    cursor.signature(b"GCOL")?;
-    cursor.version(1)?;
-    cursor.skip(3)?;
-    let heap_bytes = cursor.length()?;
-    let heap_bytes =
-        heap_bytes.checked_sub(header_bytes).ok_or_else(|| cursor.broken("its size is too small"))?;
-    let content = walk.more(input, WHAT, heap.saturating_add(header_bytes), heap_bytes)?;
-    let mut cursor = Cursor::new(WHAT, heap, &content, input.widths);
-    let object_header_bytes = 8 + usize::from(input.widths.length);
-    while cursor.rest().len() >= object_header_bytes {
-        let found = u32::from(cursor.u16()?);
-        cursor.skip(6)?;
-        let size = cursor.length()?;
-        // Object 0 is the free space up to the end.
-        if found == 0 {
-            break;
+
+    /// The text that a reference of a variable-length element points to: its length, the collection, and its number
+    /// there.
+    pub fn text(
+        &mut self,
+        input: &Input,
+        walk: &mut Walk,
+        reference: &mut Cursor<'_>,
+    ) -> Result<String, Error> {
+        let bytes = u64::from(reference.u32()?);
+        let Some(address) = reference.address()?.filter(|heap| *heap != 0) else { return Ok(String::new()) };
+        let number = reference.u32()?;
+        if bytes == 0 {
+            return Ok(String::new());
         }
-        let size = usize::try_from(size).map_err(|_| cursor.broken("an object in it is too large"))?;
-        let object = cursor.take(size)?;
-        if found == number {
-            let text = usize::try_from(bytes).ok().and_then(|bytes| object.get(..bytes));
-            let text =
-                text.ok_or_else(|| cursor.broken("a text in it is shorter than its reference says"))?;
-            let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-            return Ok(String::from_utf8_lossy(text).into_owned());
-        }
-        let padding = size.next_multiple_of(8) - size;
-        cursor.skip(padding.min(cursor.rest().len()))?;
+        let collection = match self.collections.entry(address) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Self::collection(input, walk, address)?),
+        };
+        let broken = |problem| Error::Broken { what: Self::WHAT, address, problem };
+        let object = collection.objects.get(&number).cloned();
+        let object = object.ok_or_else(|| broken("a text that is referred to is not in it"))?;
+        let object = &collection.content[object];
+        let text = usize::try_from(bytes).ok().and_then(|bytes| object.get(..bytes));
+        let text = text.ok_or_else(|| broken("a text in it is shorter than its reference says"))?;
+        let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+        // Any number of references may point to one text.
+        walk.charge(Self::WHAT, address, text.len() as u64)?;
+        Ok(String::from_utf8_lossy(text).into_owned())
     }
-    Err(cursor.broken("a text that is referred to is not in it"))
+
+    fn collection(input: &Input, walk: &mut Walk, address: u64) -> Result<Collection, Error> {
+        let header_bytes = 8 + u64::from(input.widths.length);
+        let header = walk.more(input, Self::WHAT, address, header_bytes)?;
+        let mut cursor = Cursor::new(Self::WHAT, address, &header, input.widths);
+        cursor.signature(b"GCOL")?;
+        cursor.version(1)?;
+        cursor.skip(3)?;
+        let bytes = cursor.length()?;
+        let bytes = bytes.checked_sub(header_bytes).ok_or_else(|| cursor.broken("its size is too small"))?;
+        let content = walk.more(input, Self::WHAT, address.saturating_add(header_bytes), bytes)?;
+        let mut objects = BTreeMap::new();
+        let mut cursor = Cursor::new(Self::WHAT, address, &content, input.widths);
+        let object_header_bytes = 8 + usize::from(input.widths.length);
+        while cursor.rest().len() >= object_header_bytes {
+            let number = u32::from(cursor.u16()?);
+            cursor.skip(6)?;
+            let size = cursor.length()?;
+            // Object 0 is the free space up to the end.
+            if number == 0 {
+                break;
+            }
+            let size = usize::try_from(size).map_err(|_| cursor.broken("an object in it is too large"))?;
+            let start = content.len() - cursor.rest().len();
+            cursor.skip(size)?;
+            objects.entry(number).or_insert(start..start + size);
+            let padding = size.next_multiple_of(8) - size;
+            cursor.skip(padding.min(cursor.rest().len()))?;
+        }
+        Ok(Collection { content, objects })
+    }
 }

@@ -1,11 +1,16 @@
-//! The two calls of libhdf5 that its Rust crate does not wrap: announcing a filter, and writing a chunk as it is.
+//! What the library's Rust crate does not wrap: announcing a filter, writing a chunk as it is, and exchanging the
+//! file beneath an open one.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::ptr::null_mut;
 use std::sync::LazyLock;
 
 use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5d::H5Dwrite_chunk;
+use hdf5_metno_sys::h5f::H5Fget_vfd_handle;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5z::{H5Z_CLASS_T_VERS, H5Z_class2_t, H5Zregister};
 
@@ -65,6 +70,30 @@ pub(super) fn write_chunk(dataset: &Dataset, first: u64, stored: &[u8]) -> hdf5_
         )
     });
     if status >= 0 { Ok(()) } else { Err(refused("H5Dwrite_chunk declined a chunk")) }
+}
+
+/// Lets the open file `file` go on in `into`, which holds the same bytes; what it was opened from is let go.
+///
+/// The library keeps no more of a file than its descriptor, its size, and device and inode to tell files apart
+/// (H5FDsec2.c, `H5FD_sec2_t`): the size is the same, and the inode must stay taken while `file` is open.
+pub(super) fn exchange(file: &hdf5_metno::File, into: &File) -> hdf5_metno::Result<()> {
+    let mut handle: *mut c_void = null_mut();
+    // SAFETY: `file` is open while borrowed, `handle` is a place for one pointer, `sync` holds the library's lock.
+    let status = sync(|| unsafe { H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &raw mut handle) });
+    if status < 0 || handle.is_null() {
+        return Err(refused("H5Fget_vfd_handle gave no descriptor"));
+    }
+    // SAFETY: for the default driver, which `super::Writer::create` leaves in place, the handle points to the
+    // descriptor in the driver's record of the file (H5FDsec2.c, `H5FD__sec2_get_handle`), and `file` is still open.
+    let descriptor = sync(|| unsafe { handle.cast::<c_int>().read() });
+    // SAFETY: both descriptors are open; the library's one stays its own, only what it refers to changes.
+    let status = sync(|| unsafe { nix::libc::dup3(into.as_raw_fd(), descriptor, nix::libc::O_CLOEXEC) });
+    if status >= 0 { Ok(()) } else { Err(hdf5_metno::Error::Internal(last_os_error())) }
+}
+
+/// The system's last error in the library's way of saying it.
+fn last_os_error() -> String {
+    format!("errno = {}", std::io::Error::last_os_error().raw_os_error().unwrap_or_default())
 }
 
 fn refused(what: &str) -> hdf5_metno::Error {
