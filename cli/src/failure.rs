@@ -185,6 +185,10 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            #[cfg(feature = "libhdf5")]
+            Self::Import(error) if error.is_environment() => 3,
+            #[cfg(feature = "libhdf5")]
+            Self::Generate(error) if error.is_environment() => 3,
             Self::Found(_) => 1,
             Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
