@@ -213,3 +213,49 @@ fn options_and_shapes_are_checked() {
     assert!(trainer.step(Array3::zeros((0, 4, 5)).view(), Array2::zeros((0, 2)).view()).is_err());
     trainer.step(x.view(), y.view()).unwrap();
 }
+
+#[test]
+fn a_step_that_would_leave_f32_is_refused_and_changes_nothing() {
+    // Without memory of squares, a gradient of zero after a large one divides the mean by epsilon alone.
+    let options = TrainOptions { beta2: 0.0, epsilon: 1e-40, learning_rate: 1.0, ..TrainOptions::default() };
+    let spec = Spec { input: 1, hidden: 1, layers: 1, output: 1, head: Head::Linear };
+    let mut trainer = Trainer::new(Lstm::new(spec, 1).unwrap(), options).unwrap();
+    let x = Array3::from_elem((1, 1, 1), 0.5);
+    trainer.step(x.view(), Array2::from_elem((1, 1), 3.0).view()).unwrap();
+    let model = trainer.model().clone();
+    let mut executable = model.compile(&Default::default()).unwrap();
+    let mut exact = Array2::zeros((1, 1));
+    executable.predict(x.view(), exact.view_mut()).unwrap();
+    let error = trainer.step(x.view(), exact.view()).unwrap_err();
+    assert!(matches!(error, TrainError::Weight { step: 1, .. }), "{error}");
+    assert!(error.to_string().contains("raise epsilon"), "{error}");
+    assert_eq!((trainer.steps(), trainer.model()), (1, &model));
+}
+
+#[test]
+fn a_checkpoint_with_a_state_that_no_training_reaches_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options()).unwrap();
+    train(&mut trainer, 0..1);
+    trainer.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut negative = bytes.clone();
+    let end = negative.len();
+    negative[end - 4..].copy_from_slice(&(-1.0f32).to_le_bytes());
+    fs::write(&path, &negative).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("\"adam.square\" holds -1 at element"), "{message}");
+
+    let mut header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    let text = String::from_utf8(bytes[8..8 + header as usize].to_vec()).unwrap();
+    let changed = text.replace("\\\"steps\\\":1", &format!("\\\"steps\\\":{}", u64::MAX));
+    assert_ne!(text, changed);
+    header = changed.len() as u64;
+    let mut many = header.to_le_bytes().to_vec();
+    many.extend(changed.as_bytes());
+    many.extend(&bytes[8 + text.len()..]);
+    fs::write(&path, &many).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("18446744073709551615 steps are more than"), "{message}");
+}

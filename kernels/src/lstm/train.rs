@@ -138,7 +138,11 @@ impl Trainer {
         }
         let learning_rate =
             self.options.schedule.rate(f64::from(self.options.learning_rate), self.adam.steps);
-        self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
+        let updated =
+            self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
+        if let Err(index) = updated {
+            return Err(self.bad_weight(index));
+        }
         self.packed.fill(self.model.weights());
         self.transposed.fill(self.model.weights());
         Ok(StepReport { loss, grad_norm, learning_rate })
@@ -263,6 +267,13 @@ impl Trainer {
 
     pub(super) const fn adam_mut(&mut self) -> &mut Adam {
         &mut self.adam
+    }
+
+    fn bad_weight(&self, index: usize) -> TrainError {
+        let holds = |tensor: &Tensor| tensor.range.contains(&index);
+        let tensor = self.gradient.spec.tensors().into_iter().find(holds);
+        let (tensor, index) = tensor.map_or_else(Default::default, |t| (t.name, index - t.range.start));
+        TrainError::Weight { step: self.adam.steps, tensor, index }
     }
 
     fn bad_gradient(&self) -> TrainError {

@@ -70,7 +70,7 @@ impl TrainOptions {
         let delta = if let Loss::Huber { delta } = self.loss { delta } else { 1.0 };
         let clip = self.clip_norm.unwrap_or(1.0);
         let checks = [
-            // At most 1 both, so that no step can carry a weight to infinity.
+            // At most 1 both: the decay then never turns a weight's sign.
             ("learning_rate", self.learning_rate, rate(self.learning_rate), "above 0 and at most 1"),
             ("beta1", self.beta1, below_one(self.beta1), "at least 0 and below 1"),
             ("beta2", self.beta2, below_one(self.beta2), "at least 0 and below 1"),
