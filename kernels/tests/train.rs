@@ -74,6 +74,22 @@ fn any_thread_count_and_instruction_set_gives_the_same_bits() {
 }
 
 #[test]
+fn a_batch_of_many_waves_has_the_same_bits_on_any_thread_count() {
+    // 20 shards: five waves on one thread, two on three, one on five.
+    let (x, y) = batch(640, 2, 7);
+    let run = |threads| {
+        let options = TrainOptions { threads, ..options() };
+        let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options).unwrap();
+        let (loss, gradient) = trainer.gradients(x.view(), y.view()).unwrap();
+        (loss.to_bits(), gradient.values.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
+    };
+    let one = run(1);
+    for threads in [2, 3, 5] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
 fn a_resumed_training_has_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
