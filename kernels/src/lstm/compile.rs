@@ -55,6 +55,8 @@ pub enum CompileError {
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) packed: Arc<Packed>,
+    /// Hash of the model, for the snapshots of streams.
+    pub(super) model: Arc<str>,
     pub(super) pool: Option<ThreadPool>,
     pub(super) workspaces: Vec<std::sync::Mutex<Workspace>>,
 }
@@ -71,7 +73,7 @@ impl Lstm {
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        Ok(Executable { kernels, packed, pool, workspaces })
+        Ok(Executable { kernels, packed, model: self.hash().into(), pool, workspaces })
     }
 }
 

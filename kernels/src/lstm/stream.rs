@@ -10,6 +10,7 @@
 //! Both give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
 //! takes no lock, makes no system call and allocates nothing.
 
+use std::fmt;
 use std::sync::Arc;
 
 use diapason_buffer::buffer::OutOfMemory;
@@ -24,6 +25,7 @@ use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 use crate::op::lstm_step::LstmStep;
+use crate::op::network::Spec;
 
 /// How a stream treats time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,49 @@ pub enum StreamError {
         /// What was refused.
         source: OutOfMemory,
     },
-    /// The snapshot was taken from a stream of another shape.
+    /// The snapshot was taken from a model of another shape.
+    #[error(
+        "a snapshot of {found} does not fit a stream of {wanted}; restore it with the model it was taken from"
+    )]
+    SnapshotShape {
+        /// The shape in the snapshot.
+        found: Spec,
+        /// The shape of this stream's model.
+        wanted: Spec,
+    },
+    /// The snapshot was taken with another window.
+    #[error("a snapshot with {} does not fit a stream with {}", Ticks(*found), Ticks(*wanted))]
+    SnapshotWindow {
+        /// The window in the snapshot.
+        found: Option<usize>,
+        /// The window of this stream.
+        wanted: Option<usize>,
+    },
+    /// The snapshot was taken from another model of this shape.
+    #[error(
+        "the snapshot is of model {found}, not of {wanted}; restore it with the model it was taken from, or replay the ticks"
+    )]
+    SnapshotModel {
+        /// The model's hash in the snapshot.
+        found: String,
+        /// The hash of this stream's model.
+        wanted: String,
+    },
+    /// A state is NaN or infinite.
+    #[error("the snapshot is damaged: value {index} is {value}; take another one, or replay the ticks")]
+    SnapshotNotFinite {
+        /// The value's place.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// More ticks than a stream can have taken.
+    #[error("the snapshot is damaged: it counts {ticks} ticks; take another one, or replay the ticks")]
+    SnapshotTicks {
+        /// What it says.
+        ticks: u64,
+    },
+    /// The snapshot has another number of values than its shape says.
     #[error("a snapshot of {found} values does not fit a stream with {wanted} an instance")]
     Snapshot {
         /// Values in the snapshot.
@@ -92,11 +136,33 @@ pub enum StreamError {
 
 /// The state of one instance, independent of how the model was compiled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
+    /// Shape of the model.
+    pub spec: Spec,
+    /// Hash of the model's shape and weights, in hexadecimal.
+    pub model: String,
+    /// [`StreamOptions::window`] of the stream.
+    pub window: Option<usize>,
     /// Ticks taken.
     pub ticks: u64,
     /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
     pub values: Vec<f32>,
+}
+
+/// Most ticks of a snapshot; the same number again lies beyond any stream's life.
+const TICKS_MAX: u64 = u64::MAX / 2;
+
+/// A window in words.
+struct Ticks(Option<usize>);
+
+impl fmt::Display for Ticks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("carried state"),
+            Some(window) => write!(f, "a window of {window} ticks"),
+        }
+    }
 }
 
 /// A compiled model that takes one row a tick.
@@ -104,6 +170,7 @@ pub struct Snapshot {
 pub struct Stream {
     kernels: Kernels,
     packed: Arc<Packed>,
+    model: Arc<str>,
     window: Option<usize>,
     instances: Vec<Instance>,
     /// `[rows, 4 units]`: pre-activations of the windows under way; empty with carried state.
@@ -157,7 +224,8 @@ impl Executable {
         let gates = window.map_or(0, |window| window.saturating_mul(PANEL * row));
         let gates = Buffer::zeroed(gates, Alignment::CACHE_LINE).map_err(memory)?;
         let output = vec![0.0; packed.spec.output];
-        Ok(Stream { kernels: self.kernels, packed, window, instances, gates, output })
+        let model = Arc::clone(&self.model);
+        Ok(Stream { kernels: self.kernels, packed, model, window, instances, gates, output })
     }
 }
 
@@ -233,16 +301,39 @@ impl Stream {
         let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
         let values =
             states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
-        Ok(Snapshot { ticks: instance.ticks, values: values.collect() })
+        Ok(Snapshot {
+            spec: self.packed.spec,
+            model: self.model.to_string(),
+            window: self.window,
+            ticks: instance.ticks,
+            values: values.collect(),
+        })
     }
 
     /// Puts an instance where `snapshot` was taken; the next ticks give the same bits.
     ///
     /// # Errors
-    /// [`StreamError`] when the instance does not exist or the snapshot is of another shape.
+    /// [`StreamError`] when the instance does not exist, or the snapshot is damaged or of another shape, window or
+    /// model; the state is then unchanged.
     pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
         self.check(instance)?;
         let (spec, units) = (self.packed.spec, self.packed.units);
+        if snapshot.spec != spec {
+            return Err(StreamError::SnapshotShape { found: snapshot.spec, wanted: spec });
+        }
+        if snapshot.window != self.window {
+            return Err(StreamError::SnapshotWindow { found: snapshot.window, wanted: self.window });
+        }
+        if *snapshot.model != *self.model {
+            let (found, wanted) = (snapshot.model.clone(), self.model.to_string());
+            return Err(StreamError::SnapshotModel { found, wanted });
+        }
+        if snapshot.ticks > TICKS_MAX {
+            return Err(StreamError::SnapshotTicks { ticks: snapshot.ticks });
+        }
+        if let Some(index) = snapshot.values.iter().position(|x| !x.is_finite()) {
+            return Err(StreamError::SnapshotNotFinite { index, value: snapshot.values[index] });
+        }
         let wanted = 2 * spec.layers * self.window.unwrap_or(1) * spec.hidden;
         if snapshot.values.len() != wanted {
             return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
