@@ -253,3 +253,17 @@ fn a_snapshot_is_refused_by_another_stream_or_when_damaged() {
     let error = restore(stream(windowed, 0, Some(4)), &Snapshot { ticks: u64::MAX, ..snapshot });
     assert!(matches!(error, Err(StreamError::SnapshotTicks { ticks: u64::MAX })), "{error:?}");
 }
+
+#[test]
+fn the_first_bad_window_is_named_on_any_thread_count() {
+    let model = Lstm::new(SPECS[2], 0).unwrap();
+    let mut x = windows(100, 40, 12);
+    // The later window has the earlier step, and on some thread counts the same block.
+    x[[0, 30, 3]] = f32::NAN;
+    x[[1, 0, 5]] = f32::NAN;
+    for threads in [1, 2, 3, 7] {
+        let mut executable = model.compile(&CompileOptions { isa: None, threads }).unwrap();
+        let error = executable.predict(x.view(), Array2::zeros((100, 1)).view_mut()).unwrap_err();
+        assert_eq!(error.to_string(), "window 0, step 30, feature 3 is NaN", "{threads} threads");
+    }
+}

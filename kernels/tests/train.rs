@@ -214,6 +214,10 @@ fn options_and_shapes_are_checked() {
         refused(TrainOptions { beta2: 1.0, ..options() }),
         "beta2 is 1; it must be at least 0 and below 1"
     );
+    assert_eq!(
+        refused(TrainOptions { threads: 1025, ..options() }),
+        "threads is 1025; it must be at most 1024, or 0 for one for each core"
+    );
     assert!(refused(TrainOptions { dropout: f32::NAN, ..options() }).starts_with("dropout is NaN"));
     assert!(refused(TrainOptions { clip_norm: Some(-1.0), ..options() }).starts_with("clip_norm is -1"));
     assert!(
