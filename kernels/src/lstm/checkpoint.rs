@@ -79,7 +79,8 @@ impl Trainer {
     /// Writes the model, the optimiser and the options to `path`: to a temporary name, then renamed.
     ///
     /// # Errors
-    /// [`CheckpointError`] when the file cannot be written; `path` is then untouched.
+    /// [`CheckpointError`] when the file cannot be written; `path` is then untouched, save with
+    /// [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let training = Training { options: self.options().clone(), steps: self.steps() };
         let adam = self.adam();

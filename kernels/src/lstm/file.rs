@@ -37,6 +37,23 @@ pub enum FileError {
         /// The reason.
         source: io::Error,
     },
+    /// A folder, a pipe or a device, which might never end.
+    #[error("{} is not a regular file; give the path of a model file", path.display())]
+    NotAFile {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// The file is written, but the folder that names it could not be synced.
+    #[error(
+        "{} is written whole, but after a power cut its folder may name the old file: cannot sync the folder: {source}",
+        path.display()
+    )]
+    NotSynced {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// The file is larger than any model.
     #[error("{} has {bytes} bytes, more than the {max} that a model can have", path.display())]
     TooLarge {
@@ -143,7 +160,8 @@ impl Lstm {
     /// Writes the model to `path`: first whole to a temporary name beside it, then renamed.
     ///
     /// # Errors
-    /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched.
+    /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched, save
+    /// with [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         write(path, self, &[], &[])
     }
@@ -174,15 +192,26 @@ pub(super) fn write(
     extra: &[(&str, &[f32])],
 ) -> Result<(), FileError> {
     let bytes = encode(model, reserved, extra)?;
-    replace(path, &bytes).map_err(|source| FileError::Io { verb: "write", path: path.to_path_buf(), source })
+    let folder = replace(path, &bytes).map_err(|source| FileError::Io {
+        verb: "write",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| FileError::NotSynced { path: path.to_path_buf(), source })
 }
 
 /// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
 /// the keys is.
 pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
     let io = |verb| move |source| FileError::Io { verb, path: path.to_path_buf(), source };
+    // Opening a pipe waits for a writer, so it is looked at before as well as after.
+    let regular = |found: fs::Metadata| {
+        if found.is_file() { Ok(found.len()) } else { Err(FileError::NotAFile { path: path.to_path_buf() }) }
+    };
+    regular(fs::metadata(path).map_err(io("open"))?)?;
     let file = File::open(path).map_err(io("open"))?;
-    let bytes = file.metadata().map_err(io("read"))?.len();
+    let bytes = regular(file.metadata().map_err(io("read"))?)?;
     let max = FILE_BYTES_MAX * (1 + extra.len() as u64);
     if bytes > max {
         return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max });
@@ -192,8 +221,8 @@ pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Con
     decode(path, &content, reserved, extra)
 }
 
-/// Writes `bytes` to `path` so that a reader sees the old file or the new one, also after a power cut.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes `bytes` to `path` so that a reader sees the old file or the new one. The folder, which is still to be synced.
+fn replace<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<&'a Path> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -209,7 +238,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    Ok(folder)
 }
 
 fn encode(model: &Lstm, reserved: &[(&str, String)], extra: &[(&str, &[f32])]) -> Result<Vec<u8>, FileError> {
@@ -324,6 +353,18 @@ mod tests {
         assert_eq!(first, fs::read(&path).unwrap());
         assert_eq!(Lstm::load(&path).unwrap(), model());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_not_a_regular_file_is_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&pipe, folder.path()] {
+            let message = Lstm::load(path).unwrap_err().to_string();
+            assert!(message.ends_with("is not a regular file; give the path of a model file"), "{message}");
+        }
     }
 
     #[test]
