@@ -1,9 +1,11 @@
 //! A model as a safetensors file: PyTorch's tensor names, the shape as JSON under `diapason.spec`, and the
-//! caller's own strings beside it.
+//! caller's own strings beside it. A file without that key is read too, when its tensors leave no doubt.
 //!
 //! The header is written here, with its keys in order, because the library writes its metadata in the order of a
 //! hash map: equal models must be equal files. Reading is the library's, which checks the header against the
 //! length before anything is allocated.
+
+mod foreign;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,6 +19,8 @@ use thiserror::Error;
 
 use super::model::{Lstm, ModelError};
 use crate::op::network::{PARAMETERS_MAX, Spec, SpecError, Tensor, Weights};
+pub use foreign::ForeignError;
+use foreign::Names;
 
 const SPEC_KEY: &str = "diapason.spec";
 const RESERVED: &str = "diapason.";
@@ -72,13 +76,24 @@ pub enum FileError {
         /// What is wrong with it.
         source: SafeTensorError,
     },
-    /// No shape in the metadata: the file was written by another program.
-    #[error("{} has no {key:?} in its metadata; it was not saved by this project", path.display())]
+    /// No shape in the metadata, though the file has other keys of ours.
+    #[error("{} has no {SPEC_KEY:?} in its metadata, but {key:?}; it is damaged", path.display())]
     NoSpec {
         /// The file.
         path: PathBuf,
-        /// The metadata key.
-        key: &'static str,
+        /// The metadata key that it has.
+        key: String,
+    },
+    /// Another program's file, whose tensors are no model of ours.
+    #[error(
+        "{} was not saved by this project (it has no {SPEC_KEY:?} in its metadata), and its tensors are not one torch.nn.LSTM with one torch.nn.Linear: {source}",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ForeignError,
     },
     /// The shape in the metadata does not parse.
     #[error("{} has a bad {key:?} in its metadata: {source}", path.display())]
@@ -166,7 +181,9 @@ impl Lstm {
         write(path, self, &[], &[])
     }
 
-    /// Reads a model that [`save`](Self::save) wrote; every name, shape, type and value is checked.
+    /// Reads a model that [`save`](Self::save) wrote, or the `state_dict` of a `torch.nn.LSTM` and a
+    /// `torch.nn.Linear` in f32 that another program saved; its head is taken as linear. Every name, shape, type and
+    /// value is checked.
     ///
     /// # Errors
     /// [`FileError`] naming the file and the tensor.
@@ -288,18 +305,25 @@ fn decode(path: &Path, bytes: &[u8], reserved: &[&str], extra: &[&str]) -> Resul
     let file = SafeTensors::deserialize(bytes).map_err(format)?;
     let mut metadata: BTreeMap<String, String> =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let spec = metadata.remove(SPEC_KEY).ok_or_else(|| FileError::NoSpec { path: place(), key: SPEC_KEY })?;
-    let spec: Spec = serde_json::from_str(&spec).map_err(|source| FileError::BadSpec {
-        path: place(),
-        key: SPEC_KEY,
-        source,
-    })?;
+    let (names, spec): (Names, Spec) = match metadata.remove(SPEC_KEY) {
+        Some(json) => {
+            let bad = |source| FileError::BadSpec { path: place(), key: SPEC_KEY, source };
+            (Names::ours(), serde_json::from_str(&json).map_err(bad)?)
+        }
+        None => {
+            if let Some(key) = metadata.keys().find(|key| key.starts_with(RESERVED)) {
+                return Err(FileError::NoSpec { path: place(), key: key.clone() });
+            }
+            Names::find(&file).map_err(|source| FileError::Foreign { path: place(), source })?
+        }
+    };
     spec.check().map_err(|source| FileError::Spec { path: place(), source })?;
     let found: BTreeMap<String, String> =
         reserved.iter().filter_map(|key| metadata.remove_entry(*key)).collect();
 
     let extra = if found.is_empty() { &[] } else { extra };
-    let tensors = tensors(spec, extra.iter().copied());
+    let mut tensors = tensors(spec, extra.iter().copied());
+    tensors.iter_mut().take(spec.tensors().len()).for_each(|t| t.name = names.in_file(&t.name));
     if let Some(stranger) = file.names().into_iter().find(|name| tensors.iter().all(|t| t.name != **name)) {
         return Err(FileError::Unexpected { path: place(), tensor: stranger.to_owned(), spec });
     }
@@ -410,7 +434,7 @@ mod tests {
             altered("\"F32\"", "\"U32\"")
         );
         assert!(altered("fc.bias", "fc.bibs").contains("\"fc.bibs\""));
-        assert!(altered("diapason.spec", "diapason.sqec").contains("not saved by this project"));
+        assert!(altered("diapason.spec", "diapason.sqec").contains("has no \"diapason.spec\""));
         assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":0").contains("hidden is 0"));
         assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":4").contains("\"weight_ih_l0\""));
         assert!(altered("\\\"layers\\\":2", "\\\"layers\\\":1").contains("no place for"));
