@@ -10,13 +10,14 @@
 //! Both give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
 //! takes no lock, makes no system call and allocates nothing.
 
-use std::fmt;
+mod error;
+
+mod snapshot;
+
 use std::sync::Arc;
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::compile::Executable;
 use super::packed::Packed;
@@ -25,7 +26,8 @@ use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 use crate::op::lstm_step::LstmStep;
-use crate::op::network::Spec;
+pub use error::StreamError;
+pub use snapshot::Snapshot;
 
 /// How a stream treats time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,134 +37,6 @@ pub struct StreamOptions {
     /// `None` carries the state for ever. `Some(n)` predicts each window of the last `n` ticks from zero state, as
     /// `predict` does.
     pub window: Option<usize>,
-}
-
-/// A tick that cannot be taken; the state is unchanged.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum StreamError {
-    /// No such instance.
-    #[error("instance {instance} does not exist; there are {instances}")]
-    Instance {
-        /// The one asked for.
-        instance: usize,
-        /// How many there are.
-        instances: usize,
-    },
-    /// The row has another number of features than the model.
-    #[error("a row of {found} features does not fit a model of {input}")]
-    Row {
-        /// Features given.
-        found: usize,
-        /// Features that the model reads.
-        input: usize,
-    },
-    /// A feature is NaN or infinite.
-    #[error("instance {instance}, tick {tick}, feature {feature} is {value}")]
-    NotFinite {
-        /// The instance.
-        instance: usize,
-        /// Ticks that it had taken before.
-        tick: u64,
-        /// The feature in the row.
-        feature: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-    /// A window of no steps, or no instance.
-    #[error("a stream needs at least one {what}")]
-    Empty {
-        /// What is lacking.
-        what: &'static str,
-    },
-    /// Not enough memory for the states.
-    #[error("no memory for the states of {instances} instances: {source}")]
-    Memory {
-        /// How many there should be.
-        instances: usize,
-        /// What was refused.
-        source: OutOfMemory,
-    },
-    /// The snapshot was taken from a model of another shape.
-    #[error(
-        "a snapshot of {found} does not fit a stream of {wanted}; restore it with the model it was taken from"
-    )]
-    SnapshotShape {
-        /// The shape in the snapshot.
-        found: Spec,
-        /// The shape of this stream's model.
-        wanted: Spec,
-    },
-    /// The snapshot was taken with another window.
-    #[error("a snapshot with {} does not fit a stream with {}", Ticks(*found), Ticks(*wanted))]
-    SnapshotWindow {
-        /// The window in the snapshot.
-        found: Option<usize>,
-        /// The window of this stream.
-        wanted: Option<usize>,
-    },
-    /// The snapshot was taken from another model of this shape.
-    #[error(
-        "the snapshot is of model {found}, not of {wanted}; restore it with the model it was taken from, or replay the ticks"
-    )]
-    SnapshotModel {
-        /// The model's hash in the snapshot.
-        found: String,
-        /// The hash of this stream's model.
-        wanted: String,
-    },
-    /// A state is NaN or infinite.
-    #[error("the snapshot is damaged: value {index} is {value}; take another one, or replay the ticks")]
-    SnapshotNotFinite {
-        /// The value's place.
-        index: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-    /// More ticks than a stream can have taken.
-    #[error("the snapshot is damaged: it counts {ticks} ticks; take another one, or replay the ticks")]
-    SnapshotTicks {
-        /// What it says.
-        ticks: u64,
-    },
-    /// The snapshot has another number of values than its shape says.
-    #[error("a snapshot of {found} values does not fit a stream with {wanted} an instance")]
-    Snapshot {
-        /// Values in the snapshot.
-        found: usize,
-        /// Values in one instance's state.
-        wanted: usize,
-    },
-}
-
-/// The state of one instance, independent of how the model was compiled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Snapshot {
-    /// Shape of the model.
-    pub spec: Spec,
-    /// Hash of the model's shape and weights, in hexadecimal.
-    pub model: String,
-    /// [`StreamOptions::window`] of the stream.
-    pub window: Option<usize>,
-    /// Ticks taken.
-    pub ticks: u64,
-    /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
-    pub values: Vec<f32>,
-}
-
-/// Most ticks of a snapshot; the same number again lies beyond any stream's life.
-const TICKS_MAX: u64 = u64::MAX / 2;
-
-/// A window in words.
-struct Ticks(Option<usize>);
-
-impl fmt::Display for Ticks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("carried state"),
-            Some(window) => write!(f, "a window of {window} ticks"),
-        }
-    }
 }
 
 /// A compiled model that takes one row a tick.
@@ -286,67 +160,6 @@ impl Stream {
         for state in &mut instance.layers {
             state.h[0].fill(0.0);
             state.c[0].fill(0.0);
-        }
-        Ok(())
-    }
-
-    /// A copy of an instance's state.
-    ///
-    /// # Errors
-    /// [`StreamError::Instance`] when it does not exist.
-    pub fn snapshot(&self, instance: usize) -> Result<Snapshot, StreamError> {
-        self.check(instance)?;
-        let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
-        let instance = &self.instances[instance];
-        let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
-        let values =
-            states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
-        Ok(Snapshot {
-            spec: self.packed.spec,
-            model: self.model.to_string(),
-            window: self.window,
-            ticks: instance.ticks,
-            values: values.collect(),
-        })
-    }
-
-    /// Puts an instance where `snapshot` was taken; the next ticks give the same bits.
-    ///
-    /// # Errors
-    /// [`StreamError`] when the instance does not exist, or the snapshot is damaged or of another shape, window or
-    /// model; the state is then unchanged.
-    pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
-        self.check(instance)?;
-        let (spec, units) = (self.packed.spec, self.packed.units);
-        if snapshot.spec != spec {
-            return Err(StreamError::SnapshotShape { found: snapshot.spec, wanted: spec });
-        }
-        if snapshot.window != self.window {
-            return Err(StreamError::SnapshotWindow { found: snapshot.window, wanted: self.window });
-        }
-        if *snapshot.model != *self.model {
-            let (found, wanted) = (snapshot.model.clone(), self.model.to_string());
-            return Err(StreamError::SnapshotModel { found, wanted });
-        }
-        if snapshot.ticks > TICKS_MAX {
-            return Err(StreamError::SnapshotTicks { ticks: snapshot.ticks });
-        }
-        if let Some(index) = snapshot.values.iter().position(|x| !x.is_finite()) {
-            return Err(StreamError::SnapshotNotFinite { index, value: snapshot.values[index] });
-        }
-        let wanted = 2 * spec.layers * self.window.unwrap_or(1) * spec.hidden;
-        if snapshot.values.len() != wanted {
-            return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
-        }
-        let instance = &mut self.instances[instance];
-        instance.ticks = snapshot.ticks;
-        let mut saved = snapshot.values.chunks_exact(spec.hidden);
-        for State { h: [h, _], c: [c, _] } in &mut instance.layers {
-            for state in [h, c] {
-                for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
-                    row[..spec.hidden].copy_from_slice(saved);
-                }
-            }
         }
         Ok(())
     }
