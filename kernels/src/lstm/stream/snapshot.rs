@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub spec: Spec,
     /// Hash of the model's shape and weights, in hexadecimal.
     pub model: String,
-    /// [`StreamOptions::window`] of the stream.
+    /// [`StreamOptions::window`](super::StreamOptions::window) of the stream.
     pub window: Option<usize>,
     /// Ticks taken.
     pub ticks: u64,
