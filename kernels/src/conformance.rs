@@ -3,10 +3,13 @@
 //!
 //! An operation's exam lives with its specification, in `op/<name>.rs`. Values are compared with a f64 reference by
 //! norm: `|got - wanted| <= tolerance |wanted|` in the Euclidean norm over the whole array, since a single element
-//! near zero may have lost all its digits to cancellation without harm. An absolute floor of one unit in the last
-//! place of 1, per element, covers arrays that are zero. Where an operation fixes its order of sums, the bits are
-//! compared with the scalar kernel's as well.
+//! near zero may have lost all its digits to cancellation without harm. Where all wanted values are zero, so must all
+//! values be. Where an operation fixes its order of sums, the bits are compared with the scalar kernel's as well.
+//!
+//! An instruction set that the processor lacks is skipped as `diapason_tests` skips, or fails where `REQUIRE` names it.
 
+#[cfg(test)]
+use crate::isa::Isa;
 #[cfg(test)]
 use crate::random;
 
@@ -17,7 +20,7 @@ pub fn random(key: u64, len: usize) -> Vec<f32> {
 }
 
 #[cfg(test)]
-/// `|got - wanted| / |wanted|` in the Euclidean norm, the norm held above the rounding of values near 1.
+/// `|got - wanted| / |wanted|` in the Euclidean norm; 0 for arrays that are equal, which may then be zero.
 pub fn distance(got: &[f32], wanted: &[f64]) -> f64 {
     assert_eq!(got.len(), wanted.len());
     let square = |sum: f64, x: f64| sum + x * x;
@@ -34,13 +37,15 @@ pub fn assert_close(got: &[f32], wanted: &[f64], tolerance: f64, place: &str) {
 }
 
 #[cfg(test)]
-/// Whether the exam can be sat here; says so when not.
-pub fn available(isa: crate::isa::Isa) -> bool {
-    let here = isa.is_available();
-    if !here {
-        println!("skipped: this processor lacks {isa}");
-    }
-    here
+/// Whether the exam can be sat here; says so when not, and fails when it is required.
+pub fn available(isa: Isa) -> bool {
+    use diapason_tests::{Need, need};
+    let need = match isa {
+        Isa::Avx512 => Need::Avx512,
+        Isa::Avx2Fma => Need::Avx2,
+        Isa::Scalar => return true,
+    };
+    need::met(need, (!isa.is_available()).then(|| format!("this processor lacks {isa}")))
 }
 
 /// One test for each operation of one instruction set.

@@ -100,6 +100,10 @@ impl Kernels {
     }
 
     /// Applies sigmoid or tanh in place.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "models apply both inside the cell; alone they sit the exam")
+    )]
     pub fn activation(&self, function: Activation, values: &mut [f32]) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
         unsafe { (self.activation)(function, values) }

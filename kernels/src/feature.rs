@@ -34,7 +34,7 @@ mod lower;
 
 mod program;
 
-mod isa;
+mod loops;
 
 pub mod normaliser;
 

@@ -13,7 +13,7 @@ pub mod op;
 
 mod conformance;
 
-pub mod cpu;
+mod cpu;
 
 pub mod lstm;
 

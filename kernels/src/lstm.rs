@@ -29,7 +29,7 @@ pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
-pub use file::FileError;
+pub use file::{FileError, ForeignError};
 pub use model::{Lstm, ModelError};
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

@@ -8,11 +8,11 @@ pub mod loss;
 
 pub mod network;
 
-pub mod activation;
-pub mod dense;
-pub mod gemm;
-pub mod lstm_cell;
-pub mod lstm_step;
+pub(crate) mod activation;
+pub(crate) mod dense;
+pub(crate) mod gemm;
+pub(crate) mod lstm_cell;
+pub(crate) mod lstm_step;
 
 use num_traits::Float;
 
@@ -33,6 +33,11 @@ impl Real for f64 {
     fn of(x: f64) -> Self {
         x
     }
+}
+
+/// Whether `values` hold `rows * cols` elements. A product that wraps would let a kernel read out of bounds.
+fn holds(values: &[f32], rows: usize, cols: usize) -> bool {
+    rows.checked_mul(cols).is_some_and(|wanted| values.len() >= wanted)
 }
 
 /// `1 / (1 + exp(-x))`.

@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use diapason_kernels::Isa;
+use diapason_kernels::feature::{CATALOGUE, Plan};
 use diapason_kernels::lstm::{CompileOptions, Head, Lstm, Spec, StreamOptions};
 use ndarray::{Array2, Array3};
 
@@ -68,6 +69,26 @@ fn a_stream_never_allocates() {
             assert_eq!(count, 0, "{isa}, window {window:?}");
         }
     }
+}
+
+#[test]
+fn a_stream_of_features_never_allocates() {
+    let columns =
+        ["timestamp", "open", "high", "low", "close", "volume", "bid", "ask", "bid_size", "ask_size"];
+    let every: Vec<String> = CATALOGUE.iter().map(|entry| entry.call()).collect();
+    let plan = Plan::parse(&every.join(", "), &columns).unwrap();
+    let mut stream = plan.stream();
+    let (mut row, mut out) = (vec![0.0; plan.inputs().len()], vec![0.0; plan.names().len()]);
+    let count = allocations(|| {
+        for tick in 0..200 {
+            for (place, value) in row.iter_mut().enumerate() {
+                *value = if tick % 37 == 5 { f64::NAN } else { 90.0 + f64::from(tick % 11) + place as f64 };
+            }
+            stream.push(&row, &mut out);
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(stream.rows(), 200);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
 use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Head, Lstm, PredictError, Spec, StreamError, StreamOptions};
+use diapason_kernels::lstm::{
+    CompileOptions, Head, Lstm, PredictError, Snapshot, Spec, StreamError, StreamOptions,
+};
 use diapason_kernels::op::network::Weights;
 use diapason_kernels::op::network::forward::forward;
 use diapason_kernels::random;
@@ -213,8 +215,55 @@ fn a_bad_row_leaves_the_state_alone() {
     assert_eq!(stream.push(1, &[0.0; 11]), Err(StreamError::Row { found: 11, input: 12 }));
     assert_eq!(stream.push(2, &[0.0; 12]), Err(StreamError::Instance { instance: 2, instances: 2 }));
     assert_eq!(stream.snapshot(1).unwrap(), before);
-    let short = diapason_kernels::lstm::Snapshot { ticks: 1, values: vec![0.0; 3] };
+    let short = Snapshot { values: vec![0.0; 3], ..before };
     assert!(matches!(stream.restore(1, &short), Err(StreamError::Snapshot { found: 3, wanted: 64 })));
     assert!(executable.stream(&StreamOptions { instances: 0, window: None }).is_err());
     assert!(executable.stream(&StreamOptions { instances: 1, window: Some(0) }).is_err());
+}
+
+#[test]
+fn a_snapshot_is_refused_by_another_stream_or_when_damaged() {
+    let windowed = Spec { input: 3, hidden: 8, layers: 2, output: 1, head: Head::Linear };
+    // As many values as a window of 4 with 8 units.
+    let carried = Spec { hidden: 32, ..windowed };
+    let stream = |spec, seed, window| {
+        let executable = Lstm::new(spec, seed).unwrap().compile(&CompileOptions::default()).unwrap();
+        executable.stream(&StreamOptions { instances: 1, window }).unwrap()
+    };
+    let mut here = stream(windowed, 0, Some(4));
+    here.push(0, &[0.5; 3]).unwrap();
+    let snapshot = here.snapshot(0).unwrap();
+    let restore = |mut stream: diapason_kernels::lstm::Stream, snapshot: &Snapshot| {
+        let before = stream.snapshot(0).unwrap();
+        let result = stream.restore(0, snapshot);
+        assert_eq!(stream.snapshot(0).unwrap() == before, result.is_err());
+        result
+    };
+    restore(stream(windowed, 0, Some(4)), &snapshot).unwrap();
+    let error = restore(stream(carried, 0, None), &snapshot);
+    assert!(matches!(error, Err(StreamError::SnapshotShape { .. })), "{error:?}");
+    let message = restore(stream(windowed, 0, None), &snapshot).unwrap_err().to_string();
+    assert_eq!(message, "a snapshot with a window of 4 ticks does not fit a stream with carried state");
+    let error = restore(stream(windowed, 1, Some(4)), &snapshot);
+    assert!(matches!(error, Err(StreamError::SnapshotModel { .. })), "{error:?}");
+    let mut values = snapshot.values.clone();
+    values[5] = f32::NAN;
+    let error = restore(stream(windowed, 0, Some(4)), &Snapshot { values, ..snapshot.clone() });
+    assert!(matches!(error, Err(StreamError::SnapshotNotFinite { index: 5, .. })), "{error:?}");
+    let error = restore(stream(windowed, 0, Some(4)), &Snapshot { ticks: u64::MAX, ..snapshot });
+    assert!(matches!(error, Err(StreamError::SnapshotTicks { ticks: u64::MAX })), "{error:?}");
+}
+
+#[test]
+fn the_first_bad_window_is_named_on_any_thread_count() {
+    let model = Lstm::new(SPECS[2], 0).unwrap();
+    let mut x = windows(100, 40, 12);
+    // The later window has the earlier step, and on some thread counts the same block.
+    x[[0, 30, 3]] = f32::NAN;
+    x[[1, 0, 5]] = f32::NAN;
+    for threads in [1, 2, 3, 7] {
+        let mut executable = model.compile(&CompileOptions { isa: None, threads }).unwrap();
+        let error = executable.predict(x.view(), Array2::zeros((100, 1)).view_mut()).unwrap_err();
+        assert_eq!(error.to_string(), "window 0, step 30, feature 3 is NaN", "{threads} threads");
+    }
 }

@@ -259,3 +259,22 @@ fn a_saved_model_gives_pytorch_the_same_outputs() {
     let off = distance(out.iter().map(|&x| f64::from(x)), &theirs);
     assert!(off <= 1e-6, "{off:e}");
 }
+
+#[test]
+fn a_state_dict_that_pytorch_saved_is_read() {
+    require!(Oracles);
+    let case = Case::new([5, 18, 2, 3], Head::Linear, Loss::Mse, 9, 12);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let theirs = ask(&["state-dict", path.to_str().unwrap()], &[(case.json(""), case.x.clone())]);
+    let model = Lstm::load(&path).unwrap();
+    assert_eq!(model.spec(), case.spec);
+    let mut out = Array2::zeros((9, 3));
+    let mut executable = model.compile(&CompileOptions::default()).unwrap();
+    executable.predict(case.windows().view(), out.view_mut()).unwrap();
+    let off = distance(out.iter().map(|&x| f64::from(x)), &theirs);
+    assert!(off <= 1e-6, "{off:e}");
+    // Saved again it is a file of ours.
+    model.save(&path).unwrap();
+    assert_eq!(Lstm::load(&path).unwrap(), model);
+}

@@ -74,6 +74,22 @@ fn any_thread_count_and_instruction_set_gives_the_same_bits() {
 }
 
 #[test]
+fn a_batch_of_many_waves_has_the_same_bits_on_any_thread_count() {
+    // 20 shards: five waves on one thread, two on three, one on five.
+    let (x, y) = batch(640, 2, 7);
+    let run = |threads| {
+        let options = TrainOptions { threads, ..options() };
+        let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options).unwrap();
+        let (loss, gradient) = trainer.gradients(x.view(), y.view()).unwrap();
+        (loss.to_bits(), gradient.values.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
+    };
+    let one = run(1);
+    for threads in [2, 3, 5] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
 fn a_resumed_training_has_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
@@ -198,6 +214,10 @@ fn options_and_shapes_are_checked() {
         refused(TrainOptions { beta2: 1.0, ..options() }),
         "beta2 is 1; it must be at least 0 and below 1"
     );
+    assert_eq!(
+        refused(TrainOptions { threads: 1025, ..options() }),
+        "threads is 1025; it must be at most 1024, or 0 for one for each core"
+    );
     assert!(refused(TrainOptions { dropout: f32::NAN, ..options() }).starts_with("dropout is NaN"));
     assert!(refused(TrainOptions { clip_norm: Some(-1.0), ..options() }).starts_with("clip_norm is -1"));
     assert!(
@@ -212,4 +232,50 @@ fn options_and_shapes_are_checked() {
     assert!(trainer.step(Array3::zeros((3, 0, 5)).view(), y.view()).is_err());
     assert!(trainer.step(Array3::zeros((0, 4, 5)).view(), Array2::zeros((0, 2)).view()).is_err());
     trainer.step(x.view(), y.view()).unwrap();
+}
+
+#[test]
+fn a_step_that_would_leave_f32_is_refused_and_changes_nothing() {
+    // Without memory of squares, a gradient of zero after a large one divides the mean by epsilon alone.
+    let options = TrainOptions { beta2: 0.0, epsilon: 1e-40, learning_rate: 1.0, ..TrainOptions::default() };
+    let spec = Spec { input: 1, hidden: 1, layers: 1, output: 1, head: Head::Linear };
+    let mut trainer = Trainer::new(Lstm::new(spec, 1).unwrap(), options).unwrap();
+    let x = Array3::from_elem((1, 1, 1), 0.5);
+    trainer.step(x.view(), Array2::from_elem((1, 1), 3.0).view()).unwrap();
+    let model = trainer.model().clone();
+    let mut executable = model.compile(&Default::default()).unwrap();
+    let mut exact = Array2::zeros((1, 1));
+    executable.predict(x.view(), exact.view_mut()).unwrap();
+    let error = trainer.step(x.view(), exact.view()).unwrap_err();
+    assert!(matches!(error, TrainError::Weight { step: 1, .. }), "{error}");
+    assert!(error.to_string().contains("raise epsilon"), "{error}");
+    assert_eq!((trainer.steps(), trainer.model()), (1, &model));
+}
+
+#[test]
+fn a_checkpoint_with_a_state_that_no_training_reaches_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options()).unwrap();
+    train(&mut trainer, 0..1);
+    trainer.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut negative = bytes.clone();
+    let end = negative.len();
+    negative[end - 4..].copy_from_slice(&(-1.0f32).to_le_bytes());
+    fs::write(&path, &negative).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("\"adam.square\" holds -1 at element"), "{message}");
+
+    let mut header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    let text = String::from_utf8(bytes[8..8 + header as usize].to_vec()).unwrap();
+    let changed = text.replace("\\\"steps\\\":1", &format!("\\\"steps\\\":{}", u64::MAX));
+    assert_ne!(text, changed);
+    header = changed.len() as u64;
+    let mut many = header.to_le_bytes().to_vec();
+    many.extend(changed.as_bytes());
+    many.extend(&bytes[8 + text.len()..]);
+    fs::write(&path, &many).unwrap();
+    let message = Trainer::resume(&path, 1, None).unwrap_err().to_string();
+    assert!(message.contains("18446744073709551615 steps are more than"), "{message}");
 }

@@ -15,6 +15,10 @@ pub enum Need {
     Gpu,
     /// A virtual machine image; the caller probes it and calls [`met`].
     Vm,
+    /// A processor with AVX2 and FMA; the caller probes it and calls [`met`].
+    Avx2,
+    /// A processor with AVX-512 F; the caller probes it and calls [`met`].
+    Avx512,
     /// The folder of real market data beside the checkout (`DIAPASON_SHARED` names another place).
     Shared,
     /// The Python environment with PyTorch and h5py that `make test` sets up.
@@ -30,6 +34,8 @@ impl Need {
             Self::Uring => "uring",
             Self::Gpu => "gpu",
             Self::Vm => "vm",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
             Self::Shared => "shared",
             Self::Oracles => "oracles",
         }
@@ -50,7 +56,7 @@ pub fn missing(need: Need) -> Option<String> {
             (!python.exists())
                 .then(|| format!("no oracle environment at {}; run `make oracles`", python.display()))
         }
-        Need::Uring | Need::Gpu | Need::Vm => None,
+        Need::Uring | Need::Gpu | Need::Vm | Need::Avx2 | Need::Avx512 => None,
     }
 }
 

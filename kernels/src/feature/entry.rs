@@ -146,17 +146,27 @@ impl Parameter {
 }
 
 impl Entry {
-    /// Rows before the first output when called with `parameters` (their defaults where left out).
+    /// Rows before the first output when called with `parameters` (their defaults where left out). `None` when there
+    /// are too many, or one is not what its [`Parameter`] allows.
     #[must_use]
-    pub fn lookback_rows(&self, parameters: &[f64]) -> usize {
+    pub fn lookback_rows(&self, parameters: &[f64]) -> Option<usize> {
         let values: Vec<f64> = (self.parameters.iter().enumerate())
             .map(|(place, parameter)| parameters.get(place).copied().unwrap_or(parameter.default))
             .collect();
+        let allowed = |(place, parameter): (usize, &Parameter)| {
+            let value = values[place];
+            (parameter.minimum..=parameter.maximum).contains(&value)
+                && (!parameter.whole || value.fract() == 0.0)
+                && (!parameter.rising || place.checked_sub(1).is_none_or(|before| value > values[before]))
+        };
+        if parameters.len() > values.len() || !self.parameters.iter().enumerate().all(allowed) {
+            return None;
+        }
         let mut graph = Graph::default();
         let inputs: Vec<Register> =
             (0..self.inputs.len()).map(|place| graph.add(Op::Column(place), &[])).collect();
         let outputs = (self.lower)(&mut graph, &inputs, &values);
-        outputs.iter().map(|output| graph.lookback(*output)).max().unwrap_or(0)
+        Some(outputs.iter().map(|output| graph.lookback(*output)).max().unwrap_or(0))
     }
 
     /// How a plan calls it with everything written out: `ema(close,30)`.
@@ -165,5 +175,26 @@ impl Entry {
         let inputs = self.inputs.iter().map(|input| input.column.to_owned());
         let parameters = self.parameters.iter().map(|parameter| parameter.default.to_string());
         format!("{}({})", self.name, inputs.chain(parameters).collect::<Vec<_>>().join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::feature::catalogue::CATALOGUE;
+
+    #[test]
+    fn a_lookback_needs_parameters_that_the_feature_takes() {
+        for entry in CATALOGUE {
+            let defaults: Vec<f64> = entry.parameters.iter().map(|parameter| parameter.default).collect();
+            assert!(entry.lookback_rows(&defaults).is_some(), "{}", entry.name);
+            assert_eq!(entry.lookback_rows(&[&defaults[..], &[1.0]].concat()), None, "{}", entry.name);
+            for (place, parameter) in entry.parameters.iter().enumerate() {
+                for bad in [parameter.minimum.next_down(), parameter.maximum.next_up(), f64::NAN] {
+                    let mut values = defaults.clone();
+                    values[place] = bad;
+                    assert_eq!(entry.lookback_rows(&values), None, "{} with {bad:e}", entry.name);
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::isa::IsaError;
+
 /// Why a text is not a plan for the data at hand.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
@@ -253,6 +255,9 @@ pub enum PlanError {
         /// The greatest amount.
         limit: usize,
     },
+    /// `KERNELS_ISA` names an instruction set that is not to be had.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
     /// Data for which there is no default plan.
     #[error(
         "there is no default plan for the columns {columns}; it needs close, or bid and ask: name features yourself"

@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub out: Register,
     /// First number of this node's state.
     pub state: usize,
-    /// How often other nodes and outputs name it.
+    /// How often other nodes and outputs of the program name it; 0 in a graph.
     pub uses: usize,
 }
 
@@ -54,9 +54,6 @@ impl Graph {
             self.lookbacks.push(before + op.lookback());
             self.writers.push(self.nodes.len());
         }
-        for input in inputs {
-            self.use_register(*input);
-        }
         self.nodes.push(Node {
             op,
             inputs: padded,
@@ -67,11 +64,6 @@ impl Graph {
         });
         self.state_len = self.state_len.saturating_add(op.state_len());
         out
-    }
-
-    /// Counts one more reader of `register`.
-    pub(crate) fn use_register(&mut self, register: Register) {
-        self.nodes[self.writers[register]].uses += 1;
     }
 
     /// Rows before the first value of `register`.

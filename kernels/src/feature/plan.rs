@@ -9,12 +9,13 @@ use ndarray::ArrayViewMut2;
 
 use crate::feature::error::{Place, PlanError};
 use crate::feature::graph::{Graph, Register};
+use crate::feature::loops::Loops;
 use crate::feature::lower::Lowering;
 use crate::feature::normaliser::Normaliser;
 use crate::feature::program::Program;
 use crate::feature::snapshot::{self, SnapshotError};
 use crate::feature::stream::{ShapeError, Stream};
-use crate::feature::syntax::{self, Tree};
+use crate::feature::syntax::{self, TEXT_BYTES_MAX, Tree};
 
 pub use explanation::{Explanation, NodeLine, OutputLine};
 
@@ -31,6 +32,7 @@ const STATE_BYTES_MAX: usize = 256 << 20;
 #[derive(Clone, Debug)]
 pub struct Plan {
     program: Arc<Program>,
+    loops: Loops,
     names: Vec<String>,
     lookbacks: Vec<usize>,
     inputs: Vec<String>,
@@ -45,6 +47,9 @@ impl Plan {
     /// feature has natural ones (`rsi(14)` reads close), parameters where their defaults serve, and parameters
     /// can be named (`bbands(period=20).upper`). A feature of several outputs stands for all of them at the top
     /// level, and needs a choice (`.hist`) in arithmetic.
+    ///
+    /// It runs on the instruction set that `KERNELS_ISA` names, else on the best that is here; any gives the same
+    /// bits.
     ///
     /// # Errors
     /// [`PlanError`], with the place in the text and the remedy.
@@ -71,7 +76,13 @@ impl Plan {
             canonical.push(lowered.text);
             limits(&lowering.graph)?;
         }
-        Ok(Self::build(&lowering.graph, columns, names, &registers, canonical.join(", ")))
+        let canonical = canonical.join(", ");
+        if canonical.len() > TEXT_BYTES_MAX {
+            let (needs, limit) = (canonical.len(), TEXT_BYTES_MAX);
+            return Err(PlanError::TooLarge { what: "bytes with all defaults written out", needs, limit });
+        }
+        let loops = Loops::new(None)?;
+        Ok(Self::build(&lowering.graph, columns, names, &registers, canonical, loops))
     }
 
     fn build(
@@ -80,13 +91,14 @@ impl Plan {
         names: Vec<String>,
         registers: &[Register],
         canonical: String,
+        loops: Loops,
     ) -> Self {
         let program = Program::new(graph, registers);
         let inputs = program.columns.iter().map(|place| columns[*place].to_owned()).collect();
         let lookbacks = registers.iter().map(|register| graph.lookback(*register)).collect();
         let identity = format!("diapason feature plan {SEMANTIC_VERSION}\n{}", names.join("\n"));
         let hash = *blake3::hash(identity.as_bytes()).as_bytes();
-        Self { program: Arc::new(program), names, lookbacks, inputs, canonical, hash }
+        Self { program: Arc::new(program), loops, names, lookbacks, inputs, canonical, hash }
     }
 
     /// The text of a sensible plan for data with these columns: returns, oscillators, bands and scores without
@@ -150,7 +162,7 @@ impl Plan {
     /// A stream before its first row.
     #[must_use]
     pub fn stream(&self) -> Stream {
-        Stream::new(Arc::clone(&self.program), self.hash)
+        Stream::new(Arc::clone(&self.program), self.hash, self.loops)
     }
 
     /// A stream as it was when [`Stream::snapshot`] wrote `bytes`.

@@ -106,7 +106,7 @@ impl Program {
     }
 
     /// Advances every node over the `rows` rows whose column values stand in the first lanes. Inlined into
-    /// [`super::isa::Isa::advance`], so that it is compiled for each set of instructions.
+    /// [`super::loops::Loops::advance`], so that it is compiled for each set of instructions.
     #[inline(always)]
     pub(crate) fn advance<const B: usize>(&self, state: &mut [f64], lanes: &mut [[f64; B]], rows: usize) {
         for node in &self.nodes {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{ArrayViewMut2, s};
 
 use crate::feature::graph::Register;
-use crate::feature::isa::Isa;
+use crate::feature::loops::Loops;
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::known;
 use crate::feature::program::Program;
@@ -22,7 +22,7 @@ pub struct Stream {
     lanes: Vec<[f64; 1]>,
     pub(crate) rows: u64,
     pub(crate) plan_hash: [u8; 32],
-    isa: Isa,
+    loops: Loops,
 }
 
 /// Why columns do not fit a plan.
@@ -69,10 +69,9 @@ pub enum ShapeError {
 }
 
 impl Stream {
-    pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32]) -> Self {
+    pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32], loops: Loops) -> Self {
         let (state, lanes) = (program.initial_state(), program.lanes());
-        let isa = Isa::best();
-        Self { program, state, lanes, rows: 0, plan_hash, isa }
+        Self { program, state, lanes, rows: 0, plan_hash, loops }
     }
 
     /// Rows seen so far.
@@ -93,7 +92,7 @@ impl Stream {
         for (lane, value) in self.lanes.iter_mut().zip(row) {
             *lane = [known(*value)];
         }
-        self.isa.advance(program, &mut self.state, &mut self.lanes, 1);
+        self.loops.advance(program, &mut self.state, &mut self.lanes, 1);
         for (out, register) in out.iter_mut().zip(&program.outputs) {
             *out = self.lanes[*register][0];
         }
@@ -145,7 +144,7 @@ impl Stream {
                     *slot = known(*value);
                 }
             }
-            self.isa.advance(program, &mut self.state, &mut lanes, count);
+            self.loops.advance(program, &mut self.state, &mut lanes, count);
             write_rows(out.slice_mut(s![start..start + count, ..]), &lanes, &program.outputs, &convert);
         }
         self.rows += rows as u64;

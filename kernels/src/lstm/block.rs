@@ -4,6 +4,7 @@
 //! windows. In a chunk, layer by layer, the input projection of all its steps is one product; then each step adds the
 //! recurrent product and closes the cell.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diapason_buffer::buffer::OutOfMemory;
@@ -102,6 +103,20 @@ impl Scratch {
             state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
         })
     }
+}
+
+/// The first bad value of the first bad window: a later window may have the earlier step, and which windows share a
+/// block depends on the threads.
+fn bad(windows: &ArrayView3<f32>, block: Range<usize>) -> PredictError {
+    let (window, step, feature) = block
+        .filter_map(|window| {
+            let values = windows.index_axis(Axis(0), window);
+            let ((step, feature), _) = values.indexed_iter().find(|(_, x)| !x.is_finite())?;
+            Some((window, step, feature))
+        })
+        .next()
+        .unwrap_or_default();
+    PredictError::NotFinite { window, step, feature, value: windows[[window, step, feature]] }
 }
 
 /// Copies a window `[time, input]` step by step. Whether all its values are finite.
@@ -204,13 +219,8 @@ impl Scratch {
             let window = windows.index_axis(Axis(0), first + row);
             let window = window.slice(s![start..start + steps, ..]);
             let to = self.x[row * input..].chunks_mut(rows * input).map(|step| &mut step[..input]);
-            if copy(&window, to) {
-                continue;
-            }
-            let bad = window.indexed_iter().find(|(_, x)| !x.is_finite());
-            if let Some(((step, feature), &value)) = bad {
-                let (window, step) = (first + row, start + step);
-                return Err(PredictError::NotFinite { window, step, feature, value });
+            if !copy(&window, to) {
+                return Err(bad(windows, first..first + rows));
             }
         }
         Ok(())

@@ -15,6 +15,9 @@ use crate::isa::Isa;
 const KEY: &str = "diapason.training";
 const MOMENTS: [&str; 2] = ["adam.mean", "adam.square"];
 
+/// Most steps of a training: 2^53, up to which a schedule's f64 counts each of them.
+const STEPS_MAX: u64 = 1 << 53;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Training {
@@ -42,6 +45,26 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
+    /// A mean of squares below zero: its root would make every weight NaN.
+    #[error("{}: tensor {tensor:?} holds {value} at element {index}, and a mean of squares is never negative; take another checkpoint", path.display())]
+    Negative {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: &'static str,
+        /// The element.
+        index: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// More steps than a training can have taken.
+    #[error("{}: {steps} steps are more than the {STEPS_MAX} that a training can take; take another checkpoint", path.display())]
+    Steps {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        steps: u64,
+    },
     /// The training state is not one that a trainer can have.
     #[error("{}: {source}", path.display())]
     Options {
@@ -56,7 +79,8 @@ impl Trainer {
     /// Writes the model, the optimiser and the options to `path`: to a temporary name, then renamed.
     ///
     /// # Errors
-    /// [`CheckpointError`] when the file cannot be written; `path` is then untouched.
+    /// [`CheckpointError`] when the file cannot be written; `path` is then untouched, save with
+    /// [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let training = Training { options: self.options().clone(), steps: self.steps() };
         let adam = self.adam();
@@ -79,6 +103,15 @@ impl Trainer {
         };
         let training: Training = serde_json::from_str(&json)
             .map_err(|source| CheckpointError::Training { path: place(), source })?;
+        if training.steps > STEPS_MAX {
+            return Err(CheckpointError::Steps { path: place(), steps: training.steps });
+        }
+        // The two moments are there: the reader checks the tensors of a file that has the key.
+        let squares = read.extra.get(1).map_or(&[][..], Vec::as_slice);
+        if let Some(index) = squares.iter().position(|&square| square < 0.0) {
+            let (tensor, value) = (MOMENTS[1], squares[index]);
+            return Err(CheckpointError::Negative { path: place(), tensor, index, value });
+        }
         let options = TrainOptions { threads, isa, ..training.options };
         let mut trainer = Self::new(read.model, options)
             .map_err(|source| CheckpointError::Options { path: place(), source })?;

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::block::Workspace;
 use super::model::Lstm;
 use super::packed::Packed;
-use super::threads::{pool, threads};
+use super::threads::{THREADS_MAX, pool, threads};
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
 use crate::op::gemm::GROUP;
@@ -40,6 +40,12 @@ pub enum CompileError {
         /// What was refused.
         source: OutOfMemory,
     },
+    /// More threads than any machine is worth.
+    #[error("threads is {threads}; it must be at most {THREADS_MAX}, or 0 for one for each core")]
+    ThreadCount {
+        /// How many.
+        threads: usize,
+    },
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}")]
     Threads {
@@ -55,6 +61,8 @@ pub enum CompileError {
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) packed: Arc<Packed>,
+    /// Hash of the model, for the snapshots of streams.
+    pub(super) model: Arc<str>,
     pub(super) pool: Option<ThreadPool>,
     pub(super) workspaces: Vec<std::sync::Mutex<Workspace>>,
 }
@@ -65,13 +73,16 @@ impl Lstm {
     /// # Errors
     /// [`CompileError`] when the instruction set, the memory or the threads are not to be had.
     pub fn compile(&self, options: &CompileOptions) -> Result<Executable, CompileError> {
+        if options.threads > THREADS_MAX {
+            return Err(CompileError::ThreadCount { threads: options.threads });
+        }
         let kernels = Kernels::new(options.isa)?;
         let memory = |source| CompileError::Memory { spec: self.spec(), source };
         let packed = Arc::new(Packed::new(self.weights()).map_err(memory)?);
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        Ok(Executable { kernels, packed, pool, workspaces })
+        Ok(Executable { kernels, packed, model: self.hash().into(), pool, workspaces })
     }
 }
 
@@ -114,6 +125,15 @@ impl Executable {
 mod tests {
     use super::*;
     use crate::op::network::{Head, Spec};
+
+    #[test]
+    fn too_many_threads_are_refused() {
+        let model =
+            Lstm::new(Spec { input: 1, hidden: 1, layers: 1, output: 1, head: Head::Linear }, 0).unwrap();
+        let options = CompileOptions { isa: None, threads: 1025 };
+        let message = model.compile(&options).unwrap_err().to_string();
+        assert!(message.starts_with("threads is 1025; it must be at most 1024"), "{message}");
+    }
 
     #[test]
     fn explains_what_was_chosen() {

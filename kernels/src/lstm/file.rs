@@ -1,22 +1,28 @@
 //! A model as a safetensors file: PyTorch's tensor names, the shape as JSON under `diapason.spec`, and the
-//! caller's own strings beside it.
+//! caller's own strings beside it. A file without that key is read too, when its tensors leave no doubt.
 //!
 //! The header is written here, with its keys in order, because the library writes its metadata in the order of a
 //! hash map: equal models must be equal files. Reading is the library's, which checks the header against the
 //! length before anything is allocated.
 
+mod foreign;
+
+mod error;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::TensorInfo;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use thiserror::Error;
 
 use super::model::{Lstm, ModelError};
-use crate::op::network::{PARAMETERS_MAX, Spec, SpecError, Tensor, Weights};
+use crate::op::network::{PARAMETERS_MAX, Spec, Tensor, Weights};
+pub use error::FileError;
+pub use foreign::ForeignError;
+use foreign::Names;
 
 const SPEC_KEY: &str = "diapason.spec";
 const RESERVED: &str = "diapason.";
@@ -24,131 +30,19 @@ const RESERVED: &str = "diapason.";
 /// times that.
 const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
 
-/// A model file that cannot be read or written.
-#[derive(Debug, Error)]
-pub enum FileError {
-    /// The operating system refused.
-    #[error("cannot {verb} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        verb: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// The file is larger than any model.
-    #[error("{} has {bytes} bytes, more than the {max} that a model can have", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        max: u64,
-    },
-    /// Not a safetensors file, or a damaged one.
-    #[error("{} is not a whole safetensors file: {source}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: SafeTensorError,
-    },
-    /// No shape in the metadata: the file was written by another program.
-    #[error("{} has no {key:?} in its metadata; it was not saved by this project", path.display())]
-    NoSpec {
-        /// The file.
-        path: PathBuf,
-        /// The metadata key.
-        key: &'static str,
-    },
-    /// The shape in the metadata does not parse.
-    #[error("{} has a bad {key:?} in its metadata: {source}", path.display())]
-    BadSpec {
-        /// The file.
-        path: PathBuf,
-        /// The metadata key.
-        key: &'static str,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The shape in the metadata is impossible.
-    #[error("{}: {source}", path.display())]
-    Spec {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: SpecError,
-    },
-    /// A tensor that the shape asks for is not there.
-    #[error("{} has no tensor {tensor:?}, which {spec} needs", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name.
-        tensor: String,
-        /// The shape of the model.
-        spec: Spec,
-    },
-    /// A tensor that the shape has no place for.
-    #[error("{} has a tensor {tensor:?}, which {spec} has no place for", path.display())]
-    Unexpected {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name.
-        tensor: String,
-        /// The shape of the model.
-        spec: Spec,
-    },
-    /// A tensor of another shape.
-    #[error("{}: tensor {tensor:?} has shape {found:?}, not {wanted:?}", path.display())]
-    Shape {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name.
-        tensor: String,
-        /// Its shape in the file.
-        found: Vec<usize>,
-        /// The shape that the model needs.
-        wanted: Vec<usize>,
-    },
-    /// A tensor of another type.
-    #[error("{}: tensor {tensor:?} is {found}, not F32; convert it with `tensor.float()`", path.display())]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name.
-        tensor: String,
-        /// Its type in the file.
-        found: Dtype,
-    },
-    /// The weights make no model, such as a NaN among them.
-    #[error("{}: {source}", path.display())]
-    Model {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ModelError,
-    },
-    /// The caller's metadata uses a key of ours.
-    #[error("metadata key {key:?} is reserved; use one that does not start with {RESERVED:?}")]
-    Reserved {
-        /// The key.
-        key: String,
-    },
-}
-
 impl Lstm {
     /// Writes the model to `path`: first whole to a temporary name beside it, then renamed.
     ///
     /// # Errors
-    /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched.
+    /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched, save
+    /// with [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         write(path, self, &[], &[])
     }
 
-    /// Reads a model that [`save`](Self::save) wrote; every name, shape, type and value is checked.
+    /// Reads a model that [`save`](Self::save) wrote, or the `state_dict` of a `torch.nn.LSTM` and a
+    /// `torch.nn.Linear` in f32 that another program saved; its head is taken as linear. Every name, shape, type and
+    /// value is checked.
     ///
     /// # Errors
     /// [`FileError`] naming the file and the tensor.
@@ -174,15 +68,26 @@ pub(super) fn write(
     extra: &[(&str, &[f32])],
 ) -> Result<(), FileError> {
     let bytes = encode(model, reserved, extra)?;
-    replace(path, &bytes).map_err(|source| FileError::Io { verb: "write", path: path.to_path_buf(), source })
+    let folder = replace(path, &bytes).map_err(|source| FileError::Io {
+        verb: "write",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| FileError::NotSynced { path: path.to_path_buf(), source })
 }
 
 /// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
 /// the keys is.
 pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
     let io = |verb| move |source| FileError::Io { verb, path: path.to_path_buf(), source };
+    // Opening a pipe waits for a writer, so it is looked at before as well as after.
+    let regular = |found: fs::Metadata| {
+        if found.is_file() { Ok(found.len()) } else { Err(FileError::NotAFile { path: path.to_path_buf() }) }
+    };
+    regular(fs::metadata(path).map_err(io("open"))?)?;
     let file = File::open(path).map_err(io("open"))?;
-    let bytes = file.metadata().map_err(io("read"))?.len();
+    let bytes = regular(file.metadata().map_err(io("read"))?)?;
     let max = FILE_BYTES_MAX * (1 + extra.len() as u64);
     if bytes > max {
         return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max });
@@ -192,8 +97,8 @@ pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Con
     decode(path, &content, reserved, extra)
 }
 
-/// Writes `bytes` to `path` so that a reader sees the old file or the new one, also after a power cut.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes `bytes` to `path` so that a reader sees the old file or the new one. The folder, which is still to be synced.
+fn replace<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<&'a Path> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -209,7 +114,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    Ok(folder)
 }
 
 fn encode(model: &Lstm, reserved: &[(&str, String)], extra: &[(&str, &[f32])]) -> Result<Vec<u8>, FileError> {
@@ -259,18 +164,25 @@ fn decode(path: &Path, bytes: &[u8], reserved: &[&str], extra: &[&str]) -> Resul
     let file = SafeTensors::deserialize(bytes).map_err(format)?;
     let mut metadata: BTreeMap<String, String> =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let spec = metadata.remove(SPEC_KEY).ok_or_else(|| FileError::NoSpec { path: place(), key: SPEC_KEY })?;
-    let spec: Spec = serde_json::from_str(&spec).map_err(|source| FileError::BadSpec {
-        path: place(),
-        key: SPEC_KEY,
-        source,
-    })?;
+    let (names, spec): (Names, Spec) = match metadata.remove(SPEC_KEY) {
+        Some(json) => {
+            let bad = |source| FileError::BadSpec { path: place(), key: SPEC_KEY, source };
+            (Names::ours(), serde_json::from_str(&json).map_err(bad)?)
+        }
+        None => {
+            if let Some(key) = metadata.keys().find(|key| key.starts_with(RESERVED)) {
+                return Err(FileError::NoSpec { path: place(), key: key.clone() });
+            }
+            Names::find(&file).map_err(|source| FileError::Foreign { path: place(), source })?
+        }
+    };
     spec.check().map_err(|source| FileError::Spec { path: place(), source })?;
     let found: BTreeMap<String, String> =
         reserved.iter().filter_map(|key| metadata.remove_entry(*key)).collect();
 
     let extra = if found.is_empty() { &[] } else { extra };
-    let tensors = tensors(spec, extra.iter().copied());
+    let mut tensors = tensors(spec, extra.iter().copied());
+    tensors.iter_mut().take(spec.tensors().len()).for_each(|t| t.name = names.in_file(&t.name));
     if let Some(stranger) = file.names().into_iter().find(|name| tensors.iter().all(|t| t.name != **name)) {
         return Err(FileError::Unexpected { path: place(), tensor: stranger.to_owned(), spec });
     }
@@ -327,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn what_is_not_a_regular_file_is_refused_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&pipe, folder.path()] {
+            let message = Lstm::load(path).unwrap_err().to_string();
+            assert!(message.ends_with("is not a regular file; give the path of a model file"), "{message}");
+        }
+    }
+
+    #[test]
     fn every_truncation_is_an_error() {
         let whole = encode(&model(), &[], &[]).unwrap();
         let path = Path::new("cut.safetensors");
@@ -346,7 +270,7 @@ mod tests {
                 let mut bytes = whole.clone();
                 bytes[place] ^= 1 << bit;
                 if let Ok(read) = decode(Path::new("x"), &bytes, &[], &[]) {
-                    assert!(read.model != model() || bytes[..8] != whole[..8] || place >= 8);
+                    assert_ne!(read.model, model(), "byte {place}, bit {bit}");
                 }
             }
         }
@@ -369,7 +293,7 @@ mod tests {
             altered("\"F32\"", "\"U32\"")
         );
         assert!(altered("fc.bias", "fc.bibs").contains("\"fc.bibs\""));
-        assert!(altered("diapason.spec", "diapason.sqec").contains("not saved by this project"));
+        assert!(altered("diapason.spec", "diapason.sqec").contains("has no \"diapason.spec\""));
         assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":0").contains("hidden is 0"));
         assert!(altered("\\\"hidden\\\":3", "\\\"hidden\\\":4").contains("\"weight_ih_l0\""));
         assert!(altered("\\\"layers\\\":2", "\\\"layers\\\":1").contains("no place for"));

@@ -89,6 +89,19 @@ impl Lstm {
         &self.weights
     }
 
+    /// A hash of shape and weights, in hexadecimal: what a stream's state belongs to.
+    pub(super) fn hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("diapason lstm {}\n", self.spec()).as_bytes());
+        let mut block = [0; 4096];
+        for values in self.weights.values.chunks(block.len() / 4) {
+            let bytes = block.as_chunks_mut().0.iter_mut().zip(values);
+            bytes.for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+            hasher.update(&block[..4 * values.len()]);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     pub(super) fn values_mut(&mut self) -> &mut [f32] {
         &mut self.weights.values
     }

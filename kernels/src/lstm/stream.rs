@@ -10,12 +10,14 @@
 //! Both give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
 //! takes no lock, makes no system call and allocates nothing.
 
+mod error;
+
+mod snapshot;
+
 use std::sync::Arc;
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::compile::Executable;
 use super::packed::Packed;
@@ -24,6 +26,8 @@ use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, PANEL, Start};
 use crate::op::lstm_cell::Forward;
 use crate::op::lstm_step::LstmStep;
+pub use error::StreamError;
+pub use snapshot::Snapshot;
 
 /// How a stream treats time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,75 +39,12 @@ pub struct StreamOptions {
     pub window: Option<usize>,
 }
 
-/// A tick that cannot be taken; the state is unchanged.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum StreamError {
-    /// No such instance.
-    #[error("instance {instance} does not exist; there are {instances}")]
-    Instance {
-        /// The one asked for.
-        instance: usize,
-        /// How many there are.
-        instances: usize,
-    },
-    /// The row has another number of features than the model.
-    #[error("a row of {found} features does not fit a model of {input}")]
-    Row {
-        /// Features given.
-        found: usize,
-        /// Features that the model reads.
-        input: usize,
-    },
-    /// A feature is NaN or infinite.
-    #[error("instance {instance}, tick {tick}, feature {feature} is {value}")]
-    NotFinite {
-        /// The instance.
-        instance: usize,
-        /// Ticks that it had taken before.
-        tick: u64,
-        /// The feature in the row.
-        feature: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-    /// A window of no steps, or no instance.
-    #[error("a stream needs at least one {what}")]
-    Empty {
-        /// What is lacking.
-        what: &'static str,
-    },
-    /// Not enough memory for the states.
-    #[error("no memory for the states of {instances} instances: {source}")]
-    Memory {
-        /// How many there should be.
-        instances: usize,
-        /// What was refused.
-        source: OutOfMemory,
-    },
-    /// The snapshot was taken from a stream of another shape.
-    #[error("a snapshot of {found} values does not fit a stream with {wanted} an instance")]
-    Snapshot {
-        /// Values in the snapshot.
-        found: usize,
-        /// Values in one instance's state.
-        wanted: usize,
-    },
-}
-
-/// The state of one instance, independent of how the model was compiled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Ticks taken.
-    pub ticks: u64,
-    /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
-    pub values: Vec<f32>,
-}
-
 /// A compiled model that takes one row a tick.
 #[derive(Debug)]
 pub struct Stream {
     kernels: Kernels,
     packed: Arc<Packed>,
+    model: Arc<str>,
     window: Option<usize>,
     instances: Vec<Instance>,
     /// `[rows, 4 units]`: pre-activations of the windows under way; empty with carried state.
@@ -157,7 +98,8 @@ impl Executable {
         let gates = window.map_or(0, |window| window.saturating_mul(PANEL * row));
         let gates = Buffer::zeroed(gates, Alignment::CACHE_LINE).map_err(memory)?;
         let output = vec![0.0; packed.spec.output];
-        Ok(Stream { kernels: self.kernels, packed, window, instances, gates, output })
+        let model = Arc::clone(&self.model);
+        Ok(Stream { kernels: self.kernels, packed, model, window, instances, gates, output })
     }
 }
 
@@ -218,44 +160,6 @@ impl Stream {
         for state in &mut instance.layers {
             state.h[0].fill(0.0);
             state.c[0].fill(0.0);
-        }
-        Ok(())
-    }
-
-    /// A copy of an instance's state.
-    ///
-    /// # Errors
-    /// [`StreamError::Instance`] when it does not exist.
-    pub fn snapshot(&self, instance: usize) -> Result<Snapshot, StreamError> {
-        self.check(instance)?;
-        let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
-        let instance = &self.instances[instance];
-        let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
-        let values =
-            states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
-        Ok(Snapshot { ticks: instance.ticks, values: values.collect() })
-    }
-
-    /// Puts an instance where `snapshot` was taken; the next ticks give the same bits.
-    ///
-    /// # Errors
-    /// [`StreamError`] when the instance does not exist or the snapshot is of another shape.
-    pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
-        self.check(instance)?;
-        let (spec, units) = (self.packed.spec, self.packed.units);
-        let wanted = 2 * spec.layers * self.window.unwrap_or(1) * spec.hidden;
-        if snapshot.values.len() != wanted {
-            return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
-        }
-        let instance = &mut self.instances[instance];
-        instance.ticks = snapshot.ticks;
-        let mut saved = snapshot.values.chunks_exact(spec.hidden);
-        for State { h: [h, _], c: [c, _] } in &mut instance.layers {
-            for state in [h, c] {
-                for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
-                    row[..spec.hidden].copy_from_slice(saved);
-                }
-            }
         }
         Ok(())
     }

@@ -5,10 +5,14 @@
 
 use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// The number of threads meant by an option: 0 is one for each core that this process may use.
+/// Most threads that an option may ask for: several for each core of any machine, few enough that a slip of the
+/// keyboard takes no memory.
+pub(super) const THREADS_MAX: usize = 1024;
+
+/// The number of threads meant by an option, which was checked: 0 is one for each core that this process may use.
 pub(super) fn threads(option: usize) -> usize {
     match option {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX),
         threads => threads,
     }
 }

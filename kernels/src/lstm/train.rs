@@ -1,8 +1,9 @@
 //! Training: forward, back-propagation through time, Adam.
 //!
 //! The batch is cut into shards whose number depends only on its size. Threads take shards one by one, each from its
-//! windows to its gradient without waiting for another; the gradients are then added in the order of the shards. So
-//! any number of threads gives the same bits, and so does any instruction set.
+//! windows to its gradient without waiting for another. Shards go in waves of a few for each thread, and after each
+//! wave its gradients are added to the sum in the order of the shards: memory does not grow with the batch, and any
+//! number of threads gives the same bits, as does any instruction set.
 //!
 //! `error, schedule, options, adam, dropout, gradient, transposed -> shard -> Trainer`
 
@@ -48,6 +49,8 @@ const SHARD: usize = 32;
 /// Rows below which a shard is not cut further, and into how many a small batch is cut for the sake of threads.
 const SHARD_MIN: usize = 8;
 const SHARDS_MIN: usize = 8;
+/// Shards in a wave for each thread: enough that threads seldom wait for the last of a wave.
+const WAVE: usize = 4;
 /// The square root of the largest f32: Adam squares each element of the gradient.
 const GRADIENT_MAX: f64 = 1.8e19;
 
@@ -75,8 +78,10 @@ pub struct Trainer {
     transposed: Transposed,
     /// One for each thread.
     workspaces: Vec<Mutex<Option<Workspace>>>,
-    /// One for each shard of the largest batch so far.
+    /// One for each shard of a wave.
     shards: Vec<Mutex<Shard>>,
+    /// The sum over all shards of a batch, in the layout of the kernels.
+    sum: Buffer<f32>,
     gradient: Weights<f32>,
 }
 
@@ -99,7 +104,7 @@ impl Trainer {
         if !options.loss.fits(spec.head) {
             return Err(TrainError::Loss { loss: options.loss, head: spec.head });
         }
-        let kernels = Kernels::new(options.isa)?;
+        let (kernels, layout) = (Kernels::new(options.isa)?, Layout::new(spec));
         let threads = threads(options.threads);
         let pool =
             pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
@@ -107,7 +112,8 @@ impl Trainer {
             adam: Adam::new(spec.parameters()),
             kernels,
             pool,
-            layout: Layout::new(spec),
+            sum: layout.zeros()?,
+            layout,
             packed: Packed::new(model.weights())?,
             transposed: Transposed::new(spec)?,
             workspaces: (0..threads).map(|_| Mutex::new(None)).collect(),
@@ -138,7 +144,11 @@ impl Trainer {
         }
         let learning_rate =
             self.options.schedule.rate(f64::from(self.options.learning_rate), self.adam.steps);
-        self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
+        let updated =
+            self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
+        if let Err(index) = updated {
+            return Err(self.bad_weight(index));
+        }
         self.packed.fill(self.model.weights());
         self.transposed.fill(self.model.weights());
         Ok(StepReport { loss, grad_norm, learning_rate })
@@ -155,14 +165,8 @@ impl Trainer {
         y: ArrayView2<f32>,
     ) -> Result<(f64, &Weights<f32>), TrainError> {
         let dropout = Dropout::new(self.options.dropout, self.options.seed, self.adam.steps);
-        let (loss, shards) = self.run(&x, &y, dropout, true)?;
-        let (first, rest) = self.shards[..shards].split_at_mut(1);
-        let sum = &mut first[0].get_mut().unwrap_or_else(PoisonError::into_inner).gradient;
-        for shard in rest {
-            let part = &shard.get_mut().unwrap_or_else(PoisonError::into_inner).gradient;
-            sum.iter_mut().zip(part.iter()).for_each(|(sum, &part)| *sum += part);
-        }
-        self.layout.unpack(sum, &mut self.gradient);
+        let loss = self.run(&x, &y, dropout, true)?;
+        self.layout.unpack(&mut self.sum, &mut self.gradient);
         Ok((loss, &self.gradient))
     }
 
@@ -172,17 +176,17 @@ impl Trainer {
     /// [`TrainError`] as for [`Trainer::step`].
     #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn evaluate(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<f64, TrainError> {
-        Ok(self.run(&x, &y, None, false)?.0)
+        self.run(&x, &y, None, false)
     }
 
-    /// Takes every shard forward, and back where asked to. The mean loss and the number of shards.
+    /// Takes every shard forward, and back where asked to: then `sum` is the gradient. The mean loss.
     fn run(
         &mut self,
         x: &ArrayView3<f32>,
         y: &ArrayView2<f32>,
         dropout: Option<Dropout>,
         back: bool,
-    ) -> Result<(f64, usize), TrainError> {
+    ) -> Result<f64, TrainError> {
         let spec = self.model.spec();
         let (batch, time, input) = x.dim();
         if batch == 0 || time == 0 || input != spec.input || y.dim() != (batch, spec.output) {
@@ -190,7 +194,8 @@ impl Trainer {
             return Err(TrainError::Shape { windows, targets, input: spec.input, output: spec.output });
         }
         let shards = batch.div_ceil(SHARD).max(SHARDS_MIN.min(batch / SHARD_MIN)).max(1);
-        while self.shards.len() < shards {
+        let wave = shards.min(WAVE * self.workspaces.len());
+        while self.shards.len() < wave {
             self.shards.push(Mutex::new(Shard { loss: Ok(0.0), gradient: self.layout.zeros()? }));
         }
         let shared = Batch {
@@ -203,34 +208,40 @@ impl Trainer {
             loss: self.options.loss,
             dropout,
         };
-        let (keeps_dropout, next) = (self.options.dropout > 0.0, AtomicUsize::new(0));
-        on_each(self.pool.as_ref(), |thread| {
-            let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(shard) = self.shards[..shards].get(index) else { return };
-                let rows = index * batch / shards..(index + 1) * batch / shards;
-                let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                let Shard { loss, gradient } = &mut *shard;
-                *loss =
-                    one(&shared, &mut workspace, (batch.div_ceil(shards), keeps_dropout), rows, |w, rows| {
+        let shape = (batch.div_ceil(shards), self.options.dropout > 0.0);
+        let mut losses = 0.0;
+        for first in (0..shards).step_by(wave) {
+            let (count, next) = (wave.min(shards - first), AtomicUsize::new(0));
+            on_each(self.pool.as_ref(), |thread| {
+                let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(shard) = self.shards[..count].get(place) else { return };
+                    let index = first + place;
+                    let rows = index * batch / shards..(index + 1) * batch / shards;
+                    let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Shard { loss, gradient } = &mut *shard;
+                    *loss = one(&shared, &mut workspace, shape, rows, |workspace, rows| {
                         if back {
-                            w.backward(&shared, rows, gradient);
+                            workspace.backward(&shared, rows, gradient);
                         }
                     });
+                }
+            });
+            for (place, shard) in self.shards[..count].iter_mut().enumerate() {
+                let Shard { loss, gradient } = shard.get_mut().unwrap_or_else(PoisonError::into_inner);
+                losses += std::mem::replace(loss, Ok(0.0))?;
+                match (back, first + place) {
+                    (false, _) => {}
+                    (true, 0) => self.sum.copy_from_slice(gradient),
+                    (true, _) => {
+                        self.sum.iter_mut().zip(gradient.iter()).for_each(|(sum, &part)| *sum += part);
+                    }
+                }
             }
-        });
-        let mut sum = 0.0;
-        for shard in &mut self.shards[..shards] {
-            let loss = &mut shard.get_mut().unwrap_or_else(PoisonError::into_inner).loss;
-            sum += std::mem::replace(loss, Ok(0.0))?;
         }
-        let loss = sum / shard::divisor(&shared);
-        if loss.is_finite() {
-            Ok((loss, shards))
-        } else {
-            Err(TrainError::Diverged { step: self.adam.steps, loss })
-        }
+        let loss = losses / shard::divisor(&shared);
+        if loss.is_finite() { Ok(loss) } else { Err(TrainError::Diverged { step: self.adam.steps, loss }) }
     }
 
     /// The model as it is now.
@@ -263,6 +274,13 @@ impl Trainer {
 
     pub(super) const fn adam_mut(&mut self) -> &mut Adam {
         &mut self.adam
+    }
+
+    fn bad_weight(&self, index: usize) -> TrainError {
+        let holds = |tensor: &Tensor| tensor.range.contains(&index);
+        let tensor = self.gradient.spec.tensors().into_iter().find(holds);
+        let (tensor, index) = tensor.map_or_else(Default::default, |t| (t.name, index - t.range.start));
+        TrainError::Weight { step: self.adam.steps, tensor, index }
     }
 
     fn bad_gradient(&self) -> TrainError {

@@ -10,6 +10,7 @@
 //! halves are added, 8 + 8, 4 + 4, 2 + 2, 1 + 1, then the bias. Every instruction set keeps to that order.
 
 use super::gemm::GROUP;
+use super::holds;
 
 /// One head applied to some rows.
 #[derive(Debug)]
@@ -41,10 +42,10 @@ impl Dense<'_> {
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self) {
         assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
-        assert!(self.h.len() >= self.rows * self.units, "h is too short");
-        assert!(self.weight.len() >= self.outputs * self.units, "weight is too short");
+        assert!(holds(self.h, self.rows, self.units), "h is too short");
+        assert!(holds(self.weight, self.outputs, self.units), "weight is too short");
         assert!(self.bias.len() >= self.outputs, "bias is too short");
-        assert!(self.out.len() >= self.rows * self.outputs, "out is too short");
+        assert!(holds(self.out, self.rows, self.outputs), "out is too short");
     }
 }
 
@@ -80,5 +81,12 @@ pub(crate) mod exam {
                 }
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "h is too short")]
+    fn a_shape_whose_products_wrap_is_refused() {
+        let (rows, units, outputs) = (1 << 60, 16, 1 << 60);
+        Dense { rows, units, outputs, h: &[], weight: &[], bias: &[], out: &mut [] }.check();
     }
 }

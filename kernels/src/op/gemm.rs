@@ -2,7 +2,7 @@
 //! gradients are made of.
 //!
 //! Shapes: `out` is `[rows, cols]`, `A` is `[rows, depth]` with any two strides, `B` is `[depth, cols]`. `cols` is
-//! a multiple of [`GROUP`]. `B` is either plain rows, or packed in panels of 64 columns (see [`pack`]): with the gates
+//! a multiple of [`GROUP`]. `B` is either plain rows, or packed in panels of 64 columns (see [`Right`]): with the gates
 //! of a group of 16 units interleaved, such a panel yields whole cells. The layout is the same for every instruction
 //! set; one with fewer lanes takes a panel in parts.
 //!
@@ -10,8 +10,7 @@
 //! [`Start`] says. So every instruction set gives the same bits, and a product cut in two along its depth gives
 //! the bits of the whole: that is why a stream, which cuts differently, agrees with a batch.
 
-use diapason_buffer::buffer::OutOfMemory;
-use diapason_buffer::{Alignment, Buffer};
+use super::holds;
 
 /// Values that lie together, the lanes of the widest instruction set: every padded length is a multiple.
 pub const GROUP: usize = 16;
@@ -43,7 +42,7 @@ pub struct Left<'a> {
 /// The right matrix.
 #[derive(Clone, Copy, Debug)]
 pub enum Right<'a> {
-    /// As [`pack`] lays it out.
+    /// Panel by panel of 64 columns (the last may be narrower), in each panel row by row.
     Packed(&'a [f32]),
     /// Element `(k, col)` is at `k * stride + col`.
     Rows {
@@ -128,7 +127,7 @@ impl<'a> Gemm<'a> {
         let last = last.and_then(|(row, k)| row.checked_add(k));
         assert!(last.is_some_and(|last| last < left.values.len()), "left is too short");
         match right {
-            Right::Packed(values) => assert!(values.len() >= depth * cols, "right is too short"),
+            Right::Packed(values) => assert!(holds(values, depth, cols), "right is too short"),
             Right::Rows { values, stride } => {
                 assert!(stride >= cols && values.len() >= extent(depth, stride, cols), "right is too short");
             }
@@ -156,34 +155,22 @@ fn extent(rows: usize, stride: usize, cols: usize) -> usize {
     (rows - 1).saturating_mul(stride).saturating_add(cols)
 }
 
-/// Packs a `[depth, cols]` matrix: panel by panel of 64 columns (the last may be narrower), in each panel row by row.
-/// `cols` is a multiple of [`GROUP`].
-///
-/// # Errors
-/// When there is not enough memory.
-pub fn pack(
-    depth: usize,
-    cols: usize,
-    value: impl Fn(usize, usize) -> f32,
-) -> Result<Buffer<f32>, OutOfMemory> {
-    let mut packed = Buffer::zeroed(depth * cols, Alignment::CACHE_LINE)?;
-    let mut place = packed.iter_mut();
-    for col in (0..cols).step_by(PANEL * GROUP) {
-        let width = (PANEL * GROUP).min(cols - col);
-        for k in 0..depth {
-            for (j, slot) in (col..col + width).zip(place.by_ref()) {
-                *slot = value(k, j);
-            }
-        }
-    }
-    Ok(packed)
-}
-
 #[cfg(test)]
 pub(crate) mod exam {
     use super::*;
     use crate::conformance::{assert_close, random};
     use crate::op::activation::exam::bits;
+
+    /// Packs a `[depth, cols]` matrix as [`Right::Packed`] wants it.
+    pub fn pack(depth: usize, cols: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        let mut packed = Vec::with_capacity(depth * cols);
+        for col in (0..cols).step_by(PANEL * GROUP) {
+            for k in 0..depth {
+                packed.extend((col..(col + PANEL * GROUP).min(cols)).map(|j| value(k, j)));
+            }
+        }
+        packed
+    }
 
     /// The textbook product in f64; `b(k, col)` reads the right matrix.
     fn reference(gemm: &Gemm, b: &dyn Fn(usize, usize) -> f32, out: &[f32]) -> Vec<f64> {
@@ -228,7 +215,7 @@ pub(crate) mod exam {
         let bias = random(3, cols);
         let before = random(4, rows * out_stride + 5);
         let b_at = |k: usize, col: usize| b[k * stride + col];
-        let packed = pack(depth, cols, b_at).unwrap();
+        let packed = pack(depth, cols, b_at);
         let lefts = [
             Left { values: &a, row_stride: depth, depth_stride: 1 },
             Left { values: &a, row_stride: 1, depth_stride: rows },
@@ -255,5 +242,13 @@ pub(crate) mod exam {
                 }
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "right is too short")]
+    fn a_shape_whose_product_wraps_is_refused() {
+        let left = Left { values: &[1.0], row_stride: 0, depth_stride: 0 };
+        let (cols, depth, right) = (16, 1 << 60, Right::Packed(&[]));
+        Gemm { rows: 1, cols, depth, left, right, start: Start::Zero, out_stride: 16 }.check(&[0.0; 16]);
     }
 }

@@ -120,6 +120,9 @@ fn sign<R: Real>(x: R) -> R {
 
 impl Head {
     /// The head's activation, from logits to output.
+    ///
+    /// # Panics
+    /// When the slices differ in length.
     pub fn apply<R: Real>(self, logits: &[R], output: &mut [R]) {
         output.copy_from_slice(logits);
         self.apply_in_place(output);

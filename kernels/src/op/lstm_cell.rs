@@ -15,6 +15,7 @@
 //! ```
 
 use super::gemm::{GROUP, PANEL};
+use super::holds;
 
 /// One step forward. With `tanh_c` empty, only the states are written and `gates` keeps the pre-activations.
 #[derive(Debug)]
@@ -68,9 +69,8 @@ impl Forward<'_> {
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self) {
-        let state = self.rows * self.units;
         assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
-        assert!(self.gates.len() >= PANEL * state, "gates are too short");
+        let state = state(self.rows, self.units, self.gates);
         assert!(
             self.c_before.len() >= state && self.c.len() >= state && self.h.len() >= state,
             "states are short"
@@ -85,12 +85,18 @@ impl Backward<'_> {
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self) {
-        let state = self.rows * self.units;
         assert!(self.units.is_multiple_of(GROUP), "{} units are no multiple of {GROUP}", self.units);
-        assert!(self.gates.len() >= PANEL * state, "gates are too short");
+        let state = state(self.rows, self.units, self.gates);
         assert!(self.c_before.len() >= state && self.tanh_c.len() >= state, "states are too short");
         assert!(self.d_h.len() >= state && self.d_c.len() >= state, "gradients are too short");
     }
+}
+
+/// Values of all states, when the gates, of which each has four, are all there.
+fn state(rows: usize, units: usize, gates: &[f32]) -> usize {
+    let state = rows.checked_mul(units).filter(|&state| holds(gates, PANEL, state));
+    assert!(state.is_some(), "gates are too short");
+    state.unwrap_or(0)
 }
 
 /// Where gate `gate` (0 to 3 for i, f, g, o) of `unit` lies in a row.
@@ -232,5 +238,21 @@ pub(crate) mod exam {
                 }
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "gates are too short")]
+    fn a_shape_whose_states_wrap_forward_is_refused() {
+        let (rows, units) = (1 << 60, 16);
+        let (gates, c_before) = (&mut [], &[]);
+        Forward { rows, units, gates, c_before, c: &mut [], tanh_c: &mut [], h: &mut [] }.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "gates are too short")]
+    fn a_shape_whose_states_wrap_backward_is_refused() {
+        let (rows, units) = (1 << 58, 16);
+        let (gates, c_before) = (&mut [], &[]);
+        Backward { rows, units, gates, c_before, tanh_c: &[], d_h: &[], d_c: &mut [] }.check();
     }
 }

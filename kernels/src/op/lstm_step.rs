@@ -6,13 +6,14 @@
 //! ```
 //!
 //! Shapes: `x` is `[inputs]`; `weight_x` and `weight_h` are `[inputs, 4 units]` and `[hidden, 4 units]` packed by
-//! [`pack`](super::gemm::pack) with the gates interleaved, so one panel is one group of 16 units and its four
+//! [`Right::Packed`](super::gemm::Right::Packed) with the gates interleaved, so one panel is one group of 16 units and its four
 //! sums stay in registers until the cell is done. `units` is `hidden` rounded up to 16. With a batch the
 //! weights are used many times for each load; here each is used once, so the step is bound by how fast they are read.
 //!
 //! The order of the sums is that of two products by `gemm`, so a stream has the bits of a batch.
 
 use super::gemm::{GROUP, PANEL};
+use super::holds;
 
 /// One step.
 #[derive(Debug)]
@@ -49,12 +50,12 @@ impl LstmStep<'_> {
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self) {
-        let gates = PANEL * self.units;
         assert!(self.units.is_multiple_of(GROUP) && self.hidden <= self.units, "{} units", self.units);
+        assert!(holds(self.bias, PANEL, self.units), "bias is too short");
+        let gates = PANEL * self.units;
         assert!(self.x.len() >= self.inputs, "x is too short");
-        assert!(self.weight_x.len() >= self.inputs * gates, "weight_x is too short");
-        assert!(self.weight_h.len() >= self.hidden * gates, "weight_h is too short");
-        assert!(self.bias.len() >= gates, "bias is too short");
+        assert!(holds(self.weight_x, self.inputs, gates), "weight_x is too short");
+        assert!(holds(self.weight_h, self.hidden, gates), "weight_h is too short");
         assert!(self.h_before.len() >= self.units && self.h.len() >= self.units, "h is too short");
         assert!(self.c.len() >= self.units, "c is too short");
     }
@@ -65,7 +66,8 @@ pub(crate) mod exam {
     use super::*;
     use crate::conformance::{assert_close, random};
     use crate::op::activation::exam::bits;
-    use crate::op::gemm::{Gemm, Left, Right, Start, pack};
+    use crate::op::gemm::exam::pack;
+    use crate::op::gemm::{Gemm, Left, Right, Start};
     use crate::op::lstm_cell::{Forward, gate_index};
     use crate::op::sigmoid;
 
@@ -94,8 +96,8 @@ pub(crate) mod exam {
             let (gate, unit) = gate_of(col);
             if unit < hidden { values[(gate * hidden + unit) * depth + k] } else { 0.0 }
         };
-        let weight_x = pack(inputs, gates, |k, col| of(&w, inputs, k, col)).unwrap();
-        let weight_h = pack(hidden, gates, |k, col| of(&r, hidden, k, col)).unwrap();
+        let weight_x = pack(inputs, gates, |k, col| of(&w, inputs, k, col));
+        let weight_h = pack(hidden, gates, |k, col| of(&r, hidden, k, col));
         let bias: Vec<f32> = (0..gates).map(|col| of(&b, 1, 0, col)).collect();
         let mut h_before = h.clone();
         h_before.resize(units, 0.0);
@@ -163,5 +165,25 @@ pub(crate) mod exam {
         let (gate, unit) = (col / GROUP % PANEL, col / (PANEL * GROUP) * GROUP + col % GROUP);
         assert_eq!(gate_index(gate, unit), col);
         (gate, unit)
+    }
+
+    #[test]
+    #[should_panic(expected = "bias is too short")]
+    fn a_shape_whose_gates_wrap_is_refused() {
+        let (x, weight_x, weight_h) = (&[], &[], &[]);
+        let units = 1 << 62;
+        LstmStep {
+            inputs: 0,
+            hidden: units,
+            units,
+            x,
+            weight_x,
+            weight_h,
+            bias: &[],
+            h_before: &[],
+            c: &mut [],
+            h: &mut [],
+        }
+        .check();
     }
 }

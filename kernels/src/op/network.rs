@@ -113,7 +113,7 @@ impl Spec {
         if layer == 0 { self.input } else { self.hidden }
     }
 
-    /// Number of weights, biases included.
+    /// Number of weights, biases included, of a shape that passes [`check`](Self::check).
     #[must_use]
     pub fn parameters(&self) -> usize {
         (0..self.layers).map(|layer| self.layer_parameters(layer)).sum::<usize>()
@@ -194,9 +194,15 @@ impl<R: Real> Weights<R> {
         Self { spec, values: vec![R::zero(); spec.parameters()] }
     }
 
+    /// # Panics
+    /// When the shape is impossible or the vector has another length than it says.
+    fn assert_whole(&self) {
+        let whole = self.spec.check().is_ok() && self.values.len() == self.spec.parameters();
+        assert!(whole, "{} values are no weights of {}", self.values.len(), self.spec);
+    }
+
     /// The weights of `layer`.
-    #[must_use]
-    pub fn layer(&self, layer: usize) -> Layer<'_, R> {
+    pub(crate) fn layer(&self, layer: usize) -> Layer<'_, R> {
         let gates = 4 * self.spec.hidden;
         let (_, rest) = self.values.split_at(self.spec.layer_start(layer));
         let (weight_ih, rest) = rest.split_at(gates * self.spec.layer_input(layer));
@@ -206,8 +212,7 @@ impl<R: Real> Weights<R> {
     }
 
     /// The weights of the dense head: `[output, hidden]` and `[output]`.
-    #[must_use]
-    pub fn head(&self) -> (&[R], &[R]) {
+    pub(crate) fn head(&self) -> (&[R], &[R]) {
         self.values[self.spec.layer_start(self.spec.layers)..].split_at(self.spec.output * self.spec.hidden)
     }
 }
@@ -239,5 +244,19 @@ mod tests {
         assert_eq!(message(Spec { layers: 65, ..SPEC }), "layers is 65; it must be between 1 and 64");
         assert!(message(Spec { hidden: 1 << 20, ..SPEC }).contains("parameters"));
         assert_eq!(SPEC.check(), Ok(()));
+    }
+
+    #[test]
+    #[should_panic(expected = "0 values are no weights of")]
+    fn the_reference_refuses_weights_that_are_not_there() {
+        forward::forward(&Weights::<f32> { spec: SPEC, values: Vec::new() }, &[0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "are no weights of 3 inputs, 0 x 5 units")]
+    fn the_reference_refuses_a_network_without_layers() {
+        let trace = forward::forward(&Weights::<f32>::zeros(SPEC), &[0.0; 3]);
+        let none = Weights::zeros(Spec { layers: 0, ..SPEC });
+        backward::backward(&none, &[0.0; 3], &trace, &[0.0; 2], &mut none.clone());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use diapason_kernels::feature::Plan;
+use diapason_kernels::IsaError;
+use diapason_kernels::feature::{Plan, PlanError};
 
 const BARS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];
 const NO_VOLUME: [&str; 5] = ["timestamp", "open", "high", "low", "close"];
@@ -137,4 +138,32 @@ fn no_text_makes_the_parser_panic() {
             assert!(!error.to_string().is_empty());
         }
     }
+}
+
+/// The choice comes from the environment of a process, so the test runs itself in another one.
+#[test]
+fn an_unknown_instruction_set_is_an_error() {
+    const VARIABLE: &str = "KERNELS_ISA";
+    if std::env::var(VARIABLE).is_ok_and(|name| name == "sse9") {
+        let error = Plan::parse("rsi(14)", &BARS).unwrap_err();
+        assert!(matches!(error, PlanError::Isa(IsaError::Unknown { .. })), "{error}");
+        return;
+    }
+    let this = ["--exact", "errors::an_unknown_instruction_set_is_an_error"];
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(this).env(VARIABLE, "sse9").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+fn a_plan_that_would_not_read_back_is_refused() {
+    let plan = |features: usize| {
+        let text: Vec<String> = (1..=features).map(|n| format!("close+{n}e300")).collect();
+        Plan::parse(&text.join(","), &BARS)
+    };
+    let fits = plan(200).unwrap();
+    assert_eq!(Plan::parse(fits.canonical(), &BARS).unwrap().hash(), fits.hash());
+    let message = plan(300).unwrap_err().to_string();
+    assert!(message.contains("bytes with all defaults written out and the limit is 65536"), "{message}");
 }

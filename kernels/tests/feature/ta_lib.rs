@@ -154,7 +154,7 @@ fn defaults_and_bounds_are_ta_libs() {
     ];
     for (name, lookback) in expected {
         let entry = CATALOGUE.iter().find(|entry| entry.name == name).unwrap();
-        assert_eq!(entry.lookback_rows(&[]), lookback.unwrap(), "{name}");
+        assert_eq!(entry.lookback_rows(&[]), Some(lookback.unwrap()), "{name}");
         let least = entry.parameters[0].minimum;
         assert!(Plan::parse(&format!("{name}({least})"), &COLUMNS).is_ok(), "{name}({least})");
         assert!(

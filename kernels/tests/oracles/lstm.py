@@ -8,6 +8,8 @@ adam       in:  the same
            out: weights after the case's number of steps of AdamW with gradient clipping, and each step's loss
 model      in:  the path of a safetensors file as argument, windows [batch, time, input]
            out: outputs [batch, output] of the network in the file
+state-dict in:  the path of a file to write as argument, windows [batch, time, input]
+           out: outputs [batch, output] of a new network whose state_dict is in the file, named by PyTorch
 """
 
 import json
@@ -78,11 +80,13 @@ def main():
         with torch.no_grad():
             if sys.argv[1] == "model":
                 read_weights(network, sys.argv[2])
+            elif sys.argv[1] == "state-dict":
+                write_state_dict(network, sys.argv[2])
             else:
                 for _, tensor in network.tensors():
                     tensor.copy_(take(*tensor.shape))
         x = take(case["batch"], case["time"], case["input"]).requires_grad_()
-        if sys.argv[1] == "model":
+        if sys.argv[1] in ("model", "state-dict"):
             give(network.activated(network(x)))
             continue
         y = take(case["batch"], case["output"])
@@ -141,6 +145,20 @@ def read_weights(network, path):
         start, end = entry["data_offsets"]
         assert entry["dtype"] == "F32" and entry["shape"] == list(tensor.shape), entry
         tensor.copy_(torch.tensor(np.frombuffer(data[start:end], "<f4").reshape(entry["shape"]).astype("f8")))
+
+
+def write_state_dict(network, path):
+    """What torch users do with safetensors.torch.save_file, by hand."""
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, tensor in sorted(network.state_dict().items()):
+        values = tensor.numpy().astype("<f4")
+        tensor.copy_(torch.tensor(values.astype("f8")))
+        offsets = [len(data), len(data) + values.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": offsets}
+        data += values.tobytes()
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
 
 
 main()

@@ -100,6 +100,18 @@ pub enum TrainError {
         /// Its largest element, or NaN.
         value: f32,
     },
+    /// The step would carry a weight, or what Adam remembers of its gradients, beyond f32.
+    #[error(
+        "step {step} would carry element {index} of {tensor:?} beyond f32; raise epsilon, or keep the square of beta1 below beta2"
+    )]
+    Weight {
+        /// Steps taken before this one.
+        step: u64,
+        /// The tensor, whose name ends in the layer's number.
+        tensor: String,
+        /// The element in row-major order.
+        index: usize,
+    },
 }
 
 impl From<OutOfMemory> for TrainError {

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::error::TrainError;
 use super::schedule::Schedule;
 use crate::isa::Isa;
+use crate::lstm::threads::THREADS_MAX;
 use crate::op::loss::Loss;
+
+const THREADS_RANGE: &str = "at most 1024, or 0 for one for each core";
 
 /// How to train. The defaults are those of `torch.optim.Adam`, with the mean squared error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +72,12 @@ impl TrainOptions {
         let below_one = |x: f32| (0.0..1.0).contains(&x);
         let delta = if let Loss::Huber { delta } = self.loss { delta } else { 1.0 };
         let clip = self.clip_norm.unwrap_or(1.0);
+        if self.threads > THREADS_MAX {
+            let (name, range) = ("threads", THREADS_RANGE);
+            return Err(TrainError::Option { name, value: self.threads as f64, range });
+        }
         let checks = [
-            // At most 1 both, so that no step can carry a weight to infinity.
+            // At most 1 both: the decay then never turns a weight's sign.
             ("learning_rate", self.learning_rate, rate(self.learning_rate), "above 0 and at most 1"),
             ("beta1", self.beta1, below_one(self.beta1), "at least 0 and below 1"),
             ("beta2", self.beta2, below_one(self.beta2), "at least 0 and below 1"),

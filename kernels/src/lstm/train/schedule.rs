@@ -30,7 +30,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The step size for step `step` (the first is 0), when the start is `start`.
+    /// The step size for step `step` (the first is 0), when the start is `start`. An `every` of 0, which training
+    /// refuses, counts as 1.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a step count beyond 2^53 is out of reach")]
     pub fn rate(self, start: f64, step: u64) -> f64 {
@@ -46,7 +47,7 @@ impl Schedule {
                 start * (floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos()))
             }
             Self::Step { every, factor } => {
-                let falls = i32::try_from(step / every).unwrap_or(i32::MAX);
+                let falls = i32::try_from(step / every.max(1)).unwrap_or(i32::MAX);
                 start * f64::from(factor).powi(falls)
             }
         }
@@ -86,6 +87,7 @@ mod tests {
         let steps = Schedule::Step { every: 3, factor: 0.5 };
         assert_eq!([0, 2, 3, 8, 9].map(|step| steps.rate(8.0, step)), [8.0, 8.0, 4.0, 2.0, 1.0]);
         assert!(Schedule::Step { every: 0, factor: 0.5 }.check().is_err());
+        assert_eq!(Schedule::Step { every: 0, factor: 0.5 }.rate(8.0, 2), 2.0);
         assert!(Schedule::Cosine { warmup_steps: 0, total_steps: 0, floor: 0.0 }.rate(1.0, 5).is_finite());
     }
 }

@@ -13,6 +13,10 @@ use crate::op::Real;
 
 /// Adds the gradient of one window to `gradient`, from the gradient by the logits. Returns the gradient by the
 /// window itself, `[time, input]` row-major.
+///
+/// # Panics
+/// When weights or gradient are not those of a possible shape, or `trace` is not [`forward`](super::forward::forward)
+/// of this window.
 pub fn backward<R: Real>(
     weights: &Weights<R>,
     window: &[R],
@@ -20,6 +24,8 @@ pub fn backward<R: Real>(
     d_logits: &[R],
     gradient: &mut Weights<R>,
 ) -> Vec<R> {
+    weights.assert_whole();
+    gradient.assert_whole();
     let spec = weights.spec;
     let time = window.len() / spec.input;
     let zero = vec![R::zero(); spec.hidden];

@@ -41,7 +41,11 @@ pub struct Trace<R> {
 }
 
 /// Runs one window, `[time, input]` row-major, through the network from zero state.
+///
+/// # Panics
+/// When the weights are not those of a possible shape.
 pub fn forward<R: Real>(weights: &Weights<R>, window: &[R]) -> Trace<R> {
+    weights.assert_whole();
     let spec = weights.spec;
     let mut sequence: Vec<Vec<R>> = window.chunks_exact(spec.input).map(<[R]>::to_vec).collect();
     let mut steps = Vec::with_capacity(spec.layers);
@@ -67,7 +71,7 @@ pub fn forward<R: Real>(weights: &Weights<R>, window: &[R]) -> Trace<R> {
 }
 
 /// One step of one layer from the state `(h, c)`.
-pub fn cell<R: Real>(weights: &Weights<R>, layer: usize, x: &[R], h: &[R], c: &[R]) -> Step<R> {
+fn cell<R: Real>(weights: &Weights<R>, layer: usize, x: &[R], h: &[R], c: &[R]) -> Step<R> {
     let hidden = weights.spec.hidden;
     let w = weights.layer(layer);
     let z = |row: usize| {
@@ -86,6 +90,6 @@ pub fn cell<R: Real>(weights: &Weights<R>, layer: usize, x: &[R], h: &[R], c: &[
 }
 
 /// The inner product.
-pub fn dot<R: Real>(a: &[R], b: &[R]) -> R {
+fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     a.iter().zip(b).map(|(&a, &b)| a * b).sum()
 }

@@ -1,0 +1,88 @@
+//! The state of one instance, to go on after a restart with the same bits.
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, Stream, StreamError};
+use crate::op::network::Spec;
+
+/// Most ticks of a snapshot; the same number again lies beyond any stream's life.
+const TICKS_MAX: u64 = u64::MAX / 2;
+
+/// The state of one instance, independent of how the model was compiled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Shape of the model.
+    pub spec: Spec,
+    /// Hash of the model's shape and weights, in hexadecimal.
+    pub model: String,
+    /// [`StreamOptions::window`](super::StreamOptions::window) of the stream.
+    pub window: Option<usize>,
+    /// Ticks taken.
+    pub ticks: u64,
+    /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
+    pub values: Vec<f32>,
+}
+
+impl Stream {
+    /// A copy of an instance's state.
+    ///
+    /// # Errors
+    /// [`StreamError::Instance`] when it does not exist.
+    pub fn snapshot(&self, instance: usize) -> Result<Snapshot, StreamError> {
+        self.check(instance)?;
+        let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
+        let instance = &self.instances[instance];
+        let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
+        let values =
+            states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
+        Ok(Snapshot {
+            spec: self.packed.spec,
+            model: self.model.to_string(),
+            window: self.window,
+            ticks: instance.ticks,
+            values: values.collect(),
+        })
+    }
+
+    /// Puts an instance where `snapshot` was taken; the next ticks give the same bits.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the instance does not exist, or the snapshot is damaged or of another shape, window or
+    /// model; the state is then unchanged.
+    pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
+        self.check(instance)?;
+        let (spec, units) = (self.packed.spec, self.packed.units);
+        if snapshot.spec != spec {
+            return Err(StreamError::SnapshotShape { found: snapshot.spec, wanted: spec });
+        }
+        if snapshot.window != self.window {
+            return Err(StreamError::SnapshotWindow { found: snapshot.window, wanted: self.window });
+        }
+        if *snapshot.model != *self.model {
+            let (found, wanted) = (snapshot.model.clone(), self.model.to_string());
+            return Err(StreamError::SnapshotModel { found, wanted });
+        }
+        if snapshot.ticks > TICKS_MAX {
+            return Err(StreamError::SnapshotTicks { ticks: snapshot.ticks });
+        }
+        if let Some(index) = snapshot.values.iter().position(|x| !x.is_finite()) {
+            return Err(StreamError::SnapshotNotFinite { index, value: snapshot.values[index] });
+        }
+        let wanted = 2 * spec.layers * self.window.unwrap_or(1) * spec.hidden;
+        if snapshot.values.len() != wanted {
+            return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
+        }
+        let instance = &mut self.instances[instance];
+        instance.ticks = snapshot.ticks;
+        let mut saved = snapshot.values.chunks_exact(spec.hidden);
+        for State { h: [h, _], c: [c, _] } in &mut instance.layers {
+            for state in [h, c] {
+                for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
+                    row[..spec.hidden].copy_from_slice(saved);
+                }
+            }
+        }
+        Ok(())
+    }
+}
