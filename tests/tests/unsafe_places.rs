@@ -11,7 +11,7 @@ const PLACES: &[(&str, &str)] = &[
     ("daemon/src/root/call", "system calls that no safe wrapper covers"),
     ("kernels/examples/lstm_speed.rs", "the multiply-add peak that speeds are compared with"),
     ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
-    ("kernels/src/feature/isa.rs", "the dispatch of the vector build of the executor"),
+    ("kernels/src/feature/loops.rs", "the dispatch of the vector build of the executor"),
     ("kernels/tests", "the allocator that counts"),
     ("loader/src/format/libhdf5/ffi.rs", "the C library that writes"),
     ("loader/src/source/uring", "memory that the kernel writes"),
