@@ -4,8 +4,9 @@
 //! how each one is computed on this processor, and the model that is trained, saved, compiled and run. `feature`
 //! stands beside that line: what a model is fed, from rows to numbers.
 
-pub mod feature;
 pub mod isa;
+
+pub mod feature;
 
 pub mod random;
 
