@@ -78,3 +78,22 @@ fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
     ensure!(output.status.success(), "{program} failed");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_median_its_interval_and_the_rate() {
+        let folder = std::env::temp_dir().join(format!("xtask-record-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let estimates = r#"{"median":{"point_estimate":2000.0,"confidence_interval":{"lower_bound":1900.0,"upper_bound":2100.0}}}"#;
+        std::fs::write(folder.join("estimates.json"), estimates).unwrap();
+        let benchmark = r#"{"full_id":"a/b","throughput":{"Bytes":4096}}"#;
+        std::fs::write(folder.join("benchmark.json"), benchmark).unwrap();
+        let mut text = String::new();
+        line(&folder.join("estimates.json"), &mut text).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(text, "a/b,2000.0,1900.0,2100.0,4096,Bytes,2.0480e9\n");
+    }
+}
