@@ -4,20 +4,18 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
-use diapason_loader::sampler::Order;
-use diapason_loader::table::Table;
-use serde::Serialize;
-
 use crate::console::{self, Console, Tone};
 use crate::data::{self, Generate, Import};
 use crate::failure::Failure;
-use crate::fit::{self, Lesson, Outcome, Settings};
-use crate::latency::{Figures, Latency};
+use crate::fit::{self, Lesson, Settings};
 use crate::line::feed::TIME;
 use crate::memory;
 use crate::predict::{self, Ready};
+use crate::report::Demonstration;
 use crate::{doctor, report, train, tune, write};
+use clap::Args;
+use diapason_loader::sampler::Order;
+use diapason_loader::table::Table;
 
 /// The profile whose plan is shown.
 const PROFILE: &str = "trading-low-latency";
@@ -43,49 +41,6 @@ pub struct Arguments {
     /// Keep the imported file, the model and its recipe in this folder; files of their names are replaced
     #[arg(long)]
     pub keep: Option<PathBuf>,
-}
-
-/// Everything that the demonstration measured.
-#[derive(Serialize)]
-pub struct Demonstration {
-    /// Where the rows came from.
-    pub source: String,
-    /// Findings of the doctor: passed, warned, failed.
-    pub doctor: doctor::Tally,
-    /// The processor, in words.
-    pub machine: String,
-    /// What the profile would change here.
-    pub plan: tune::Counts,
-    /// Rows imported.
-    pub rows: u64,
-    /// Rows imported in a second.
-    pub import_rows_per_second: f64,
-    /// Bytes of the CSV file.
-    pub csv_bytes: u64,
-    /// Bytes of the HDF5 file.
-    pub hdf5_bytes: u64,
-    /// Shuffled windows gathered in a second, from compressed chunks through the features.
-    pub windows_per_second: f64,
-    /// Training, with its epochs.
-    pub training: Outcome,
-    /// Predictions in a second, in batches, loading and features included.
-    pub batch_per_second: f64,
-    /// A tick with each window from zero state, which gives the numbers of the batch.
-    pub tick_window: Figures,
-    /// A tick with the state carried on.
-    pub tick_carry: Figures,
-    /// The largest difference between a batch prediction and its streamed twin, in units of the target.
-    pub stream_difference: f64,
-    /// Largest resident set of the process, in bytes.
-    pub peak_bytes: u64,
-    /// Seconds of everything.
-    pub seconds: f64,
-    /// Prediction and truth of some validation windows, in units of the target.
-    #[serde(skip)]
-    pub points: Vec<(f64, f64)>,
-    /// Both tick latencies, for the plot.
-    #[serde(skip)]
-    pub latencies: [Latency; 2],
 }
 
 /// Runs the demonstration.

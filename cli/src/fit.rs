@@ -5,10 +5,11 @@
 //! kept are those of the epoch with the least validation loss: the validation chooses the epoch and nothing else, and
 //! whatever quotes its loss says that it did.
 
+pub mod settings;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{CompileOptions, Head, Loss, Lstm, Spec, TrainOptions, Trainer};
 use diapason_loader::sampler::{Order, Shape, Split, Windows};
@@ -19,68 +20,13 @@ use crate::console::{self, Console};
 use crate::failure::Failure;
 use crate::line::feed::{Feed, TIME};
 use crate::line::scan::{Question, Scan};
-use crate::line::{Batch, Batches, Recipe};
+use crate::line::{Batch, Batches, Recipe, batch};
 use crate::score::{Score, Verdict};
-use crate::{memory, predict};
+
+pub use settings::Settings;
 
 /// Windows that a validation looks at, at most; beyond that it takes every k-th, and says so.
 const VALIDATION_WINDOWS_MAX: u64 = 200_000;
-
-/// How to train.
-#[derive(Clone, Debug, Args)]
-pub struct Settings {
-    /// The feature plan; without it, one that suits the columns of the file
-    #[arg(long)]
-    pub features: Option<String>,
-    /// Rows in a window
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]
-    pub window: u64,
-    /// Rows ahead whose price is predicted
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    pub horizon: u64,
-    /// Units in each LSTM layer
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=2048))]
-    pub hidden: u64,
-    /// LSTM layers
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=8))]
-    pub layers: u64,
-    /// Windows in a batch
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
-    pub batch: u64,
-    /// Epochs at most
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-    pub epochs: u64,
-    /// Seconds of training at most; an epoch that is cut short is still validated
-    #[arg(long)]
-    pub seconds: Option<f64>,
-    /// Epochs without a better validation before training stops
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
-    pub patience: u64,
-    /// The step size of Adam
-    #[arg(long, default_value_t = 1e-3)]
-    pub learning_rate: f64,
-    /// The share of the newest rows that is kept for validation
-    #[arg(long, default_value_t = 0.2)]
-    pub validation: f64,
-    /// Seconds between rows that make a gap no window crosses; without it, ten median steps, at least 600
-    #[arg(long)]
-    pub gap: Option<f64>,
-    /// Threads; 0 takes every processor this process may run on
-    #[arg(long, default_value_t = 0, value_parser = threads)]
-    pub threads: usize,
-    /// Equal seeds give equal models
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// MiB of decoded chunks held at once
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
-    pub budget: u64,
-}
-
-/// A number of threads: more than a machine could have is a slip of the keyboard.
-pub fn threads(text: &str) -> Result<usize, String> {
-    const MOST: usize = 1024;
-    text.parse().ok().filter(|threads| *threads <= MOST).ok_or_else(|| format!("expected 0 to {MOST}"))
-}
 
 /// One epoch, as it went.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -246,59 +192,6 @@ impl Lesson {
     }
 }
 
-impl Settings {
-    fn check(&self) -> Result<(), Failure> {
-        let positive =
-            [("--learning-rate", Some(self.learning_rate)), ("--seconds", self.seconds), ("--gap", self.gap)];
-        for (name, value) in positive {
-            if let Some(value) = value
-                && !(value.is_finite() && value > 0.0)
-            {
-                return Err(Failure::OutOfRange { name, value, range: "a finite number above 0" });
-            }
-        }
-        // A thousand years; longer times do not fit what the system counts time in.
-        const SECONDS_MAX: f64 = 3.2e10;
-        for (name, value) in [("--seconds", self.seconds), ("--gap", self.gap)] {
-            if let Some(value) = value.filter(|value| *value > SECONDS_MAX) {
-                return Err(Failure::OutOfRange { name, value, range: "at most a thousand years" });
-            }
-        }
-        if !(self.validation > 0.0 && self.validation < 1.0) {
-            let range = "a share between 0 and 1";
-            return Err(Failure::OutOfRange { name: "--validation", value: self.validation, range });
-        }
-        Ok(())
-    }
-
-    /// Refuses what would not fit, before anything is allocated.
-    fn check_memory(&self, features: usize) -> Result<(), Failure> {
-        const BATCH_BYTES_MAX: u64 = 256 << 20;
-        let refuse = |what, needed, limit, remedy| {
-            Err(Failure::Memory { what, needed: console::bytes(needed), limit, remedy })
-        };
-        let batch = self.batch.saturating_mul(self.window).saturating_mul(features as u64 * 4);
-        if batch > BATCH_BYTES_MAX {
-            let limit = format!("at most {} is allowed", console::bytes(BATCH_BYTES_MAX));
-            return refuse("a batch", batch, limit, "a smaller --batch or --window");
-        }
-        let (hidden, layers) = (self.hidden, self.layers);
-        let weights = 4 * hidden * (features as u64 + hidden) + (layers - 1) * 8 * hidden * hidden;
-        // Weights, two moments, the best so far, and packed copies and gradients of the threads.
-        let model = weights.saturating_mul(4 * 16);
-        let available = memory::available_bytes();
-        if model > available {
-            let limit = format!("{} is available here", console::bytes(available));
-            return refuse("training this model", model, limit, "a smaller --hidden or fewer --layers");
-        }
-        Ok(())
-    }
-
-    fn size(&self, value: u64) -> usize {
-        usize::try_from(value).unwrap_or(usize::MAX)
-    }
-}
-
 /// Trains on `lesson`.
 ///
 /// # Errors
@@ -400,7 +293,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
 fn examine(lesson: &Lesson, model: &Lstm, settings: &Settings) -> Result<Verdict, Failure> {
     let compile = CompileOptions { threads: settings.threads, ..CompileOptions::default() };
     let mut executable = model.compile(&compile)?;
-    let batch = predict::batch_windows(settings.window, lesson.feed.plan.names().len(), 1024);
+    let batch = batch::windows_of(settings.window, lesson.feed.plan.names().len(), 1024);
     let mut out = Array2::zeros((batch, 1));
     let mut score = Score::overlapping(settings.horizon.div_ceil(lesson.stride));
     lesson.walk(&lesson.validation, Order::Sequential, 0, batch, |batch| {

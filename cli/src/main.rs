@@ -1,6 +1,6 @@
 //! `diapason`: tune the host, feed the data, run the model.
 //!
-//! `console, failure -> line -> (data, features, fit, predict, doctor, tune) -> demo`: arguments become one call,
+//! `console, failure -> line -> (data, features, fit, predict, doctor, tune) -> report -> demo`: arguments become one call,
 //! one result, one exit code.
 
 mod console;
@@ -22,11 +22,12 @@ mod predict;
 mod train;
 mod tune;
 
-#[cfg(feature = "libhdf5")]
-mod demo;
 mod manual;
 #[cfg(feature = "libhdf5")]
 mod report;
+
+#[cfg(feature = "libhdf5")]
+mod demo;
 
 use std::process::ExitCode;
 

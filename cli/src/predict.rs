@@ -1,7 +1,8 @@
 //! `diapason predict`: a model over a file, in batches of windows or one row per tick.
 
-use std::collections::VecDeque;
-use std::io::{BufWriter, Write};
+mod sink;
+mod truth;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,19 +12,21 @@ use diapason_kernels::lstm::{CompileOptions, Lstm, StreamOptions};
 use diapason_loader::sampler::{Order, Shape, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use crate::console::{self, Console};
 use crate::failure::Failure;
-use crate::fit::threads;
+use crate::fit::settings::threads;
 use crate::latency::{Figures, Latency};
 use crate::line::Batches;
 use crate::line::feed::{Feed, Rows};
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
 use crate::memory;
-use crate::score::{Score, Verdict};
+use crate::score::Verdict;
 use crate::write;
+
+use sink::Sink;
+use truth::{Scores, Truth};
 
 /// Windows in a batch: large enough to fill the micro-kernels, small enough for the cache.
 const BATCH: usize = 1024;
@@ -179,7 +182,7 @@ pub fn batch(
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
     let mut executable = ready.model.compile(&CompileOptions { threads, ..CompileOptions::default() })?;
-    let size = batch_windows(recipe.window, feed.plan.names().len(), BATCH);
+    let size = crate::line::batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
     let mut out = Array2::zeros((size, 1));
     let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
@@ -283,73 +286,6 @@ pub fn tick(
     Ok((Report { missing_values: missing, ..report }, latency))
 }
 
-/// Two scores: on rows that the training may have seen, and on those after it.
-struct Scores {
-    trained_before_ns: i64,
-    earlier: Score,
-    later: Score,
-}
-
-impl Scores {
-    fn new(recipe: &Recipe) -> Self {
-        let score = Score::overlapping(recipe.horizon);
-        Self { trained_before_ns: recipe.trained_before_ns, earlier: score, later: score }
-    }
-
-    fn push(&mut self, time: i64, predicted: f64, truth: f64) {
-        let score = if time < self.trained_before_ns { &mut self.earlier } else { &mut self.later };
-        score.push(predicted, truth);
-    }
-}
-
-/// Windows in a batch that stays within `BATCH_BYTES`, at most `most`.
-#[must_use]
-pub fn batch_windows(window: u64, features: usize, most: usize) -> usize {
-    const BATCH_BYTES: u64 = 16 << 20;
-    let one = window.saturating_mul(features as u64).saturating_mul(4).max(1);
-    usize::try_from(BATCH_BYTES / one).unwrap_or(most).clamp(1, most)
-}
-
-/// Predictions that wait for their truth: at most one horizon of them.
-struct Truth {
-    scores: Scores,
-    waiting: VecDeque<Waiting>,
-    horizon: u64,
-    row: u64,
-    price: f64,
-    time: i64,
-}
-
-struct Waiting {
-    due: u64,
-    time: i64,
-    price: f64,
-    predicted: f64,
-}
-
-impl Truth {
-    fn new(recipe: &Recipe) -> Self {
-        let (scores, waiting) = (Scores::new(recipe), VecDeque::new());
-        Self { scores, waiting, horizon: recipe.horizon, row: 0, price: f64::NAN, time: 0 }
-    }
-
-    /// Takes the next row, and scores what was predicted for it.
-    fn row(&mut self, time: i64, price: f64, after_gap: bool) {
-        if after_gap {
-            self.waiting.clear();
-        }
-        (self.row, self.price, self.time) = (self.row + 1, price, time);
-        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.due <= self.row) {
-            self.scores.push(waiting.time, waiting.predicted, (price / waiting.price).ln());
-        }
-    }
-
-    fn predicted(&mut self, predicted: f64) {
-        let due = self.row + self.horizon;
-        self.waiting.push_back(Waiting { due, time: self.time, price: self.price, predicted });
-    }
-}
-
 fn report(
     predictions: u64,
     elapsed: Duration,
@@ -408,33 +344,4 @@ fn text(report: &Report) -> String {
         lines.push(format!("  written        {}", out.display()));
     }
     lines.join("\n")
-}
-
-/// A CSV file of predictions under a temporary name until it is complete.
-struct Sink {
-    writer: BufWriter<NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Sink {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        let of_file = |error| Failure::Write { file: path.to_path_buf(), error };
-        let mut writer = BufWriter::new(write::beside(path).map_err(of_file)?);
-        writeln!(writer, "timestamp,predicted_log_return").map_err(of_file)?;
-        Ok(Self { writer, path: path.to_path_buf() })
-    }
-
-    fn write(&mut self, time: i64, value: f64) -> Result<(), Failure> {
-        writeln!(self.writer, "{time},{value}")
-            .map_err(|error| Failure::Write { file: self.path.clone(), error })
-    }
-
-    fn finish(self) -> Result<PathBuf, Failure> {
-        let Self { writer, path } = self;
-        let of_file = |error| Failure::Write { file: path.clone(), error };
-        let file = writer.into_inner().map_err(|error| of_file(error.into_error()))?;
-        file.as_file().sync_all().map_err(of_file)?;
-        file.persist(&path).map_err(|error| of_file(error.error))?;
-        Ok(path)
-    }
 }

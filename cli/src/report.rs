@@ -3,19 +3,66 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::console;
-use crate::demo::Demonstration;
+use crate::fit::Outcome;
+use crate::latency::{Figures, Latency};
 use crate::plot::{self, Line, PlotError};
+use crate::{doctor, tune};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
 table{border-collapse:collapse;width:100%}td{border-bottom:1px solid #d7dbe0;padding:.3rem .5rem;vertical-align:top}\
 td:first-child{color:#57606a;white-space:nowrap}svg{width:100%;height:auto}.verdict{padding:.6rem 1rem;border-left:4px solid #c8551e;background:#faf5f1}\
 .verdict.good{border-color:#2a7d3f;background:#f2f8f3}footer{color:#57606a;font-size:.85rem;margin-top:2rem}";
 
+/// Everything that the demonstration measured.
+#[derive(Serialize)]
+pub struct Demonstration {
+    /// Where the rows came from.
+    pub source: String,
+    /// Findings of the doctor: passed, warned, failed.
+    pub doctor: doctor::Tally,
+    /// The processor, in words.
+    pub machine: String,
+    /// What the profile would change here.
+    pub plan: tune::Counts,
+    /// Rows imported.
+    pub rows: u64,
+    /// Rows imported in a second.
+    pub import_rows_per_second: f64,
+    /// Bytes of the CSV file.
+    pub csv_bytes: u64,
+    /// Bytes of the HDF5 file.
+    pub hdf5_bytes: u64,
+    /// Shuffled windows gathered in a second, from compressed chunks through the features.
+    pub windows_per_second: f64,
+    /// Training, with its epochs.
+    pub training: Outcome,
+    /// Predictions in a second, in batches, loading and features included.
+    pub batch_per_second: f64,
+    /// A tick with each window from zero state, which gives the numbers of the batch.
+    pub tick_window: Figures,
+    /// A tick with the state carried on.
+    pub tick_carry: Figures,
+    /// The largest difference between a batch prediction and its streamed twin, in units of the target.
+    pub stream_difference: f64,
+    /// Largest resident set of the process, in bytes.
+    pub peak_bytes: u64,
+    /// Seconds of everything.
+    pub seconds: f64,
+    /// Prediction and truth of some validation windows, in units of the target.
+    #[serde(skip)]
+    pub points: Vec<(f64, f64)>,
+    /// Both tick latencies, for the plot.
+    #[serde(skip)]
+    pub latencies: [Latency; 2],
+}
+
 /// The summary table: what was measured, in the order of the data line.
 #[must_use]
 pub fn summary(shown: &Demonstration) -> Vec<(&'static str, String)> {
-    let tick = |figures: &crate::latency::Figures| {
+    let tick = |figures: &Figures| {
         let time = |ns| console::time(Duration::from_nanos(ns));
         format!("p50 {}, p99 {}", time(figures.p50_ns), time(figures.p99_ns))
     };

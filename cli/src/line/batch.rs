@@ -17,6 +17,14 @@ use super::scan::Scan;
 /// Batches that wait for the model; one more is being filled.
 const WAITING: usize = 2;
 
+/// Windows in a batch that stays within `BATCH_BYTES`, at most `most`.
+#[must_use]
+pub fn windows_of(window: u64, features: usize, most: usize) -> usize {
+    const BATCH_BYTES: u64 = 16 << 20;
+    let one = window.saturating_mul(features as u64).saturating_mul(4).max(1);
+    usize::try_from(BATCH_BYTES / one).unwrap_or(most).clamp(1, most)
+}
+
 /// Windows, and what came after each.
 pub struct Batch {
     /// `[window][row][feature]`.
