@@ -20,6 +20,7 @@ test: tools oracles
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p diapason --no-default-features -- -D warnings
 
 bench: tools
 	cargo bench -p diapason-benches

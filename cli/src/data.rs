@@ -7,7 +7,9 @@ use diapason_loader::table::{Inspection, Table};
 #[cfg(feature = "libhdf5")]
 use diapason_loader::{csv, market};
 
-use crate::console::{self, Console, Tone};
+#[cfg(feature = "libhdf5")]
+use crate::console::Tone;
+use crate::console::{self, Console};
 use crate::failure::Failure;
 #[cfg(feature = "libhdf5")]
 use crate::write;

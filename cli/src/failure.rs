@@ -24,6 +24,7 @@ use diapason_loader::{sampler, table};
 use crate::line::feed::FeedError;
 use crate::line::recipe::RecipeError;
 use crate::line::scan::ScanError;
+#[cfg(feature = "libhdf5")]
 use crate::plot::PlotError;
 
 /// Why a command ended without doing what it was asked.
@@ -123,6 +124,7 @@ pub enum Failure {
         error: io::Error,
     },
     /// A plot could not be drawn.
+    #[cfg(feature = "libhdf5")]
     #[error(transparent)]
     Plot(#[from] PlotError),
     /// A file is to be written into a folder that is not there.

@@ -3,7 +3,13 @@
 //! `console, failure -> line -> (data, features, fit, predict, doctor, tune) -> report -> demo`: arguments become one call,
 //! one result, one exit code.
 
+#![cfg_attr(
+    not(feature = "libhdf5"),
+    expect(dead_code, reason = "only the demonstration uses it, and that needs the writer")
+)]
+
 mod console;
+#[cfg(feature = "libhdf5")]
 mod plot;
 
 mod line;
