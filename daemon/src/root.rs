@@ -27,6 +27,10 @@ use nix::sys::stat::Mode;
 /// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// A rename or a mount anywhere on the machine while a `..` of a link is followed makes the kernel give up with
+/// `EAGAIN` (openat2(2)); each try takes a microsecond, so this many in a row are not met by chance.
+const RACES_MAX: usize = 10_000;
+
 /// Why the machine could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -267,6 +271,12 @@ impl Root {
             if flags.contains(OFlag::O_CREAT) { Mode::from_bits_truncate(0o644) } else { Mode::empty() };
         let how =
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        for _ in 1..RACES_MAX {
+            match openat2(&root, relative, how) {
+                Err(Errno::EAGAIN) => std::thread::yield_now(),
+                other => return other.map_err(refused),
+            }
+        }
         openat2(root, relative, how).map_err(refused)
     }
 
@@ -337,6 +347,30 @@ mod tests {
         std::fs::write(folder.path().join("proc/sys/vm/swappiness"), "60\n").unwrap();
         let root = Root::new(folder.path());
         (folder, root)
+    }
+
+    #[test]
+    fn a_rename_elsewhere_does_not_disturb_a_link_that_climbs() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let (folder, root) = tree();
+        std::os::unix::fs::symlink("../sys/vm", folder.path().join("proc/climbing")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| elsewhere.path().join(name));
+        std::fs::create_dir(&one).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(&one, &other).unwrap();
+                    std::fs::rename(&other, &one).unwrap();
+                }
+            });
+            let reads = (0..20_000).map(|_| root.read("/proc/climbing/swappiness"));
+            let refused = reads.filter_map(Result::err).map(|error| error.to_string()).next();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(refused, None);
+        });
     }
 
     #[test]
