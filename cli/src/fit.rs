@@ -20,7 +20,7 @@ use crate::console::{self, Console};
 use crate::failure::Failure;
 use crate::line::feed::{Feed, TIME};
 use crate::line::scan::{Question, Scan};
-use crate::line::{Batch, Batches, Recipe, batch};
+use crate::line::{Batch, Recipe, batch};
 use crate::score::{Score, Verdict};
 
 pub use settings::Settings;
@@ -175,20 +175,11 @@ impl Lesson {
         windows: &Windows,
         order: Order,
         epoch: u64,
-        batch: usize,
-        mut take: impl FnMut(&Batch) -> Result<bool, Failure>,
-    ) -> Result<crate::line::batch::Tally, Failure> {
+        size: usize,
+        take: impl FnMut(&Batch) -> Result<bool, Failure>,
+    ) -> Result<batch::Tally, Failure> {
         let walk = windows.epoch(order, epoch, self.scan.block_rows)?;
-        std::thread::scope(|scope| {
-            let batches = Batches::start(scope, &self.feed, &self.scan, &self.recipe, walk, batch);
-            let mut taken = Ok(true);
-            while let (Ok(true), Some(full)) = (&taken, batches.next()) {
-                taken = take(&full);
-                batches.recycle(full);
-            }
-            let tally = batches.finish()?;
-            taken.map(|_| tally)
-        })
+        batch::walk(&self.feed, &self.scan, &self.recipe, walk, size, take)
     }
 }
 
@@ -218,7 +209,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
     let limit = settings.seconds.map(Duration::from_secs_f64);
     let order = Order::Shuffled { seed: settings.seed };
     let (mut epochs, mut best): (Vec<EpochLine>, Option<(Lstm, Verdict, u64)>) = (Vec::new(), None);
-    let (mut samples, mut tally) = (0u64, crate::line::batch::Tally::default());
+    let (mut samples, mut tally) = (0u64, batch::Tally::default());
     let mut ending = Ending::Epochs;
     for epoch in 1..=settings.epochs {
         let bar = console.progress("train", lesson.train.count());

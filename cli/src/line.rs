@@ -14,5 +14,5 @@ pub mod feed;
 pub mod recipe;
 pub mod scan;
 
-pub use batch::{Batch, Batches};
+pub use batch::Batch;
 pub use recipe::Recipe;

@@ -17,7 +17,7 @@ use crate::console::{self, Console};
 use crate::failure::Failure;
 use crate::fit::settings::threads;
 use crate::latency::{Figures, Latency};
-use crate::line::Batches;
+use crate::line::batch;
 use crate::line::feed::{Feed, Rows};
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
@@ -182,35 +182,24 @@ pub fn batch(
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
     let mut executable = ready.model.compile(&CompileOptions { threads, ..CompileOptions::default() })?;
-    let size = crate::line::batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
+    let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
     let mut out = Array2::zeros((size, 1));
     let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
     let bar = console.progress("predict", windows.count());
     let walk = windows.epoch(Order::Sequential, 0, scan.block_rows)?;
-    let tally = std::thread::scope(|scope| {
-        let batches = Batches::start(scope, feed, &scan, recipe, walk, size);
-        let mut step = || -> Result<bool, Failure> {
-            let Some(full) = batches.next() else { return Ok(false) };
-            let count = full.count;
-            executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
-            for index in 0..count {
-                let value = f64::from(out[[index, 0]]) * recipe.target_unit;
-                let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
-                score.push(full.times[index], value, truth);
-                take(full.times[index], value, truth)?;
-            }
-            done += count as u64;
-            bar.set_position(done);
-            batches.recycle(full);
-            Ok(true)
-        };
-        let mut more = Ok(true);
-        while let Ok(true) = more {
-            more = step();
+    let tally = batch::walk(feed, &scan, recipe, walk, size, |full| -> Result<bool, Failure> {
+        let count = full.count;
+        executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
+        for index in 0..count {
+            let value = f64::from(out[[index, 0]]) * recipe.target_unit;
+            let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
+            score.push(full.times[index], value, truth);
+            take(full.times[index], value, truth)?;
         }
-        let tally = batches.finish()?;
-        more.map(|_| tally)
+        done += count as u64;
+        bar.set_position(done);
+        Ok(true)
     })?;
     bar.finish_and_clear();
     let isa = Isa::choose(None)?;

@@ -1,6 +1,6 @@
 //! Windows gathered into batches, ahead of the model, on a thread of their own.
 //!
-//! Two batches are in flight at most and their memory goes back to the producer, so the line needs the same
+//! Two full batches wait at most, and the memory of a used one goes back to the producer, so the line needs the same
 //! memory for a thousand rows and for a thousand million.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -46,8 +46,32 @@ pub struct Tally {
     pub missing: u64,
 }
 
+/// Walks `epoch` once in batches of `size` windows that are filled ahead; `take` returns whether to go on.
+///
+/// # Errors
+/// When the file is broken, or `take` fails.
+pub fn walk<E: From<FeedError>>(
+    feed: &Feed,
+    scan: &Scan,
+    recipe: &Recipe,
+    epoch: Epoch<'_>,
+    size: usize,
+    mut take: impl FnMut(&Batch) -> Result<bool, E>,
+) -> Result<Tally, E> {
+    thread::scope(|scope| {
+        let batches = Batches::start(scope, feed, scan, recipe, epoch, size);
+        let mut taken = Ok(true);
+        while let (Ok(true), Some(full)) = (&taken, batches.next()) {
+            taken = take(&full);
+            batches.recycle(full);
+        }
+        let tally = batches.finish()?;
+        taken.map(|_| tally)
+    })
+}
+
 /// Batches of one epoch, filled ahead on another thread.
-pub struct Batches<'scope> {
+struct Batches<'scope> {
     full: Receiver<Batch>,
     empty: SyncSender<Batch>,
     worker: Option<ScopedJoinHandle<'scope, Result<Tally, FeedError>>>,
@@ -55,7 +79,7 @@ pub struct Batches<'scope> {
 
 impl<'scope> Batches<'scope> {
     /// Starts to fill batches of `size` windows of `epoch`.
-    pub fn start<'env>(
+    fn start<'env>(
         scope: &'scope thread::Scope<'scope, 'env>,
         feed: &'env Feed,
         scan: &'env Scan,
@@ -75,12 +99,12 @@ impl<'scope> Batches<'scope> {
 
     /// The next batch, or `None` at the end of the epoch or after a failure that [`Batches::finish`] tells.
     #[must_use]
-    pub fn next(&self) -> Option<Batch> {
+    fn next(&self) -> Option<Batch> {
         self.full.recv().ok()
     }
 
     /// Gives a batch's memory back.
-    pub fn recycle(&self, batch: Batch) {
+    fn recycle(&self, batch: Batch) {
         // A full return queue only means that the producer has enough memory of its own.
         let _ = self.empty.try_send(batch);
     }
@@ -89,7 +113,7 @@ impl<'scope> Batches<'scope> {
     ///
     /// # Errors
     /// What stopped the producer.
-    pub fn finish(self) -> Result<Tally, FeedError> {
+    fn finish(self) -> Result<Tally, FeedError> {
         let Self { full, empty, worker } = self;
         drop((full, empty));
         match worker.map(ScopedJoinHandle::join) {
