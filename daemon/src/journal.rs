@@ -204,16 +204,42 @@ impl Journal {
         Ok(())
     }
 
+    /// Records what has happened already: refused now, it comes before whatever is recorded next, and until then
+    /// no transaction ends.
+    ///
+    /// # Errors
+    /// When the log refuses it; it counts nevertheless.
+    pub fn insist(&mut self, lifetime: Lifetime, record: &Record) -> Result<(), JournalError> {
+        let log = match lifetime {
+            Lifetime::Volatile => &mut self.volatile,
+            Lifetime::Persistent => &mut self.persistent,
+        };
+        let appended = log.append(std::slice::from_ref(record));
+        if appended.is_err() {
+            log.owe(record);
+        }
+        self.ledger.take(record);
+        appended
+    }
+
     /// Ends a transaction in both logs. The persistent one comes first: a transaction that either log calls
     /// ended has ended, and only this one survives a power cut. What fails after it is said in
     /// [`Journal::found`].
     ///
     /// # Errors
-    /// When the persistent log refuses it; then the transaction has not ended.
+    /// When the persistent log refuses it, or the other one still refuses what came before it; then the
+    /// transaction has not ended.
     pub fn end(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.volatile.settle()?;
         self.persistent.append(std::slice::from_ref(record))?;
         self.ledger.take(record);
-        let rest = self.volatile.append(std::slice::from_ref(record)).and_then(|()| self.compact());
+        let rest = match self.volatile.append(std::slice::from_ref(record)) {
+            Ok(()) => self.compact(),
+            Err(error) => {
+                self.volatile.owe(record);
+                Err(error)
+            }
+        };
         if let Err(error) = rest {
             self.found.push(error.to_string());
         }

@@ -113,7 +113,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let library = Library::new(&root);
     let library =
         options.profiles.into_iter().fold(library, |library, folder| library.with_folder(Root::new(folder)));
-    let service = Service::new(root.clone(), library, Tuning::open(root, journal)?);
+    let service = Service::new(root.clone(), library, Tuning::open(root, journal));
     for line in service.found() {
         log(&line);
     }

@@ -184,7 +184,7 @@ fn read(instance: &Instance, entry: &Entry, host: &Host, root: &Root) -> Reading
     }
     let text = expand_shares(&entry.ask.text(), host.memory.total_bytes);
     Reading {
-        current: instance.read(root).map_err(|error| error.to_string()),
+        current: instance.look(root).map_err(|error| error.to_string()),
         settled: instance.knob.settle(root, &instance.target, &text).map_err(|error| error.to_string()),
         original: None,
     }

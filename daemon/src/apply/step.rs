@@ -33,7 +33,7 @@ impl Tuning {
             let mut originals = Vec::new();
             for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
                 let knob = instance.name();
-                if let Some(value) = self.read(instance)? {
+                if let Some(value) = self.look(instance)? {
                     originals.push(Record::Original {
                         tx,
                         identity: instance.identity(&self.root)?,
@@ -100,6 +100,10 @@ impl Tuning {
         }
     }
 
+    pub(super) fn look(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
+        instance.look(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
+    }
+
     pub(super) fn read(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
         instance.read(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
     }
@@ -140,7 +144,7 @@ impl Tuning {
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
         for other in step.instance.disturbed() {
-            if let Some(from) = self.read(&other)? {
+            if let Some(from) = self.look(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
                 *count += 1;

@@ -20,6 +20,8 @@ pub(super) struct Log {
     torn: bool,
     /// Whether a refused append may have left a part of a line.
     dirty: bool,
+    /// Records of what has happened that were refused; nothing is appended before them.
+    owed: Vec<Record>,
 }
 
 impl Log {
@@ -42,6 +44,7 @@ impl Log {
             damaged: content.damaged,
             torn: content.torn,
             dirty: content.torn,
+            owed: Vec::new(),
         };
         Ok((log, content.records))
     }
@@ -63,9 +66,20 @@ impl Log {
         (self.next, self.bytes, self.damaged, self.dirty) = (0, 0, 0, true);
     }
 
-    /// Appends `records` in one write; when it fails, none of them is in the log.
+    /// Keeps what was refused for the next append.
+    pub(super) fn owe(&mut self, record: &Record) {
+        self.owed.push(record.clone());
+    }
+
+    /// Appends what is owed.
+    pub(super) fn settle(&mut self) -> Result<(), JournalError> {
+        if self.owed.is_empty() { Ok(()) } else { self.append(&[]) }
+    }
+
+    /// Appends `records` in one write, after what is owed; when it fails, none of them is in the log.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let bytes = encode(records, self.next)?;
+        let records = [self.owed.as_slice(), records].concat();
+        let bytes = encode(&records, self.next)?;
         if self.dirty {
             self.root.truncate(FILE, self.bytes)?;
             self.dirty = false;
@@ -77,6 +91,7 @@ impl Log {
         }
         self.bytes += bytes.len() as u64;
         self.next += records.len() as u64;
+        self.owed.clear();
         Ok(())
     }
 
@@ -86,6 +101,7 @@ impl Log {
         self.root.replace(FILE, &bytes, 0o600)?;
         (self.next, self.bytes) = (records.len() as u64, bytes.len() as u64);
         (self.damaged, self.dirty) = (0, false);
+        self.owed.clear();
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::form::{Form, FormError, one_of};
 use super::{Knob, KnobError, Spec};
-use crate::root::{Root, RootError};
+use crate::root::Root;
 
 /// A knob that is one file.
 pub(super) struct Attribute {
@@ -78,13 +78,7 @@ impl Knob for Attribute {
     }
 
     fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
-        use nix::errno::Errno::{EBUSY, EINVAL, EIO, EOPNOTSUPP};
-        match root.read(&self.path(target)) {
-            Ok(text) => Ok(text.map(|text| Form::of_file(&text))),
-            // A file for a feature that this very device lacks (wbt_lat_usec without throttling) answers so.
-            Err(RootError::Refused { errno: EINVAL | EOPNOTSUPP | EIO | EBUSY, .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(root.read(&self.path(target))?.map(|text| Form::of_file(&text)))
     }
 
     fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
