@@ -117,6 +117,7 @@ fn every_knob_goes_and_comes_back() {
             Form::IntegerOr { max, .. } => max.to_string(),
             Form::Integers { count, max, .. } => vec![max.to_string(); count].join(" "),
             Form::Choice(words) => (*words.iter().find(|word| **word != original).unwrap()).to_owned(),
+            Form::Cpus => "0".to_owned(),
             Form::Word | Form::Special(_) => panic!("{name}: add a value to SAMPLES"),
         });
         let before = tree(folder.path());
