@@ -7,6 +7,7 @@
 mod block;
 mod cpu;
 mod gpu;
+mod interrupt;
 mod memory;
 mod nic;
 mod software;
@@ -15,6 +16,7 @@ mod topology;
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
 pub use gpu::{Gpu, Vulkan};
+pub use interrupt::{Interrupt, interrupt, interrupt_names, interrupts};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
 pub use software::{Kernel, Rival};

@@ -133,7 +133,7 @@ impl Tuning {
     /// Adds the knobs that nobody changed and that the kernel will change while others are brought back.
     fn beside(&self, ways: &mut Vec<Way>) -> Result<(), ApplyError> {
         let restored = ways.iter().filter(|way| way.fate == Fate::Restored);
-        let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed()).collect();
+        let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed(&self.root)).collect();
         for instance in disturbed {
             let known = ways.iter().any(|way| way.instance.name() == instance.name());
             if !known && let Some(goal) = self.read(&instance)? {

@@ -112,7 +112,7 @@ impl Tuning {
             Ok(_) => {}
             Err(error) => return Some(error.to_string()),
         }
-        for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed()) {
+        for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed(&self.root)) {
             let knob = instance.name();
             let mine = |intent: &&Intent| intent.knob == knob;
             if let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) {
