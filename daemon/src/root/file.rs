@@ -58,7 +58,7 @@ impl Root {
             fuse::Verdict::Refused => return Err(refused(Errno::EIO)),
             fuse::Verdict::Torn => (&data[..data.len() / 2], Err(RootError::Dead)),
         };
-        let plain = Self { prefix: self.prefix.clone(), fuse: None };
+        let plain = Self { prefix: self.prefix.clone(), fuse: None, holds: None };
         let created = durable && !plain.exists(path)?;
         let mut file =
             File::from(plain.open(path, "open", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?);
