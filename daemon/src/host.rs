@@ -6,6 +6,7 @@
 
 mod block;
 mod cpu;
+mod firmware;
 mod gpu;
 mod memory;
 mod nic;
@@ -13,6 +14,7 @@ mod software;
 
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
+pub use firmware::Firmware;
 pub use gpu::{Gpu, Vulkan};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
@@ -27,6 +29,8 @@ use crate::root::{Root, RootError};
 pub struct Host {
     /// Processors and their caches.
     pub cpu: Cpu,
+    /// The machine in the words of its firmware.
+    pub firmware: Firmware,
     /// NUMA nodes; empty where the kernel has no NUMA.
     pub numa: Vec<NumaNode>,
     /// Main memory, huge pages and their modes.
@@ -55,6 +59,7 @@ impl Host {
     pub fn read(root: &Root) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
+            firmware: firmware::read(root)?,
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,
             swap: memory::swaps(root)?,

@@ -26,6 +26,7 @@ mod swap_file;
 mod sysctl;
 mod zram;
 
+pub(crate) use form::bytes;
 pub use form::{Form, FormError};
 pub use spec::{Class, Identity, Lifetime, Risk, Spec};
 

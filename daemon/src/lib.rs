@@ -11,6 +11,8 @@
 
 pub mod root;
 
+pub mod pattern;
+
 pub mod host;
 
 pub mod knob;
