@@ -11,6 +11,7 @@ mod gpu;
 mod memory;
 mod nic;
 mod software;
+mod topology;
 
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
@@ -19,6 +20,7 @@ pub use gpu::{Gpu, Vulkan};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
 pub use software::{Kernel, Rival};
+pub use topology::{LogicalCpu, Roles, Topology};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,8 @@ pub struct Host {
     pub cpu: Cpu,
     /// The machine in the words of its firmware.
     pub firmware: Firmware,
+    /// Which logical CPUs there are, and what they share.
+    pub topology: Topology,
     /// NUMA nodes; empty where the kernel has no NUMA.
     pub numa: Vec<NumaNode>,
     /// Main memory, huge pages and their modes.
@@ -60,6 +64,7 @@ impl Host {
         Ok(Self {
             cpu: cpu::read(root)?,
             firmware: firmware::read(root)?,
+            topology: topology::read(root)?,
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,
             swap: memory::swaps(root)?,

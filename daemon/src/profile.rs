@@ -129,20 +129,22 @@ impl Machine {
     /// Which processors have which role.
     #[must_use]
     pub fn roles(&self, host: &Host) -> Roles {
-        Roles::of(host, self.isolated.as_deref(), self.housekeeping.as_deref())
+        Roles::of(host, self.isolated.as_ref(), self.housekeeping.as_ref())
     }
 
     /// What conditions and shares are judged by on `host`.
     #[must_use]
     pub fn facts<'a>(&self, host: &'a Host) -> Facts<'a> {
         let roles = self.roles(host);
-        let cpus = host.cpu.online as u64;
+        // A tree without a topology may still count its processors.
+        let online = host.topology.online.len();
+        let cpus = if online > 0 { online } else { host.cpu.online } as u64;
         let amounts = Amounts {
             memory_bytes: host.memory.total_bytes,
             cpus,
             cores: host.cpu.cores.map_or(cpus, |cores| cores as u64),
-            housekeeping: roles.count(Role::Housekeeping),
-            isolated: roles.count(Role::Isolated),
+            housekeeping: roles.of_role(Role::Housekeeping).len() as u64,
+            isolated: roles.of_role(Role::Isolated).len() as u64,
         };
         Facts { host, amounts }
     }

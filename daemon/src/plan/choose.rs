@@ -40,9 +40,9 @@ pub(super) fn choose<'a>(
         let asked = match asked(entry, &named, facts, &roles) {
             Ok(asked) => asked,
             Err(role) => {
-                let word = if role == Role::Isolated { "isolated" } else { "housekeeping" };
                 let detail = format!(
-                    "no processor of this machine has the role {word}; give it some in {}",
+                    "no processor of this machine has the role {}; give it some in {}",
+                    role.word(),
                     crate::profile::MACHINE_FILE
                 );
                 choice.passed.push(passed(&entry.knob, entry, Because::Role, detail));
@@ -120,8 +120,8 @@ fn passed(knob: &str, entry: &Entry, because: Because, detail: String) -> Passed
 fn asked(entry: &Entry, named: &Named, facts: &Facts<'_>, roles: &Roles) -> Result<Vec<String>, Role> {
     let spec = named.knob().spec();
     let one = |text: &str| match Role::of(text).filter(|_| crate::profile::takes_roles(&spec.form)) {
-        Some(role) if roles.list(role).is_empty() => Err(role),
-        Some(role) => Ok(roles.list(role).to_owned()),
+        Some(role) if roles.of_role(role).is_empty() => Err(role),
+        Some(role) => Ok(roles.of_role(role).to_string()),
         None => Ok(expand(text, spec.name, &spec.form, &facts.amounts)),
     };
     match &entry.ask {

@@ -27,7 +27,8 @@ use super::condition::Condition;
 use super::entry::{Entry, Reader};
 use super::problem::{Problem, ProfileError};
 use super::source::{Source, Table};
-use crate::knob;
+use crate::cpu_set::CpuSet;
+use crate::knob::{self, FormError};
 use crate::pattern::covers;
 use crate::root::Root;
 
@@ -74,9 +75,9 @@ pub struct Machine {
     /// What to do when somebody else changes a knob that is held.
     pub drift: Drift,
     /// The processors for the workload alone, where the file says so.
-    pub isolated: Option<String>,
+    pub isolated: Option<CpuSet>,
     /// The processors for everything else, where the file says so.
-    pub housekeeping: Option<String>,
+    pub housekeeping: Option<CpuSet>,
     /// Values that hold whatever profile is in force.
     pub entries: Vec<Entry>,
     /// What no profile may touch.
@@ -114,6 +115,13 @@ impl Machine {
             source.known(cpus, &["isolated", "housekeeping"])?;
             machine.isolated = list(&source, cpus, "isolated")?;
             machine.housekeeping = list(&source, cpus, "housekeeping")?;
+            let both = match (&machine.isolated, &machine.housekeeping) {
+                (Some(one), Some(other)) => one.intersection(other),
+                _ => CpuSet::new(),
+            };
+            if let Some(value) = cpus.get("isolated").filter(|_| !both.is_empty()) {
+                return Err(source.error(&value.span(), Problem::Overlap { both }));
+            }
         }
         let conditions: [Condition; 0] = [];
         let reader = Reader {
@@ -151,14 +159,15 @@ fn drift(source: &Source<'_>, table: &Table<'_>) -> Result<Drift, ProfileError> 
 }
 
 /// A list of processors, `2-7`, or nothing at all: then the role is empty.
-fn list(source: &Source<'_>, table: &Table<'_>, key: &'static str) -> Result<Option<String>, ProfileError> {
+fn list(source: &Source<'_>, table: &Table<'_>, key: &'static str) -> Result<Option<CpuSet>, ProfileError> {
     let Some(value) = table.get(key) else { return Ok(None) };
-    let expected = "a list of processors such as \"2-7\", or \"\" for none";
+    let expected = "a list of CPUs such as \"2-7\", or \"\" for none";
     let DeValue::String(text) = value.get_ref() else { return Err(source.wrong(value, key, expected)) };
-    if super::role::is_list(text) {
-        return Ok(Some(text.trim().to_owned()));
-    }
-    Err(source.error(&value.span(), Problem::Word { key, given: text.to_string(), expected }))
+    let wrong = |error| {
+        let problem = Problem::Value { knob: key.to_owned(), error: FormError::Cpus(error).into() };
+        source.error(&value.span(), problem)
+    };
+    CpuSet::parse_list(text).map(Some).map_err(wrong)
 }
 
 fn never(source: &Source<'_>, at: &Range<usize>, table: &Table<'_>) -> Result<Never, ProfileError> {
@@ -198,7 +207,10 @@ mod tests {
              [[never]]\nknob = \"nic.eth0.*\"\nreason = \"management\"\n[[never]]\ndevice = \"sd?\"\nreason = \"backup\"\n",
         )
         .unwrap();
-        assert_eq!((machine.drift, machine.isolated.as_deref()), (Drift::BackOff, Some("2-7")));
+        assert_eq!(
+            (machine.drift, machine.isolated.clone().map(String::from)),
+            (Drift::BackOff, Some("2-7".into()))
+        );
         assert_eq!(machine.entries[0].source, "this machine's own file");
         let never = |full: &str, own: &str, device: &str| {
             machine
@@ -222,7 +234,11 @@ mod tests {
             ),
             (
                 "[cpus]\nisolated = \"two\"",
-                "machine.toml:2:12: isolated is \"two\"; give a list of processors such as \"2-7\", or \"\" for none",
+                "machine.toml:2:12: isolated: \"two\", character 1: \"two\" is no CPU and no range of them; give a list like 0-3,8",
+            ),
+            (
+                "[cpus]\nhousekeeping = \"0-2\"\nisolated = \"2-7\"",
+                "machine.toml:3:12: housekeeping and isolated share the CPUs 2; give each CPU one role",
             ),
             (
                 "[knob.\"vm.swappiness\"]\nvalue = 1",

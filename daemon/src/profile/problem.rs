@@ -1,6 +1,7 @@
 //! Why a profile or the file of a machine could not be loaded.
 
 use super::place::{Excerpt, Place};
+use crate::cpu_set::CpuSet;
 use crate::knob::{KnobError, UnknownKnob};
 use crate::root::RootError;
 
@@ -150,17 +151,11 @@ pub enum Problem {
         /// All known names.
         known: Vec<String>,
     },
-    /// Two roles that share processors, or a processor in none.
-    #[error("{role} is {given:?}, which is no list of this machine's processors ({online}); {remedy}")]
-    Role {
-        /// The role.
-        role: &'static str,
-        /// The list as given.
-        given: String,
-        /// The processors that are online.
-        online: String,
-        /// What to do.
-        remedy: &'static str,
+    /// Processors of both roles.
+    #[error("housekeeping and isolated share the CPUs {both}; give each CPU one role")]
+    Overlap {
+        /// The CPUs of both.
+        both: CpuSet,
     },
     /// A word out of a list.
     #[error("{key} is {given:?}; give {expected}")]

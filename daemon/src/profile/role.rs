@@ -3,10 +3,9 @@
 //! A profile says `isolated` or `housekeeping`, never `2-7`: which processors those are is a matter of the machine,
 //! of its own file or, where that is silent, of its topology.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
+use crate::cpu_set::CpuSet;
 use crate::host::Host;
 use crate::knob::Form;
 
@@ -33,6 +32,16 @@ impl Role {
             _ => None,
         }
     }
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Isolated => "isolated",
+            Self::Housekeeping => "housekeeping",
+            Self::Online => "online",
+        }
+    }
 }
 
 /// Where the roles are from.
@@ -47,15 +56,15 @@ pub enum Origin {
     Topology,
 }
 
-/// Which processors have which role on a machine, as lists.
+/// Which processors have which role on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Roles {
-    /// Those that are online.
-    pub online: String,
+    /// Those that run.
+    pub online: CpuSet,
     /// Those for everything else.
-    pub housekeeping: String,
+    pub housekeeping: CpuSet,
     /// Those for the workload alone; empty where there are none.
-    pub isolated: String,
+    pub isolated: CpuSet,
     /// Who said so.
     pub origin: Origin,
 }
@@ -63,63 +72,84 @@ pub struct Roles {
 /// Whether values of this form may name a role: they are lists or masks of processors.
 #[must_use]
 pub const fn takes(form: &Form) -> bool {
-    let _ = form;
-    false
+    matches!(form, Form::Cpus)
 }
 
 impl Roles {
-    /// The roles on a machine whose own file says `isolated` and `housekeeping`, or nothing.
+    /// The roles on a machine whose own file gives these CPUs to the workload or to everything else; where it gives
+    /// one of the two, the others have the other role. CPUs that do not run have none.
     #[must_use]
-    pub fn of(host: &Host, isolated: Option<&str>, housekeeping: Option<&str>) -> Self {
-        let online: BTreeSet<u32> = (0..u32::try_from(host.cpu.online).unwrap_or(0)).collect();
-        let booted = host.cpu.isolated.as_deref();
-        let (set, origin) = match (isolated, housekeeping, booted) {
-            (Some(list), _, _) => (numbers(list).unwrap_or_default(), Origin::Machine),
-            (None, Some(list), _) => {
-                (online.difference(&numbers(list).unwrap_or_default()).copied().collect(), Origin::Machine)
+    pub fn of(host: &Host, isolated: Option<&CpuSet>, housekeeping: Option<&CpuSet>) -> Self {
+        let topology = &host.topology;
+        let online = topology.online.clone();
+        let running = |set: &CpuSet| set.intersection(&online);
+        let rest = |set: &CpuSet| online.difference(set);
+        let booted = !topology.isolated.union(&topology.nohz_full).is_empty();
+        let (isolated, housekeeping, origin) = match (isolated, housekeeping) {
+            (Some(one), Some(other)) => (running(one), running(other), Origin::Machine),
+            (Some(one), None) => (running(one), rest(one), Origin::Machine),
+            (None, Some(other)) => (rest(other), running(other), Origin::Machine),
+            (None, None) => {
+                let usual = topology.roles();
+                let origin = if booted { Origin::CommandLine } else { Origin::Topology };
+                (usual.isolated, usual.housekeeping, origin)
             }
-            (None, None, Some(list)) => (numbers(list).unwrap_or_default(), Origin::CommandLine),
-            (None, None, None) => (BTreeSet::new(), Origin::Topology),
         };
-        let set: BTreeSet<u32> = set.intersection(&online).copied().collect();
-        let rest: BTreeSet<u32> = match housekeeping {
-            Some(list) => numbers(list).unwrap_or_default().intersection(&online).copied().collect(),
-            None => online.difference(&set).copied().collect(),
-        };
-        Self { online: list(&online), housekeeping: list(&rest), isolated: list(&set), origin }
+        Self { online, housekeeping, isolated, origin }
     }
 
-    /// The processors of a role, as a list.
+    /// The processors of a role.
     #[must_use]
-    pub fn list(&self, role: Role) -> &str {
+    pub const fn of_role(&self, role: Role) -> &CpuSet {
         match role {
             Role::Isolated => &self.isolated,
             Role::Housekeeping => &self.housekeeping,
             Role::Online => &self.online,
         }
     }
+}
 
-    /// How many processors have a role.
-    #[must_use]
-    pub fn count(&self, role: Role) -> u64 {
-        numbers(self.list(role)).map_or(0, |set| set.len() as u64)
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::root::Root;
+
+    fn host(cpus: u32, isolated: &CpuSet) -> Host {
+        let mut host = Host::read(&Root::nowhere()).unwrap();
+        host.topology.online = (0..cpus).collect();
+        host.topology.isolated = isolated.clone();
+        let cpu = |cpu| crate::host::LogicalCpu {
+            cpu,
+            package: Some(0),
+            core: Some(cpu),
+            node: Some(0),
+            siblings: [cpu].into_iter().collect(),
+        };
+        host.topology.cpus = (0..cpus).map(cpu).collect();
+        host
     }
-}
 
-fn numbers(list: &str) -> Option<BTreeSet<u32>> {
-    let mut set = BTreeSet::new();
-    for part in list.trim().split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        set.extend(first.trim().parse::<u32>().ok()?..=last.trim().parse::<u32>().ok()?.min(8191));
+    fn set() -> impl Strategy<Value = CpuSet> {
+        prop::collection::vec(0..12_u32, 0..8).prop_map(|cpus| cpus.into_iter().collect())
     }
-    Some(set)
-}
 
-fn list(set: &BTreeSet<u32>) -> String {
-    set.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// Whether a text is a list of processors, or empty.
-pub(super) fn is_list(text: &str) -> bool {
-    numbers(text).is_some()
+    proptest! {
+        /// No CPU has two roles, and none has one that does not run; where the file gives at most one role, every
+        /// CPU that runs has one.
+        #[test]
+        fn each_running_cpu_has_one_role(cpus in 1..12_u32, isolated in prop::option::of(set()), booted in set()) {
+            let roles = Roles::of(&host(cpus, &booted), isolated.as_ref(), None);
+            prop_assert!(roles.isolated.intersection(&roles.housekeeping).is_empty());
+            prop_assert_eq!(roles.isolated.union(&roles.housekeeping), roles.online.clone());
+            if let Some(isolated) = isolated {
+                prop_assert_eq!(&roles.isolated, &isolated.intersection(&roles.online));
+                let other = Roles::of(&host(cpus, &booted), None, Some(&roles.housekeeping));
+                prop_assert_eq!(other.isolated, roles.isolated);
+            } else {
+                prop_assert!(!roles.housekeeping.is_empty());
+            }
+        }
+    }
 }
