@@ -27,6 +27,7 @@ mod swap_file;
 mod sysctl;
 mod zram;
 
+pub(crate) use form::bytes;
 pub use form::{Form, FormError};
 pub use spec::{Class, Identity, Lifetime, Risk, Spec};
 
@@ -89,6 +90,13 @@ pub trait Knob: Sync {
     /// # Errors
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
+
+    /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
+    /// and without its author.
+    fn files(&self, target: &str) -> Vec<String> {
+        let _ = target;
+        Vec::new()
+    }
 
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
     /// knob that is partly a file and partly not has such a state.
