@@ -20,6 +20,7 @@ mod clocksource;
 mod cpu;
 mod cpuset;
 mod dirty;
+mod dma_latency;
 mod environment;
 mod halt_poll;
 mod hugepages;
@@ -37,6 +38,7 @@ mod sysctl;
 mod workqueue;
 mod zram;
 
+pub(crate) use form::bytes;
 pub use form::{Form, FormError};
 pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
 
@@ -61,6 +63,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     clocksource::KNOBS,
     machinecheck::KNOBS,
     halt_poll::KNOBS,
+    dma_latency::KNOBS,
     block::KNOBS,
     nic::KNOBS,
     workqueue::KNOBS,
@@ -72,6 +75,9 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_device::KNOBS,
     environment::KNOBS,
 ];
+
+/// The value of a knob that is a held descriptor while nothing is held.
+pub const NOT_HELD: &str = "none";
 
 /// Names that people look for under another name here.
 const RENAMED: &[(&str, &str)] = &[
@@ -122,6 +128,13 @@ pub trait Knob: Sync {
     fn remark(&self, root: &Root, target: &str, current: Option<&str>) -> Result<Option<String>, KnobError> {
         let _ = (root, target, current);
         Ok(None)
+    }
+
+    /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
+    /// and without its author.
+    fn files(&self, target: &str) -> Vec<String> {
+        let _ = target;
+        Vec::new()
     }
 
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a

@@ -186,6 +186,10 @@ impl Knob for Attribute {
         Ok(one_of(&value, offered)?)
     }
 
+    fn files(&self, target: &str) -> Vec<String> {
+        vec![self.path(target)]
+    }
+
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
         if self.spec.form == Form::Cpus {
             return self.write_cpus(root, target, value);

@@ -17,7 +17,8 @@ use crate::root::Root;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 const GROUP: &str = "/sys/fs/cgroup/diapason.isolated";
-const EXPECTED: &str = "`isolated CPUS`, `root CPUS` or `member CPUS`, like `isolated 2-5`";
+const EXPECTED: &str =
+    "a list of CPUs to isolate like 2-5, or `root CPUS` for a partition that is still balanced inside";
 const OFF: &str = "controller off";
 const OFF_WITH_GROUP: &str = "controller off, group there";
 const NO_GROUP: &str = "no group";
@@ -25,7 +26,7 @@ const NO_GROUP: &str = "no group";
 const TASKS_NAMED_MAX: usize = 8;
 
 pub(super) static KNOBS: &[&dyn Knob] = &[&Partition {
-    spec: Spec::new("cpuset.partition", Form::Special(EXPECTED))
+    spec: Spec::new("cpuset.partition", Form::Cpus)
         .why("takes CPUs out of the scheduler's balancing while the machine runs, for tasks in /sys/fs/cgroup/diapason.isolated alone")
         .risk(Risk::Medium, "other tasks are moved off the CPUs at once; a service manager that switches the controller off ends the partition, so give some slice AllowedCPUs= under systemd")
         .from("kernel Documentation/admin-guide/cpu-isolation.rst")
@@ -56,13 +57,14 @@ impl Group {
             Some((rest, exclusive)) => (rest, Some(set(exclusive)?)),
             None => (value, None),
         };
-        let (kind, cpus) = rest.trim().rsplit_once(' ').ok_or_else(bad)?;
-        let kind = kind.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (word, rest) = kind.split_once(' ').unwrap_or((&kind, ""));
-        let known = ["member", "root", "isolated"].contains(&word) && ["", "invalid"].contains(&rest);
-        if !known {
+        let (word, cpus) = rest.trim().split_once(' ').ok_or_else(bad)?;
+        if !["member", "root", "isolated"].contains(&word) {
             return Err(bad());
         }
+        let (kind, cpus) = match cpus.trim_start().strip_prefix("invalid ") {
+            Some(cpus) => (format!("{word} invalid"), cpus.trim()),
+            None => (word.to_owned(), cpus.trim()),
+        };
         Ok(Self { cpus: set(cpus)?, kind, exclusive })
     }
 
@@ -191,7 +193,8 @@ impl Knob for Partition {
     }
 
     fn settle(&self, root: &Root, _target: &str, asked: &str) -> Result<String, KnobError> {
-        let wanted = Group::parse(asked)?;
+        let listed = asked.trim_start().starts_with(|letter: char| letter.is_ascii_digit());
+        let wanted = Group::parse(&if listed { format!("isolated {asked}") } else { asked.to_owned() })?;
         if wanted.cpus.is_empty() || wanted.exclusive.is_some() || wanted.kind.contains("invalid") {
             return Err(FormError::Special { given: asked.to_owned(), expected: EXPECTED }.into());
         }
@@ -296,7 +299,8 @@ mod tests {
     fn what_cannot_be_is_refused_with_a_reason() {
         let (_tree, root) = machine("cpuset cpu\n", "cpuset cpu\n");
         let settle = |asked| KNOBS[0].settle(&root, "", asked);
-        assert_eq!(settle(" isolated  5,4").unwrap(), "isolated 4-5");
+        assert_eq!(settle(" isolated  5, 4").unwrap(), "isolated 4-5");
+        assert_eq!(settle("5, 4,1").unwrap(), "isolated 1,4-5");
         for bad in [
             "",
             "isolated",

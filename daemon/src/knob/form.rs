@@ -228,7 +228,7 @@ fn within(word: &str, min: i64, max: i64) -> Result<i64, FormError> {
 }
 
 /// A number of bytes: `4096`, `64KiB`, `8MiB`, `16GiB`, `1TiB`.
-pub(super) fn bytes(word: &str) -> Option<u64> {
+pub(crate) fn bytes(word: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let unit = units.iter().find_map(|(unit, shift)| Some((word.strip_suffix(unit)?, *shift)));
     let (digits, shift) = unit.unwrap_or((word, 0));

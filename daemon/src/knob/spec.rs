@@ -139,6 +139,8 @@ pub struct Spec {
     pub since: Option<Release>,
     /// The first release of Linux that no longer has it.
     pub until: Option<Release>,
+    /// Whether the value lasts only as long as the daemon, or the service manager for it, holds a descriptor open.
+    pub hold: bool,
 }
 
 impl Spec {
@@ -160,6 +162,7 @@ impl Spec {
             skips: &[],
             since: None,
             until: None,
+            hold: false,
         }
     }
 
@@ -212,6 +215,13 @@ impl Spec {
     #[must_use]
     pub const fn of(mut self, identity: Identity) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// Its value lasts as long as a descriptor is open.
+    #[must_use]
+    pub const fn as_hold(mut self) -> Self {
+        self.hold = true;
         self
     }
 
