@@ -137,6 +137,12 @@ pub trait Knob: Sync {
         Vec::new()
     }
 
+    /// Whether `actual`, read back after `wanted` was written, is all that could be had: the same, unless the knob
+    /// shares something with others.
+    fn accepts(&self, wanted: &str, actual: &str) -> bool {
+        wanted == actual
+    }
+
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
     /// knob that is partly a file and partly not has such a state.
     fn is_remainder(&self, written: &str, current: &str) -> bool {
