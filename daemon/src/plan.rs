@@ -200,7 +200,7 @@ fn decide(name: &str, instance: &Instance, entry: &Entry, reading: Reading) -> C
     };
     let (state, wanted, detail) = match (unreadable, reading.settled) {
         (Some(error), _) => (State::Refused, entry.ask.text(), Some(error)),
-        (None, _) if current.is_none() => (State::AbsentOnThisHost, entry.ask.text(), None),
+        (None, settled) if current.is_none() => (State::AbsentOnThisHost, entry.ask.text(), settled.err()),
         (None, Err(error)) => (State::Refused, entry.ask.text(), Some(error)),
         (None, Ok(settled)) => {
             let came_with = reading.original.or_else(|| current.clone());

@@ -8,9 +8,13 @@ mod call;
 mod fuse;
 mod tree;
 
+mod netlink;
+
+mod ethtool;
 mod file;
 mod swap;
 
+pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 
 use std::fs::File;
@@ -255,10 +259,13 @@ impl Root {
         File::from(fd).write_all(new.as_bytes()).map_err(|error| refused(errno(&error)))
     }
 
+    /// After the fuse killed the process, nothing is read any more either.
+    fn alive(&self) -> Result<(), RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
+    }
+
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
-        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
-            return Err(RootError::Dead);
-        }
+        self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
         let root = nix::fcntl::open(
