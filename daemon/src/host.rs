@@ -10,6 +10,7 @@ mod gpu;
 mod memory;
 mod nic;
 mod software;
+mod topology;
 
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
@@ -17,6 +18,7 @@ pub use gpu::{Gpu, Vulkan};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
 pub use software::{Kernel, Rival};
+pub use topology::{LogicalCpu, Roles, Topology};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ use crate::root::{Root, RootError};
 pub struct Host {
     /// Processors and their caches.
     pub cpu: Cpu,
+    /// Which logical CPUs there are, and what they share.
+    pub topology: Topology,
     /// NUMA nodes; empty where the kernel has no NUMA.
     pub numa: Vec<NumaNode>,
     /// Main memory, huge pages and their modes.
@@ -55,6 +59,7 @@ impl Host {
     pub fn read(root: &Root) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
+            topology: topology::read(root)?,
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,
             swap: memory::swaps(root)?,

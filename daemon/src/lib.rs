@@ -9,6 +9,8 @@
 // Allowed again in one folder, `root/call`.
 #![deny(unsafe_code)]
 
+pub mod cpu_set;
+
 pub mod root;
 
 pub mod host;

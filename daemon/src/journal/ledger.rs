@@ -30,6 +30,8 @@ pub struct Transaction {
     pub originals: Vec<Held>,
     /// Its writes, in order.
     pub intents: Vec<Intent>,
+    /// Knobs that it lets go, which counts when it commits: undone, it has let go of nothing.
+    pub released: Vec<String>,
 }
 
 /// The state of the machine as far as it is of our making.
@@ -78,6 +80,7 @@ impl Ledger {
                 one.originals.extend(two.originals);
                 one.intents.extend(two.intents);
                 one.intents.sort_by_key(|intent| intent.step);
+                one.released.extend(two.released);
                 Some(one)
             }
             (one, two) => one.or(two),
@@ -104,6 +107,7 @@ impl Ledger {
                     profile,
                     originals: Vec::new(),
                     intents: Vec::new(),
+                    released: Vec::new(),
                 });
             }
             Record::Original { knob, identity, value, .. } => {
@@ -135,10 +139,16 @@ impl Ledger {
                 self.held.iter_mut().filter(|held| held.knob == *knob).for_each(|held| held.open = true);
             }
             Record::Undone { knob, value, .. } => self.set(knob, value),
-            Record::Released { knob, .. } => self.held.retain(|held| held.knob != *knob),
+            Record::Released { knob, .. } => match &mut self.open {
+                Some(open) if open.kind == Kind::Apply => open.released.push(knob.clone()),
+                _ => self.held.retain(|held| held.knob != *knob),
+            },
             Record::Commit { tx, profile } => {
                 self.last_tx = self.last_tx.max(*tx);
                 self.profile.clone_from(profile);
+                if let Some(open) = self.open.take() {
+                    self.held.retain(|held| !open.released.contains(&held.knob));
+                }
                 self.settle();
             }
             Record::Abort { tx } => {
@@ -161,6 +171,7 @@ impl Ledger {
             open: false,
         });
         if let Some(open) = &mut self.open {
+            open.released.retain(|other| other != knob);
             open.intents.push(Intent { step, knob: knob.to_owned(), from: from.to_owned(), done: None });
         }
         if !self.held.iter().any(|held| held.knob == knob) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use diapason_daemon::knob::{Class, Form, all};
+use diapason_daemon::knob::{Class, Form, Instance, all};
 use diapason_daemon::root::Root;
 
 use crate::case::{differences, tree};
@@ -180,14 +180,25 @@ fn every_knob_goes_and_comes_back() {
             Form::IntegerOr { max, .. } => max.to_string(),
             Form::Integers { count, max, .. } => vec![max.to_string(); count].join(" "),
             Form::Choice(words) => (*words.iter().find(|word| **word != original).unwrap()).to_owned(),
+            Form::Cpus => "0".to_owned(),
             Form::Word | Form::Special(_) => panic!("{name}: add a value to SAMPLES"),
         });
         let before = tree(folder.path());
         let wanted = knob.settle(&root, target, &asked).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_ne!(wanted, original, "{name}");
+        let disturbed = Instance { knob, target: target.clone() }.disturbed().into_iter();
+        let disturbed: Vec<_> = disturbed
+            .filter_map(|other| {
+                let value = other.read(&root).unwrap()?;
+                Some((other, value))
+            })
+            .collect();
         knob.write(&root, target, &wanted).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(knob.read(&root, target).unwrap().as_ref(), Some(&wanted), "{name}");
         knob.write(&root, target, &original).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (other, value) in &disturbed {
+            other.write(&root, value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
         assert_eq!(knob.read(&root, target).unwrap(), Some(original), "{name}");
         assert_eq!(differences(&before, &tree(folder.path())), "", "{name}");
     }
