@@ -1,5 +1,6 @@
 //! Settings of network interfaces over netlink on the real kernel, in a network namespace of their own, beside
 //! ethtool(8): what it reads after we wrote, and what we read after it wrote.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 
