@@ -18,6 +18,7 @@ mod swap;
 mod block;
 mod cpu;
 mod dirty;
+mod dma_latency;
 mod environment;
 mod hugepages;
 mod nic;
@@ -41,6 +42,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     sysctl::KNOBS,
     dirty::KNOBS,
     cpu::KNOBS,
+    dma_latency::KNOBS,
     block::KNOBS,
     nic::KNOBS,
     zram::KNOBS,
@@ -48,6 +50,9 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_device::KNOBS,
     environment::KNOBS,
 ];
+
+/// The value of a knob that is a held descriptor while nothing is held.
+pub const NOT_HELD: &str = "none";
 
 /// Names that people look for under another name here.
 const RENAMED: &[(&str, &str)] = &[

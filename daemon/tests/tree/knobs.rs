@@ -46,6 +46,7 @@ const FILES: &[(&str, &str)] = &[
     ("sys/devices/system/cpu/intel_pstate/min_perf_pct", "20\n"),
     ("sys/devices/system/cpu/cpu0/power/energy_perf_bias", "6\n"),
     ("sys/devices/system/cpu/cpu0/power/pm_qos_resume_latency_us", "0\n"),
+    ("dev/cpu_dma_latency", "2000000000\n"),
     ("sys/class/net/eth0/napi_defer_hard_irqs", "0\n"),
     ("sys/class/net/eth0/gro_flush_timeout", "0\n"),
     ("sys/class/net/eth0/tx_queue_len", "1000\n"),
