@@ -108,7 +108,7 @@ pub trait Knob: Sync {
     }
 
     /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
-    /// steps; everything else has to come back as it was written.
+    /// steps, and a file may be shared with other knobs; everything else has to come back as it was written.
     fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         wanted == actual
     }
