@@ -32,6 +32,8 @@ mod nic;
 mod range;
 mod rcu;
 mod scheduler;
+
+mod ethtool;
 mod swap_device;
 mod swap_file;
 mod sysctl;
@@ -65,6 +67,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     halt_poll::KNOBS,
     dma_latency::KNOBS,
     block::KNOBS,
+    ethtool::KNOBS,
     nic::KNOBS,
     workqueue::KNOBS,
     cpuset::KNOBS,
@@ -85,6 +88,12 @@ const RENAMED: &[(&str, &str)] = &[
     ("cpu.scaling_max_freq", "cpu.scaling_freq"),
     ("cpu.min_perf_pct", "cpu.perf_pct"),
     ("cpu.max_perf_pct", "cpu.perf_pct"),
+    ("nic.lro", "nic.feature.rx-lro"),
+    ("nic.gro", "nic.feature.rx-gro"),
+    ("nic.gso", "nic.feature.tx-generic-segmentation"),
+    ("nic.tso", "nic.feature.tx-tcp-segmentation"),
+    ("nic.ntuple", "nic.feature.rx-ntuple-filter"),
+    ("nic.rxhash", "nic.feature.rx-hashing"),
     ("vm.dirty_ratio", "vm.dirty"),
     ("vm.dirty_bytes", "vm.dirty"),
     ("vm.dirty_background_ratio", "vm.dirty_background"),
@@ -137,9 +146,9 @@ pub trait Knob: Sync {
         Vec::new()
     }
 
-    /// Whether `actual`, read back after `wanted` was written, is all that could be had: the same, unless the knob
-    /// shares something with others.
-    fn accepts(&self, wanted: &str, actual: &str) -> bool {
+    /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
+    /// steps, and a file may be shared with other knobs; everything else has to come back as it was written.
+    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         wanted == actual
     }
 
@@ -218,6 +227,14 @@ pub enum KnobError {
         path: String,
         /// What the kernel says.
         answer: String,
+    },
+    /// The device lacks the setting.
+    #[error("the driver of {device} offers no {setting}; there is nothing to set")]
+    Unsupported {
+        /// The device.
+        device: String,
+        /// The knob.
+        setting: &'static str,
     },
     /// The kernel lacks the feature.
     #[error("this kernel has no {feature}; {remedy}")]

@@ -71,14 +71,15 @@ impl Tuning {
             return Ok(outcome(Fate::Already, Some(&current), Some(&current)));
         }
         let disturbed = self.announce(tx, count, step, &current)?;
-        let written = match self.set(&step.instance, &step.wanted) {
-            Ok(actual) => actual,
+        let written = self.set(&step.instance, &step.wanted);
+        let effect = match written {
+            Ok(effect) => effect,
             Err(error) if step.optional => {
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
         };
-        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: written.clone() }])?;
+        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
             if let Some(value) = self.read(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
@@ -86,15 +87,15 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&written)))
+        Ok(outcome(fate, Some(&current), Some(&effect)))
     }
 
-    /// Writes a value, looks whether it is there and says what is.
+    /// Writes a value and looks whether it is there; returns what the machine made of it.
     pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<String, ApplyError> {
         let knob = instance.name();
         instance.write(&self.root, wanted).map_err(|error| ApplyError::Knob { knob: knob.clone(), error })?;
         let actual = self.read(instance)?.unwrap_or_default();
-        if instance.knob.accepts(wanted, &actual) {
+        if instance.knob.is_effect(wanted, &actual) {
             Ok(actual)
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })

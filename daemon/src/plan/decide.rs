@@ -57,7 +57,10 @@ pub(super) fn decide(name: &str, chosen: &Chosen<'_>, reading: Reading) -> Chang
     let asked = chosen.asked.join(" | ");
     let (state, wanted, detail) = match (unreadable, &current) {
         (Some(error), _) => (State::Refused, asked, Some(error)),
-        (None, None) => (State::AbsentOnThisHost, asked, reading.remark),
+        (None, None) => {
+            let refused = || reading.settled.into_iter().find_map(Result::err);
+            (State::AbsentOnThisHost, asked, reading.remark.or_else(refused))
+        }
         (None, Some(now)) => match target(&entry.ask, now, reading.original.as_deref(), reading.settled) {
             Ok(wanted) if wanted == *now => (State::Already, wanted, reading.remark),
             Ok(wanted) => (State::Change, wanted, reading.remark),
