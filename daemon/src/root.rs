@@ -8,11 +8,15 @@ mod call;
 mod fuse;
 mod tree;
 
+mod netlink;
+
+mod ethtool;
 mod file;
 mod hold;
 mod swap;
 
 pub use call::passed::passed;
+pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
 
@@ -276,10 +280,13 @@ impl Root {
         renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
     }
 
+    /// After the fuse killed the process, nothing is read any more either.
+    fn alive(&self) -> Result<(), RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
+    }
+
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
-        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
-            return Err(RootError::Dead);
-        }
+        self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
         let root = nix::fcntl::open(

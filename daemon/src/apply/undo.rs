@@ -92,7 +92,8 @@ impl Tuning {
             let mut intents = open.intents.iter().filter(|intent| intent.knob == last.knob);
             let from = intents.next().map_or(&last.from, |first| &first.from);
             // A write that was never seen to end may have left anything; one that was, only its own value.
-            let ours = last.done.as_ref().is_none_or(|done| *done == before);
+            let is_made = |done: &String| *done == before || instance.knob.is_remainder(done, &before);
+            let ours = last.done.as_ref().is_none_or(is_made);
             let (goal, fate) = match (before == *from, ours) {
                 (true, _) => (from.clone(), Fate::Already),
                 (false, true) => (from.clone(), Fate::Restored),
