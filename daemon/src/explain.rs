@@ -20,6 +20,8 @@ pub struct Description {
     pub per_device: bool,
     /// Devices that a profile means only when it names them.
     pub skips: Vec<String>,
+    /// The kernels that have it, where it is not all that are supported.
+    pub kernels: Option<String>,
     /// What it does.
     pub reason: String,
     /// How badly a wrong value can hurt.
@@ -49,6 +51,7 @@ impl Description {
             values: spec.form.describe(),
             per_device: !spec.is_single(),
             skips: owned(spec.skips),
+            kernels: None,
             reason: spec.reason.to_owned(),
             risk: spec.risk,
             caution: spec.caution.to_owned(),
