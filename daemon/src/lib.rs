@@ -23,9 +23,16 @@ pub mod profile;
 
 pub mod plan;
 
+pub mod conflicts;
+
+pub mod explain;
+pub mod recommend;
+
 pub mod journal;
 
 pub mod apply;
+
+pub mod switch;
 
 pub mod control;
 

@@ -8,11 +8,17 @@ mod call;
 mod fuse;
 mod tree;
 
+mod netlink;
+
+mod ethtool;
 mod file;
+
+mod cgroup;
 mod hold;
 mod swap;
 
 pub use call::passed::passed;
+pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
 
@@ -249,7 +255,7 @@ impl Root {
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
         for (other, data) in tree::consequences(path, data) {
             if self.exists(&other)? {
-                self.picture(&other, data)?;
+                self.picture(&other, data.as_deref())?;
             }
         }
         Ok(())
@@ -259,6 +265,13 @@ impl Root {
     fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        let beside = |other: &str| self.read(other).ok().flatten();
+        if let Some(errno) = data.and_then(|data| tree::refused(path, data, beside)) {
+            return Err(refused(errno));
+        }
+        if let Some(kind) = data.filter(|_| path.ends_with("/cpuset.cpus.partition")) {
+            return self.show(path, &self.partition(path, kind)?);
+        }
         let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
         self.show(path, &new)
     }
@@ -276,10 +289,13 @@ impl Root {
         renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
     }
 
+    /// After the fuse killed the process, nothing is read any more either.
+    fn alive(&self) -> Result<(), RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
+    }
+
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
-        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
-            return Err(RootError::Dead);
-        }
+        self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
         let root = nix::fcntl::open(

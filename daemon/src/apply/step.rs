@@ -21,7 +21,8 @@ impl Tuning {
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
         let mut instances: Vec<Instance> = Vec::new();
         for step in steps {
-            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed()) {
+            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
+            {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
                 if !known && !instances.iter().any(|other| other.name() == name) {
@@ -71,15 +72,14 @@ impl Tuning {
         }
         let disturbed = self.announce(tx, count, step, &current)?;
         let written = self.set(&step.instance, &step.wanted);
-        match written {
-            Ok(()) => {}
+        let effect = match written {
+            Ok(effect) => effect,
             Err(error) if step.optional => {
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
-        }
-        self.journal
-            .record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: step.wanted.clone() }])?;
+        };
+        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
             if let Some(value) = self.read(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
@@ -87,16 +87,16 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&step.wanted)))
+        Ok(outcome(fate, Some(&current), Some(&effect)))
     }
 
-    /// Writes a value and looks whether it is there.
-    pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<(), ApplyError> {
+    /// Writes a value and looks whether it is there; returns what the machine made of it.
+    pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<String, ApplyError> {
         let knob = instance.name();
         instance.write(&self.root, wanted).map_err(|error| ApplyError::Knob { knob: knob.clone(), error })?;
         let actual = self.read(instance)?.unwrap_or_default();
-        if actual == wanted {
-            Ok(())
+        if instance.knob.is_effect(wanted, &actual) {
+            Ok(actual)
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
         }
@@ -140,7 +140,7 @@ impl Tuning {
         current: &str,
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             if let Some(from) = self.read(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
@@ -161,7 +161,7 @@ impl Tuning {
             self.set(&step.instance, before)?;
         }
         let mut knobs = vec![(step.instance.clone(), before.to_owned())];
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             let from = self.journal.ledger().open.as_ref().and_then(|open| {
                 let name = other.name();
                 open.intents.iter().rev().find(|intent| intent.knob == name).map(|intent| intent.from.clone())
