@@ -37,3 +37,6 @@ pub mod switch;
 pub mod control;
 
 pub mod client;
+
+#[cfg(test)]
+mod schema;
