@@ -90,6 +90,13 @@ pub trait Knob: Sync {
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
 
+    /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
+    /// and without its author.
+    fn files(&self, target: &str) -> Vec<String> {
+        let _ = target;
+        Vec::new()
+    }
+
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
     /// knob that is partly a file and partly not has such a state.
     fn is_remainder(&self, written: &str, current: &str) -> bool {

@@ -23,6 +23,16 @@ pub mod journal;
 
 pub mod apply;
 
+pub mod uevent;
+
+pub mod log;
+
+pub mod drift;
+
+pub mod watch;
+
+pub mod metrics;
+
 pub mod control;
 
 pub mod client;

@@ -99,6 +99,10 @@ impl Knob for Attribute {
         Ok(one_of(&value, offered)?)
     }
 
+    fn files(&self, target: &str) -> Vec<String> {
+        vec![self.path(target)]
+    }
+
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
         // An empty write is no write to the kernel, so that it would look accepted.
         if value.is_empty() {
