@@ -22,6 +22,8 @@ mod verify;
 
 pub use verify::verify;
 
+use std::collections::BTreeSet;
+
 use crate::journal::{Journal, JournalError, Kind, Record};
 use crate::knob::{Instance, KnobError};
 use crate::plan::{Change, Plan, State};
@@ -139,19 +141,17 @@ impl Tuning {
             ));
         }
         let mut outcomes = Vec::new();
-        let mut steps = Vec::new();
+        let (mut steps, mut already) = (Vec::new(), Vec::new());
         for change in &plan.changes {
+            let (wanted, optional) = (change.wanted.clone(), change.optional);
+            let step = |instance| Step { instance, wanted, optional, back: false };
             match (change.state, Instance::find(&change.knob)) {
-                (State::Change, Ok(instance)) => {
-                    steps.push(Step {
-                        instance,
-                        wanted: change.wanted.clone(),
-                        optional: change.optional,
-                        back: false,
-                    });
-                }
+                (State::Change, Ok(instance)) => steps.push(step(instance)),
                 (State::Change | State::AbsentOnThisHost, _) => outcomes.push(standing(change, Fate::Absent)),
-                (State::Already, _) => outcomes.push(standing(change, Fate::Already)),
+                (State::Already, instance) => {
+                    outcomes.push(standing(change, Fate::Already));
+                    already.extend(instance.ok().map(step));
+                }
                 (State::Refused, _) => outcomes.push(standing(change, Fate::Skipped)),
             }
         }
@@ -159,7 +159,7 @@ impl Tuning {
             steps.extend(self.backwards(plan));
         }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
-        match self.run(tx, &steps, &mut outcomes) {
+        match self.run(tx, &steps, &already, &mut outcomes) {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
             Err(error) => {
                 let undone = self.undo();
@@ -178,11 +178,31 @@ impl Tuning {
         }
     }
 
-    fn run(&mut self, tx: u64, steps: &[Step], outcomes: &mut Vec<Outcome>) -> Result<(), ApplyError> {
+    fn run(
+        &mut self,
+        tx: u64,
+        steps: &[Step],
+        already: &[Step],
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<(), ApplyError> {
         self.snapshot(tx, steps)?;
         let mut count = 0;
         for step in steps {
             outcomes.push(self.step(tx, &mut count, step)?);
+        }
+        // What the kernel changed along with a knob that was written after it, or that had its value already.
+        let disturbed: BTreeSet<String> =
+            steps.iter().flat_map(|step| step.instance.disturbed()).map(|other| other.name()).collect();
+        for step in steps.iter().chain(already).filter(|step| disturbed.contains(&step.instance.name())) {
+            let name = step.instance.name();
+            let settled = |outcome: &&mut Outcome| {
+                outcome.knob == name && matches!(outcome.fate, Fate::Written | Fate::Already | Fate::Restored)
+            };
+            let Some(first) = outcomes.iter_mut().find(settled) else { continue };
+            let again = self.step(tx, &mut count, step)?;
+            if again.fate != Fate::Already {
+                *first = Outcome { before: first.before.take(), ..again };
+            }
         }
         let profile = self.journal.ledger().open.as_ref().and_then(|open| open.profile.clone());
         Ok(self.journal.end(&Record::Commit { tx, profile })?)

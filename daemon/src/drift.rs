@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::profile::Drift as Policy;
 use crate::watch::Writer;
 
 /// How often one knob is written again within [`REAPPLY_WINDOW`]: two writers that both insist would never end.
@@ -15,19 +16,6 @@ const REAPPLY_WINDOW: Duration = Duration::from_secs(600);
 
 /// Changes that are remembered for a report.
 const RECENT_MAX: usize = 32;
-
-/// What is done about a value that somebody else changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// It is said, once for each new value.
-    #[default]
-    Report,
-    /// It is written again, three times in ten minutes at most.
-    Reapply,
-    /// It is left to whoever wrote it: the knob is given up until the next apply.
-    BackOff,
-}
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,11 +22,14 @@ mod dma_latency;
 mod environment;
 mod hugepages;
 mod nic;
+
+mod ethtool;
 mod swap_device;
 mod swap_file;
 mod sysctl;
 mod zram;
 
+pub(crate) use form::bytes;
 pub use form::{Form, FormError};
 pub use spec::{Class, Identity, Lifetime, Risk, Spec};
 
@@ -43,6 +46,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     cpu::KNOBS,
     dma_latency::KNOBS,
     block::KNOBS,
+    ethtool::KNOBS,
     nic::KNOBS,
     zram::KNOBS,
     swap_file::KNOBS,
@@ -55,6 +59,12 @@ pub const NOT_HELD: &str = "none";
 
 /// Names that people look for under another name here.
 const RENAMED: &[(&str, &str)] = &[
+    ("nic.lro", "nic.feature.rx-lro"),
+    ("nic.gro", "nic.feature.rx-gro"),
+    ("nic.gso", "nic.feature.tx-generic-segmentation"),
+    ("nic.tso", "nic.feature.tx-tcp-segmentation"),
+    ("nic.ntuple", "nic.feature.rx-ntuple-filter"),
+    ("nic.rxhash", "nic.feature.rx-hashing"),
     ("vm.dirty_ratio", "vm.dirty"),
     ("vm.dirty_bytes", "vm.dirty"),
     ("vm.dirty_background_ratio", "vm.dirty_background"),
@@ -97,6 +107,12 @@ pub trait Knob: Sync {
         Vec::new()
     }
 
+    /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
+    /// steps, and a file may be shared with other knobs; everything else has to come back as it was written.
+    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
+        wanted == actual
+    }
+
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
     /// knob that is partly a file and partly not has such a state.
     fn is_remainder(&self, written: &str, current: &str) -> bool {
@@ -135,6 +151,14 @@ pub enum KnobError {
         path: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// The device lacks the setting.
+    #[error("the driver of {device} offers no {setting}; there is nothing to set")]
+    Unsupported {
+        /// The device.
+        device: String,
+        /// The knob.
+        setting: &'static str,
     },
     /// The kernel lacks the feature.
     #[error("this kernel has no {feature}; {remedy}")]

@@ -9,7 +9,11 @@
 // Allowed again in one folder, `root/call`.
 #![deny(unsafe_code)]
 
+pub mod cpu_set;
+
 pub mod root;
+
+pub mod pattern;
 
 pub mod host;
 
@@ -19,9 +23,16 @@ pub mod profile;
 
 pub mod plan;
 
+pub mod conflicts;
+
+pub mod explain;
+pub mod recommend;
+
 pub mod journal;
 
 pub mod apply;
+
+pub mod switch;
 
 pub mod uevent;
 

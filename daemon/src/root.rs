@@ -8,11 +8,15 @@ mod call;
 mod fuse;
 mod tree;
 
+mod netlink;
+
+mod ethtool;
 mod file;
 mod hold;
 mod swap;
 
 pub use call::passed::{group, passed};
+pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
 
@@ -24,7 +28,7 @@ use std::sync::Arc;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::Mode;
 
 use hold::Holds;
@@ -35,6 +39,9 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// A rename or a mount anywhere on the machine while a `..` of a link is followed makes the kernel give up with
 /// `EAGAIN` (openat2(2)); each try takes a microsecond, so this many in a row are not met by chance.
 const RACES_MAX: usize = 10_000;
+
+/// Where the next text of a file of a tree is prepared.
+const PICTURE: &str = "/.diapason-picture";
 
 /// Why the machine could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -266,14 +273,29 @@ impl Root {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
         let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
-        let fd = self.open(path, "write", OFlag::O_WRONLY | OFlag::O_TRUNC)?;
-        File::from(fd).write_all(new.as_bytes()).map_err(|error| refused(errno(&error)))
+        self.show(path, &new)
+    }
+
+    /// Lets the file at `path` of a tree read as `text`, at once, as a kernel's file changes: through a file
+    /// beside the tree's folders that takes its name.
+    fn show(&self, path: &str, text: &str) -> Result<(), RootError> {
+        let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
+        drop(self.open(path, "write", OFlag::O_WRONLY)?);
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.open(&format!("{folder}/"), "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let top = self.open("/", "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let fd = self.open(PICTURE, "write", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC)?;
+        File::from(fd).write_all(text.as_bytes()).map_err(|error| refused(errno(&error)))?;
+        renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
+    }
+
+    /// After the fuse killed the process, nothing is read any more either.
+    fn alive(&self) -> Result<(), RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
     }
 
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
-        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
-            return Err(RootError::Dead);
-        }
+        self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
         let root = nix::fcntl::open(
@@ -299,8 +321,8 @@ impl Root {
     fn spend(&self, path: &str, data: &str) -> Result<(), RootError> {
         match self.fuse.as_ref().map_or(fuse::Verdict::Pass, |fuse| fuse.step()) {
             fuse::Verdict::Pass => Ok(()),
-            fuse::Verdict::Dead | fuse::Verdict::Torn => Err(RootError::Dead),
-            fuse::Verdict::Refused => Err(RootError::Write {
+            fuse::Verdict::Dead(_) => Err(RootError::Dead),
+            fuse::Verdict::Refused(_) => Err(RootError::Write {
                 path: path.to_owned(),
                 data: data.chars().take(80).collect(),
                 errno: Errno::EIO,

@@ -71,15 +71,14 @@ impl Tuning {
         }
         let disturbed = self.announce(tx, count, step, &current)?;
         let written = self.set(&step.instance, &step.wanted);
-        match written {
-            Ok(()) => {}
+        let effect = match written {
+            Ok(effect) => effect,
             Err(error) if step.optional => {
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
-        }
-        self.journal
-            .record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: step.wanted.clone() }])?;
+        };
+        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
             if let Some(value) = self.read(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
@@ -87,16 +86,16 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&step.wanted)))
+        Ok(outcome(fate, Some(&current), Some(&effect)))
     }
 
-    /// Writes a value and looks whether it is there.
-    pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<(), ApplyError> {
+    /// Writes a value and looks whether it is there; returns what the machine made of it.
+    pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<String, ApplyError> {
         let knob = instance.name();
         instance.write(&self.root, wanted).map_err(|error| ApplyError::Knob { knob: knob.clone(), error })?;
         let actual = self.read(instance)?.unwrap_or_default();
-        if actual == wanted {
-            Ok(())
+        if instance.knob.is_effect(wanted, &actual) {
+            Ok(actual)
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
         }

@@ -1,9 +1,25 @@
-//! Undoing the transaction under way, in reverse: after a failure, or at the start after a crash.
+//! Undoing the transaction under way: after a failure, or at the start after a crash.
+//!
+//! Each knob that the transaction announced has one goal: the value before its first write. What somebody else
+//! has set since is kept. As in a rollback there are two passes, because bringing one knob back makes the kernel
+//! change another (the scheduler of a disk resets the depth of its queue): the first goes in reverse, and the
+//! second over all of them in the order of application, and its answer counts.
 
 use super::Tuning;
 use super::report::{Fate, Outcome};
-use crate::journal::Record;
-use crate::knob::{Instance, Lifetime};
+use crate::journal::{Intent, Record, Transaction};
+use crate::knob::{Instance, rank};
+
+/// A knob on its way back to the value before the transaction.
+struct Way {
+    instance: Instance,
+    before: String,
+    goal: String,
+    fate: Fate,
+    error: Option<String>,
+    /// What the transaction was seen to make of it.
+    done: Option<String>,
+}
 
 impl Tuning {
     /// Brings every knob that the open transaction announced back to the value before it.
@@ -12,65 +28,104 @@ impl Tuning {
     /// after it was itself interrupted.
     pub(super) fn undo(&mut self) -> Vec<Outcome> {
         let Some(open) = self.journal.ledger().open.clone() else { return Vec::new() };
-        let mut outcomes = Vec::new();
-        for intent in open.intents.iter().rev() {
-            let outcome = |fate, before: Option<String>, after: Option<String>, detail| Outcome {
-                knob: intent.knob.clone(),
-                fate,
-                before,
-                after,
-                detail,
-            };
-            let instance = match Instance::find(&intent.knob) {
-                Ok(instance) => instance,
-                Err(error) => {
-                    outcomes.push(outcome(Fate::Failed, None, None, Some(error.to_string())));
-                    continue;
-                }
-            };
-            let current = match self.read(&instance) {
-                Ok(Some(current)) if !self.is_another(&intent.knob, &instance) => current,
-                Ok(_) => {
-                    outcomes.push(outcome(Fate::Gone, None, None, None));
-                    continue;
-                }
-                Err(error) => {
-                    outcomes.push(outcome(Fate::Failed, None, None, Some(error.to_string())));
-                    continue;
-                }
-            };
-            // A write that was never seen to end may have left anything; one that was, only its own value.
-            let ours = intent.done.as_ref().is_none_or(|done| *done == current);
-            if current != intent.from && !ours {
-                outcomes.push(outcome(Fate::Foreign, Some(current.clone()), Some(current), None));
-                continue;
-            }
-            let lifetime = instance.knob.spec().lifetime;
-            if current != intent.from {
-                let undoing = Record::Undoing { tx: open.tx, step: intent.step, knob: intent.knob.clone() };
-                self.note(lifetime, undoing);
-                if let Err(error) = self.set(&instance, &intent.from) {
-                    outcomes.push(outcome(
-                        Fate::Failed,
-                        Some(current.clone()),
-                        Some(current),
-                        Some(error.to_string()),
-                    ));
-                    continue;
-                }
-            }
-            let undone =
-                Record::Undone { tx: open.tx, knob: intent.knob.clone(), value: intent.from.clone() };
-            self.note(lifetime, undone);
-            let fate = if current == intent.from { Fate::Already } else { Fate::Restored };
-            outcomes.push(outcome(fate, Some(current), Some(intent.from.clone()), None));
+        let (mut ways, mut outcomes) = self.ways(&open);
+        for way in ways.iter_mut().filter(|way| way.fate != Fate::Foreign) {
+            way.error = self.take_back(&open, way);
         }
+        ways.sort_by_key(|way| rank(way.instance.knob));
+        for way in &mut ways {
+            way.error = self.take_back(&open, way);
+            let (knob, value) = (way.instance.name(), way.goal.clone());
+            let disturbed = self.journal.ledger().held(&knob).is_some_and(|held| held.open);
+            if way.error.is_some() {
+                way.fate = Fate::Failed;
+            } else if way.fate != Fate::Foreign {
+                self.note(&way.instance, Record::Undone { tx: open.tx, knob, value });
+            } else if let Some(value) = way.done.take().filter(|_| disturbed) {
+                // It was announced as ours for a moment; it is theirs again, and what we wrote is what it was.
+                self.note(&way.instance, Record::Done { tx: open.tx, knob, value });
+            }
+        }
+        outcomes.extend(ways.into_iter().map(|way| Outcome {
+            knob: way.instance.name(),
+            after: Some(if way.fate == Fate::Failed { way.before.clone() } else { way.goal }),
+            fate: way.fate,
+            before: Some(way.before),
+            detail: way.error,
+        }));
         outcomes
     }
 
+    /// What becomes of each announced knob, the last announced first, before anything is written.
+    fn ways(&self, open: &Transaction) -> (Vec<Way>, Vec<Outcome>) {
+        let (mut ways, mut outcomes) = (Vec::<Way>::new(), Vec::<Outcome>::new());
+        for last in open.intents.iter().rev() {
+            let outcome = |fate, detail: Option<String>| Outcome {
+                knob: last.knob.clone(),
+                fate,
+                before: None,
+                after: None,
+                detail,
+            };
+            let told = outcomes.iter().any(|outcome| outcome.knob == last.knob);
+            if told || ways.iter().any(|way| way.instance.name() == last.knob) {
+                continue;
+            }
+            let instance = match Instance::find(&last.knob) {
+                Ok(instance) => instance,
+                Err(error) => {
+                    outcomes.push(outcome(Fate::Failed, Some(error.to_string())));
+                    continue;
+                }
+            };
+            let before = match self.read(&instance) {
+                Ok(Some(current)) if !self.is_another(&last.knob, &instance) => current,
+                Ok(_) => {
+                    outcomes.push(outcome(Fate::Gone, None));
+                    continue;
+                }
+                Err(error) => {
+                    outcomes.push(outcome(Fate::Failed, Some(error.to_string())));
+                    continue;
+                }
+            };
+            let mut intents = open.intents.iter().filter(|intent| intent.knob == last.knob);
+            let from = intents.next().map_or(&last.from, |first| &first.from);
+            // A write that was never seen to end may have left anything; one that was, only its own value.
+            let is_made = |done: &String| *done == before || instance.knob.is_remainder(done, &before);
+            let ours = last.done.as_ref().is_none_or(is_made);
+            let (goal, fate) = match (before == *from, ours) {
+                (true, _) => (from.clone(), Fate::Already),
+                (false, true) => (from.clone(), Fate::Restored),
+                (false, false) => (before.clone(), Fate::Foreign),
+            };
+            let done = last.done.clone();
+            ways.push(Way { instance, before, goal, fate, error: None, done });
+        }
+        (ways, outcomes)
+    }
+
+    /// Writes the goal of a way if it is not there; the error in words, if the machine refuses. That the knob, and
+    /// what the kernel changes along with it, is ours again from here on is recorded first.
+    fn take_back(&mut self, open: &Transaction, way: &Way) -> Option<String> {
+        match self.read(&way.instance) {
+            Ok(Some(current)) if current == way.goal => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+        for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed()) {
+            let knob = instance.name();
+            let mine = |intent: &&Intent| intent.knob == knob;
+            if let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) {
+                self.note(&instance, Record::Undoing { tx: open.tx, step, knob });
+            }
+        }
+        self.set(&way.instance, &way.goal).err().map(|error| error.to_string())
+    }
+
     /// Records what an undo does; that the journal refuses it is said, and is no reason to leave a knob changed.
-    fn note(&mut self, lifetime: Lifetime, record: Record) {
-        if let Err(error) = self.journal.record(lifetime, &[record]) {
+    fn note(&mut self, instance: &Instance, record: Record) {
+        if let Err(error) = self.journal.record(instance.knob.spec().lifetime, &[record]) {
             self.found.push(error.to_string());
         }
     }

@@ -1,6 +1,6 @@
 //! What the records of both logs add up to. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::record::{Held, Kind, Record};
 
@@ -30,6 +30,8 @@ pub struct Transaction {
     pub originals: Vec<Held>,
     /// Its writes, in order.
     pub intents: Vec<Intent>,
+    /// Knobs that it lets go, which counts when it commits: undone, it has let go of nothing.
+    pub released: Vec<String>,
 }
 
 /// The state of the machine as far as it is of our making.
@@ -49,22 +51,27 @@ impl Ledger {
     /// Adds up both logs. A transaction that one of them calls ended has ended.
     #[must_use]
     pub fn fold(volatile: &[Record], persistent: &[Record]) -> Self {
-        let ended: BTreeSet<(u64, bool)> = volatile.iter().chain(persistent).filter_map(end).collect();
+        let mut ends: BTreeMap<u64, &Record> = BTreeMap::new();
+        for record in volatile.iter().chain(persistent) {
+            match record {
+                Record::Commit { tx, .. } => drop(ends.insert(*tx, record)),
+                Record::Abort { tx } => drop(ends.entry(*tx).or_insert(record)),
+                _ => {}
+            }
+        }
         let alone = |records: &[Record]| {
             let mut ledger = Self::default();
-            records.iter().for_each(|record| ledger.take(record));
-            if let Some(open) = &ledger.open {
-                let tx = open.tx;
-                if ended.contains(&(tx, true)) {
-                    let profile = volatile.iter().chain(persistent).find_map(|record| match record {
-                        Record::Commit { tx: number, profile } if *number == tx => Some(profile.clone()),
-                        _ => None,
-                    });
-                    ledger.take(&Record::Commit { tx, profile: profile.flatten() });
-                } else if ended.contains(&(tx, false)) {
-                    ledger.take(&Record::Abort { tx });
+            let close = |ledger: &mut Self| {
+                let end = ledger.open.as_ref().and_then(|open| ends.get(&open.tx));
+                end.into_iter().for_each(|end| ledger.take(end));
+            };
+            for record in records {
+                if matches!(record, Record::Begin { .. }) {
+                    close(&mut ledger);
                 }
+                ledger.take(record);
             }
+            close(&mut ledger);
             ledger
         };
         let (mut sum, other) = (alone(volatile), alone(persistent));
@@ -78,6 +85,7 @@ impl Ledger {
                 one.originals.extend(two.originals);
                 one.intents.extend(two.intents);
                 one.intents.sort_by_key(|intent| intent.step);
+                one.released.extend(two.released);
                 Some(one)
             }
             (one, two) => one.or(two),
@@ -96,6 +104,8 @@ impl Ledger {
         match record {
             Record::Open { last_tx, .. } => self.last_tx = self.last_tx.max(*last_tx),
             Record::Begin { tx, kind, profile, .. } => {
+                // The one before has ended, or nothing would have begun; that could not be recorded.
+                self.settle();
                 self.last_tx = self.last_tx.max(*tx);
                 let profile = profile.clone();
                 self.open = Some(Transaction {
@@ -104,6 +114,7 @@ impl Ledger {
                     profile,
                     originals: Vec::new(),
                     intents: Vec::new(),
+                    released: Vec::new(),
                 });
             }
             Record::Original { knob, identity, value, .. } => {
@@ -135,10 +146,16 @@ impl Ledger {
                 self.held.iter_mut().filter(|held| held.knob == *knob).for_each(|held| held.open = true);
             }
             Record::Undone { knob, value, .. } => self.set(knob, value),
-            Record::Released { knob, .. } => self.held.retain(|held| held.knob != *knob),
+            Record::Released { knob, .. } => match &mut self.open {
+                Some(open) if open.kind == Kind::Apply => open.released.push(knob.clone()),
+                _ => self.held.retain(|held| held.knob != *knob),
+            },
             Record::Commit { tx, profile } => {
                 self.last_tx = self.last_tx.max(*tx);
                 self.profile.clone_from(profile);
+                if let Some(open) = self.open.take() {
+                    self.held.retain(|held| !open.released.contains(&held.knob));
+                }
                 self.settle();
             }
             Record::Abort { tx } => {
@@ -161,6 +178,7 @@ impl Ledger {
             open: false,
         });
         if let Some(open) = &mut self.open {
+            open.released.retain(|other| other != knob);
             open.intents.push(Intent { step, knob: knob.to_owned(), from: from.to_owned(), done: None });
         }
         if !self.held.iter().any(|held| held.knob == knob) {
@@ -185,14 +203,5 @@ impl Ledger {
     fn settle(&mut self) {
         self.open = None;
         self.held.retain(|held| held.open || held.written != held.original);
-    }
-}
-
-/// The number of the transaction that a record ends, and whether it ends well.
-fn end(record: &Record) -> Option<(u64, bool)> {
-    match record {
-        Record::Commit { tx, .. } => Some((*tx, true)),
-        Record::Abort { tx } => Some((*tx, false)),
-        _ => None,
     }
 }

@@ -52,7 +52,7 @@ pub enum Identity {
     NetNamespace,
     /// A disk, told by the sequence number that the kernel gives each one (`diskseq`, since Linux 5.15).
     Disk,
-    /// A network interface, told by its index, in a network namespace.
+    /// A network interface, told by its index and the address burnt into it, in a network namespace.
     Interface,
 }
 
@@ -78,10 +78,10 @@ impl Identity {
             }
             Self::Interface => {
                 let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;
-                let index = index.map(|text| format!("{}/{}", target, text.trim()));
-                Ok(index
-                    .map(|index| Ok(format!("{}{index}", namespace()?.unwrap_or_default())))
-                    .transpose()?)
+                let Some(index) = index else { return Ok(None) };
+                let burnt = root.permanent_address(target)?.map(|address| format!("/{address}"));
+                let namespace = namespace()?.unwrap_or_default();
+                Ok(Some(format!("{namespace}{target}/{}{}", index.trim(), burnt.unwrap_or_default())))
             }
         }
     }

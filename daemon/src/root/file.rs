@@ -25,9 +25,9 @@ impl Root {
         self.spend(path, "temporary file")?;
         let fd = self.open(&temporary, "create", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC)?;
         let mut file = File::from(fd);
-        let filled =
-            file.write_all(data).and_then(|()| file.sync_all()).map_err(|error| refused(errno(&error)));
+        let filled = file.write_all(data).map_err(|error| refused(errno(&error)));
         let filled = filled.and_then(|()| fchmod(&file, Mode::from_bits_truncate(mode)).map_err(refused));
+        let filled = filled.and_then(|()| file.sync_all().map_err(|error| refused(errno(&error))));
         let renamed = filled.and_then(|()| {
             self.spend(path, "rename")?;
             let folder = self.open(folder, "open", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
@@ -52,12 +52,15 @@ impl Root {
             errno,
         };
         let verdict = self.fuse.as_ref().map_or(fuse::Verdict::Pass, |fuse| fuse.step());
+        let part = |share: u8| &data[..data.len() * usize::from(share) / 256];
         let (data, end) = match verdict {
             fuse::Verdict::Pass => (data, Ok(())),
-            fuse::Verdict::Dead => return Err(RootError::Dead),
-            fuse::Verdict::Refused => return Err(refused(Errno::EIO)),
-            fuse::Verdict::Torn => (&data[..data.len() / 2], Err(RootError::Dead)),
+            fuse::Verdict::Dead(share) => (part(share), Err(RootError::Dead)),
+            fuse::Verdict::Refused(share) => (part(share), Err(refused(Errno::ENOSPC))),
         };
+        if end.is_err() && data.is_empty() {
+            return end;
+        }
         let plain = Self { prefix: self.prefix.clone(), fuse: None, holds: None };
         let created = durable && !plain.exists(path)?;
         let mut file =

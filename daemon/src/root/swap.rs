@@ -73,11 +73,6 @@ impl Root {
     }
 
     fn list_swaps(&self, table: &str) -> Result<(), RootError> {
-        let fd = self.open("/proc/swaps", "write", OFlag::O_WRONLY | OFlag::O_TRUNC)?;
-        File::from(fd).write_all(table.as_bytes()).map_err(|error| RootError::Refused {
-            verb: "write",
-            path: "/proc/swaps".to_owned(),
-            errno: super::errno(&error),
-        })
+        self.show("/proc/swaps", table)
     }
 }

@@ -39,8 +39,9 @@ pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno
 
 /// What else changes in the same moment when a kernel accepts `data` for `path`: files and what is written to them.
 ///
-/// The limits of dirty memory are pairs of which one is zero; a zram device that is reset forgets its size, its
-/// algorithm and its content.
+/// The limits of dirty memory are pairs of which one is zero; a disk whose scheduler changes gets that scheduler's
+/// queue depth (`blk_mq_init_sched`: twice the smaller of the device's own depth and 128; without a scheduler the
+/// device's own, here 64); a zram device that is reset forgets its size, its algorithm and its content.
 pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'static str>)> {
     if let Some(stem) = path.strip_prefix("/proc/sys/vm/dirty_") {
         let other = [("ratio", "bytes"), ("bytes", "ratio")].iter().find_map(|(member, other)| {
@@ -48,6 +49,10 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'stat
             Some(format!("/proc/sys/vm/dirty_{background}{other}"))
         });
         return other.map(|other| (other, Some("0"))).into_iter().collect();
+    }
+    if let Some(queue) = path.strip_suffix("/queue/scheduler") {
+        let depth = if data.trim() == "none" { "64" } else { "128" };
+        return vec![(format!("{queue}/queue/nr_requests"), Some(depth))];
     }
     let device = path.strip_prefix("/sys/block/").and_then(|rest| rest.strip_suffix("/reset"));
     match device {

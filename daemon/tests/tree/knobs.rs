@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use diapason_daemon::knob::{Class, Form, all};
+use diapason_daemon::knob::{Class, Form, Instance, all};
 use diapason_daemon::root::Root;
 
 use crate::case::{differences, tree};
@@ -46,6 +46,49 @@ const FILES: &[(&str, &str)] = &[
     ("sys/devices/system/cpu/intel_pstate/min_perf_pct", "20\n"),
     ("sys/devices/system/cpu/cpu0/power/energy_perf_bias", "6\n"),
     ("sys/devices/system/cpu/cpu0/power/pm_qos_resume_latency_us", "0\n"),
+    ("dev/cpu_dma_latency", "2000000000\n"),
+    ("sys/class/net/eth0/ifindex", "2\n"),
+    ("netlink/ethtool/eth0/channels/combined", "4\n"),
+    ("netlink/ethtool/eth0/channels/combined-max", "64\n"),
+    ("netlink/ethtool/eth0/channels/rx", "4\n"),
+    ("netlink/ethtool/eth0/channels/rx-max", "64\n"),
+    ("netlink/ethtool/eth0/channels/tx", "4\n"),
+    ("netlink/ethtool/eth0/channels/tx-max", "64\n"),
+    ("netlink/ethtool/eth0/ring/rx", "4\n"),
+    ("netlink/ethtool/eth0/ring/rx-max", "64\n"),
+    ("netlink/ethtool/eth0/ring/tx", "4\n"),
+    ("netlink/ethtool/eth0/ring/tx-max", "64\n"),
+    ("netlink/ethtool/eth0/coalesce/adaptive-rx", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/rx-usecs", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/rx-frames", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/adaptive-tx", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/tx-usecs", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/tx-frames", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/rx-usecs-irq", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/rx-frames-irq", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/tx-usecs-irq", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/tx-frames-irq", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/cqe-mode-rx", "1\n"),
+    ("netlink/ethtool/eth0/coalesce/cqe-mode-tx", "1\n"),
+    ("netlink/ethtool/eth0/pause/autoneg", "1\n"),
+    ("netlink/ethtool/eth0/pause/rx", "1\n"),
+    ("netlink/ethtool/eth0/pause/tx", "1\n"),
+    ("netlink/ethtool/eth0/features/hw-tc-offload", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-checksum", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-gro", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-gro-hw", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-gro-list", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-hashing", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-lro", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-ntuple-filter", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-udp-gro-forwarding", "on\n"),
+    ("netlink/ethtool/eth0/features/rx-vlan-hw-parse", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-generic-segmentation", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-nocache-copy", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-scatter-gather", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-tcp-segmentation", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-tcp6-segmentation", "on\n"),
+    ("netlink/ethtool/eth0/features/tx-udp-segmentation", "on\n"),
     ("sys/class/net/eth0/napi_defer_hard_irqs", "0\n"),
     ("sys/class/net/eth0/gro_flush_timeout", "0\n"),
     ("sys/class/net/eth0/tx_queue_len", "1000\n"),
@@ -65,6 +108,27 @@ const SAMPLES: &[(&str, &str)] = &[
     ("block.scheduler", "none"),
     ("cpu.governor", "performance"),
     ("cpu.energy_performance_preference", "performance"),
+    ("nic.channels.combined", "8"),
+    ("nic.channels.rx", "8"),
+    ("nic.channels.tx", "max"),
+    ("nic.ring.rx", "max"),
+    ("nic.ring.tx", "32"),
+    ("nic.feature.hw-tc-offload", "off"),
+    ("nic.feature.rx-checksum", "off"),
+    ("nic.feature.rx-gro", "off"),
+    ("nic.feature.rx-gro-hw", "off"),
+    ("nic.feature.rx-gro-list", "off"),
+    ("nic.feature.rx-hashing", "off"),
+    ("nic.feature.rx-lro", "off"),
+    ("nic.feature.rx-ntuple-filter", "off"),
+    ("nic.feature.rx-udp-gro-forwarding", "off"),
+    ("nic.feature.rx-vlan-hw-parse", "off"),
+    ("nic.feature.tx-generic-segmentation", "off"),
+    ("nic.feature.tx-nocache-copy", "off"),
+    ("nic.feature.tx-scatter-gather", "off"),
+    ("nic.feature.tx-tcp-segmentation", "off"),
+    ("nic.feature.tx-tcp6-segmentation", "off"),
+    ("nic.feature.tx-udp-segmentation", "off"),
     ("swap.zram", "zstd 64MiB"),
     ("swap.file", "16MiB 5"),
     ("swap.devices", "none"),
@@ -117,14 +181,25 @@ fn every_knob_goes_and_comes_back() {
             Form::IntegerOr { max, .. } => max.to_string(),
             Form::Integers { count, max, .. } => vec![max.to_string(); count].join(" "),
             Form::Choice(words) => (*words.iter().find(|word| **word != original).unwrap()).to_owned(),
+            Form::Cpus => "0".to_owned(),
             Form::Word | Form::Special(_) => panic!("{name}: add a value to SAMPLES"),
         });
         let before = tree(folder.path());
         let wanted = knob.settle(&root, target, &asked).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_ne!(wanted, original, "{name}");
+        let disturbed = Instance { knob, target: target.clone() }.disturbed().into_iter();
+        let disturbed: Vec<_> = disturbed
+            .filter_map(|other| {
+                let value = other.read(&root).unwrap()?;
+                Some((other, value))
+            })
+            .collect();
         knob.write(&root, target, &wanted).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(knob.read(&root, target).unwrap().as_ref(), Some(&wanted), "{name}");
         knob.write(&root, target, &original).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (other, value) in &disturbed {
+            other.write(&root, value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
         assert_eq!(knob.read(&root, target).unwrap(), Some(original), "{name}");
         assert_eq!(differences(&before, &tree(folder.path())), "", "{name}");
     }
