@@ -62,6 +62,17 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// The folder that is there for as long as the device is; `None` for what does not go, or comes back as the same
+    /// thing (a CPU that is switched off).
+    #[must_use]
+    pub fn folder(self, target: &str) -> Option<String> {
+        match self {
+            Self::Disk => Some(format!("/sys/block/{target}")),
+            Self::Interface => Some(format!("/sys/class/net/{target}")),
+            Self::Machine | Self::NetNamespace => None,
+        }
+    }
+
     pub(super) fn read(self, root: &Root, target: &str) -> Result<Option<String>, RootError> {
         let namespace = || root.link("/proc/self/ns/net");
         match self {
