@@ -13,6 +13,8 @@ mod undo;
 
 mod rollback;
 
+mod gone;
+mod holds;
 mod recover;
 
 mod status;
@@ -81,6 +83,7 @@ impl Tuning {
     pub fn open(root: Root, journal: Journal) -> Self {
         let found = journal.found().to_vec();
         let mut tuning = Self { root, journal, found };
+        tuning.take_up_holds();
         tuning.recover();
         tuning
     }
@@ -109,6 +112,20 @@ impl Tuning {
     /// When the journal is damaged, or refuses the first record. A knob that refuses is in the report, with
     /// everything undone.
     pub fn apply(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.bring(plan, true)
+    }
+
+    /// Writes the changes of `plan`, which is a part of the plan of the profile in force: for a device that came, or
+    /// a knob that somebody else changed. What it does not name stays as it is.
+    ///
+    /// # Errors
+    /// As [`Tuning::apply`].
+    pub fn extend(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.bring(plan, false)
+    }
+
+    /// `whole`: whether what the plan does not name goes back to its original.
+    fn bring(&mut self, plan: &Plan, whole: bool) -> Result<ApplyReport, ApplyError> {
         if self.journal.damaged() > 0 {
             return Err(ApplyError::Damaged { records: self.journal.damaged() });
         }
@@ -138,7 +155,9 @@ impl Tuning {
                 (State::Refused, _) => outcomes.push(standing(change, Fate::Skipped)),
             }
         }
-        steps.extend(self.backwards(plan));
+        if whole {
+            steps.extend(self.backwards(plan));
+        }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
         match self.run(tx, &steps, &already, &mut outcomes) {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
@@ -172,8 +191,11 @@ impl Tuning {
             outcomes.push(self.step(tx, &mut count, step)?);
         }
         // What the kernel changed along with a knob that was written after it, or that had its value already.
-        let disturbed: BTreeSet<String> =
-            steps.iter().flat_map(|step| step.instance.disturbed()).map(|other| other.name()).collect();
+        let disturbed: BTreeSet<String> = steps
+            .iter()
+            .flat_map(|step| step.instance.disturbed(&self.root))
+            .map(|other| other.name())
+            .collect();
         for step in steps.iter().chain(already).filter(|step| disturbed.contains(&step.instance.name())) {
             let name = step.instance.name();
             let settled = |outcome: &&mut Outcome| {
@@ -196,7 +218,7 @@ impl Tuning {
         let named = || plan.changes.iter().filter(|change| change.state != State::Refused);
         let instances = named().filter_map(|change| Instance::find(&change.knob).ok());
         let beside: BTreeSet<String> =
-            instances.flat_map(|instance| instance.disturbed()).map(|other| other.name()).collect();
+            instances.flat_map(|instance| instance.disturbed(&self.root)).map(|other| other.name()).collect();
         let stays = |held: &&Held| {
             named().any(|change| change.knob == held.knob) || (held.aside && beside.contains(&held.knob))
         };

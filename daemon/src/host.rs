@@ -6,17 +6,23 @@
 
 mod block;
 mod cpu;
+mod firmware;
 mod gpu;
+mod interrupt;
 mod memory;
 mod nic;
 mod software;
+mod topology;
 
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
+pub use firmware::Firmware;
 pub use gpu::{Gpu, Vulkan};
+pub use interrupt::{Interrupt, interrupt, interrupt_names, interrupts};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
 pub use software::{Kernel, Rival};
+pub use topology::{LogicalCpu, Roles, Topology};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +33,10 @@ use crate::root::{Root, RootError};
 pub struct Host {
     /// Processors and their caches.
     pub cpu: Cpu,
+    /// The machine in the words of its firmware.
+    pub firmware: Firmware,
+    /// Which logical CPUs there are, and what they share.
+    pub topology: Topology,
     /// NUMA nodes; empty where the kernel has no NUMA.
     pub numa: Vec<NumaNode>,
     /// Main memory, huge pages and their modes.
@@ -55,6 +65,8 @@ impl Host {
     pub fn read(root: &Root) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
+            firmware: firmware::read(root)?,
+            topology: topology::read(root)?,
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,
             swap: memory::swaps(root)?,

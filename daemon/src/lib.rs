@@ -9,7 +9,11 @@
 // Allowed again in one folder, `root/call`.
 #![deny(unsafe_code)]
 
+pub mod cpu_set;
+
 pub mod root;
+
+pub mod pattern;
 
 pub mod host;
 
@@ -19,10 +23,30 @@ pub mod profile;
 
 pub mod plan;
 
+pub mod conflicts;
+
+pub mod explain;
+pub mod recommend;
+
 pub mod journal;
 
 pub mod apply;
 
+pub mod switch;
+
+pub mod uevent;
+
+pub mod log;
+
+pub mod drift;
+
+pub mod watch;
+
+pub mod metrics;
+
 pub mod control;
 
 pub mod client;
+
+#[cfg(test)]
+mod schema;

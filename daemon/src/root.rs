@@ -8,10 +8,19 @@ mod call;
 mod fuse;
 mod tree;
 
+mod netlink;
+
+mod ethtool;
 mod file;
+
+mod cgroup;
+mod hold;
 mod swap;
 
+pub use call::passed::{group, passed};
+pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
+pub use hold::Held;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -23,6 +32,8 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::Mode;
+
+use hold::Holds;
 
 /// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -93,13 +104,14 @@ impl RootError {
 pub struct Root {
     prefix: PathBuf,
     fuse: Option<Arc<Fuse>>,
+    holds: Option<Holds>,
 }
 
 impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: None }
+        Self { prefix: prefix.into(), fuse: None, holds: None }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -129,7 +141,7 @@ impl Root {
     /// Another folder of the same machine as a root of its own, with the same fuse.
     #[must_use]
     pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: self.fuse.clone() }
+        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None }
     }
 
     /// The prefix that every path is below.
@@ -227,6 +239,15 @@ impl Root {
         Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
     }
 
+    /// A descriptor of the file at `path`, open for reading, that keeps the kernel's record of it in memory; `None` when
+    /// it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open it.
+    pub fn pin(&self, path: &str) -> Result<Option<OwnedFd>, RootError> {
+        absent(self.open(path, "watch", OFlag::O_RDONLY | OFlag::O_NONBLOCK))
+    }
+
     /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.
     ///
     /// # Errors
@@ -243,7 +264,7 @@ impl Root {
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
         for (other, data) in tree::consequences(path, data) {
             if self.exists(&other)? {
-                self.picture(&other, data)?;
+                self.picture(&other, data.as_deref())?;
             }
         }
         Ok(())
@@ -253,6 +274,13 @@ impl Root {
     fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        let beside = |other: &str| self.read(other).ok().flatten();
+        if let Some(errno) = data.and_then(|data| tree::refused(path, data, beside)) {
+            return Err(refused(errno));
+        }
+        if let Some(kind) = data.filter(|_| path.ends_with("/cpuset.cpus.partition")) {
+            return self.show(path, &self.partition(path, kind)?);
+        }
         let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
         self.show(path, &new)
     }
@@ -270,10 +298,13 @@ impl Root {
         renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
     }
 
+    /// After the fuse killed the process, nothing is read any more either.
+    fn alive(&self) -> Result<(), RootError> {
+        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
+    }
+
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
-        if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) {
-            return Err(RootError::Dead);
-        }
+        self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
         let root = nix::fcntl::open(

@@ -21,7 +21,8 @@ impl Tuning {
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
         let mut instances: Vec<Instance> = Vec::new();
         for step in steps {
-            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed()) {
+            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
+            {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
                 if !known && !instances.iter().any(|other| other.name() == name) {
@@ -70,14 +71,15 @@ impl Tuning {
             return Ok(outcome(Fate::Already, Some(&current), Some(&current)));
         }
         let disturbed = self.announce(tx, count, step, &current)?;
-        let written = match self.set(&step.instance, &step.wanted) {
-            Ok(actual) => actual,
+        let written = self.set(&step.instance, &step.wanted);
+        let effect = match written {
+            Ok(effect) => effect,
             Err(error) if step.optional => {
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
         };
-        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: written.clone() }])?;
+        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
             if let Some(value) = self.read(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
@@ -85,15 +87,15 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&written)))
+        Ok(outcome(fate, Some(&current), Some(&effect)))
     }
 
-    /// Writes a value, looks whether it is there and says what is.
+    /// Writes a value and looks whether it is there; returns what the machine made of it.
     pub(super) fn set(&self, instance: &Instance, wanted: &str) -> Result<String, ApplyError> {
         let knob = instance.name();
         instance.write(&self.root, wanted).map_err(|error| ApplyError::Knob { knob: knob.clone(), error })?;
         let actual = self.read(instance)?.unwrap_or_default();
-        if instance.knob.accepts(wanted, &actual) {
+        if instance.knob.is_effect(wanted, &actual) {
             Ok(actual)
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
@@ -119,7 +121,7 @@ impl Tuning {
         if *current == held.original {
             return Some(Fate::Already);
         }
-        let ours = instance.knob.accepts(&held.written, current)
+        let ours = instance.knob.is_effect(&held.written, current)
             || held.open
             || instance.knob.is_remainder(&held.written, current);
         (!ours).then_some(Fate::Foreign)
@@ -143,7 +145,7 @@ impl Tuning {
         current: &str,
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             if let Some(from) = self.look(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
@@ -164,7 +166,7 @@ impl Tuning {
             self.set(&step.instance, before)?;
         }
         let mut knobs = vec![(step.instance.clone(), before.to_owned())];
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             let from = self.journal.ledger().open.as_ref().and_then(|open| {
                 let name = other.name();
                 open.intents.iter().rev().find(|intent| intent.knob == name).map(|intent| intent.from.clone())

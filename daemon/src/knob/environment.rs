@@ -132,7 +132,7 @@ impl Knob for DropIn {
         write(root, &self.path(target), value)
     }
 
-    fn accepts(&self, wanted: &str, actual: &str) -> bool {
+    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         accepts(wanted, actual)
     }
 }

@@ -1,6 +1,7 @@
 //! What a value looks like: its canonical text and its bounds.
 
 use super::nearest;
+use crate::cpu_set::{CpuSet, CpuSetError};
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Form {
     Choice(&'static [&'static str]),
     /// A word that the machine itself offers; what it may be is known only there.
     Word,
+    /// CPUs, at least one, as the kernel's list: `0-3,8`.
+    Cpus,
     /// A text that the knob reads by itself; the description is for people.
     Special(&'static str),
 }
@@ -93,6 +96,19 @@ pub enum FormError {
         offered: Vec<String>,
         /// The nearest of them.
         suggestion: Option<String>,
+    },
+    /// Not a list of CPUs.
+    #[error(transparent)]
+    Cpus(#[from] CpuSetError),
+    /// CPUs that this machine can never have.
+    #[error("{given:?} names the CPUs {beyond}, and this machine has {possible}; leave them out")]
+    NoSuchCpus {
+        /// The value as given.
+        given: String,
+        /// Those of them that are not there.
+        beyond: CpuSet,
+        /// The CPUs that could ever be plugged in.
+        possible: CpuSet,
     },
     /// Not of the described form.
     #[error("{given:?} is not {expected}")]
@@ -153,6 +169,14 @@ impl Form {
                 }
                 Ok(word.to_owned())
             }
+            Self::Cpus => {
+                let cpus = CpuSet::parse_list(asked)?;
+                if cpus.is_empty() {
+                    let expected = "a list of CPUs with at least one, like 0-3,8";
+                    return Err(FormError::Special { given: asked.to_owned(), expected });
+                }
+                Ok(cpus.to_string())
+            }
             Self::Special(_) => Ok(asked.trim().to_owned()),
         }
     }
@@ -174,6 +198,7 @@ impl Form {
             Self::Integers { count, min, max } => format!("{count} numbers from {min} to {max}"),
             Self::Choice(words) => words.join(" | "),
             Self::Word => "what the kernel offers here".to_owned(),
+            Self::Cpus => "CPUs, like 0-3,8".to_owned(),
             Self::Special(description) => description.to_owned(),
         }
     }
@@ -203,7 +228,7 @@ fn within(word: &str, min: i64, max: i64) -> Result<i64, FormError> {
 }
 
 /// A number of bytes: `4096`, `64KiB`, `8MiB`, `16GiB`, `1TiB`.
-pub(super) fn bytes(word: &str) -> Option<u64> {
+pub(crate) fn bytes(word: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     let unit = units.iter().find_map(|(unit, shift)| Some((word.strip_suffix(unit)?, *shift)));
     let (digits, shift) = unit.unwrap_or((word, 0));
@@ -236,6 +261,8 @@ mod tests {
         assert_eq!(said, "\"madvize\" is none of always, madvise, never; did you mean \"madvise\"?");
         assert_eq!(Form::of_file("none [mq-deadline] kyber \n"), "mq-deadline");
         assert_eq!(Form::of_file("4096\t131072\t6291456\n"), "4096 131072 6291456");
+        assert_eq!(Form::Cpus.canonical("8, 3,2"), Ok("2-3,8".into()));
+        assert!(Form::Cpus.canonical(" ").is_err() && Form::Cpus.canonical("0-9999").is_err());
         assert_eq!(bytes("8GiB"), Some(8 << 30));
         assert_eq!(bytes("9999999999TiB"), None);
     }

@@ -2,10 +2,23 @@
 
 use super::attribute::Attribute;
 use super::spec::{Identity, Risk};
-use super::{Form, Knob, Spec};
+use super::{Form, Knob, KnobError, Spec};
+use crate::root::Root;
 
 const SOURCE: &str = "kernel Documentation/networking/napi.rst";
-const SKIPS: &[&str] = &["lo", "veth*", "docker*", "br-*", "virbr*", "tap*", "tun*"];
+/// Interfaces without hardware: a profile means them only by name.
+pub(super) const SKIPS: &[&str] = &["lo", "veth*", "docker*", "br-*", "virbr*", "tap*", "tun*"];
+
+/// The interfaces of the machine; /sys/class/net also holds plain files (`bonding_masters`).
+pub(super) fn interfaces(root: &Root) -> Result<Vec<String>, KnobError> {
+    let mut interfaces = Vec::new();
+    for name in root.list("/sys/class/net")? {
+        if root.exists(&format!("/sys/class/net/{name}/ifindex"))? {
+            interfaces.push(name);
+        }
+    }
+    Ok(interfaces)
+}
 
 pub(super) static KNOBS: &[&dyn Knob] = &[
     &Attribute::file(
