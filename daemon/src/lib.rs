@@ -48,5 +48,8 @@ pub mod control;
 
 pub mod client;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod schema;

@@ -56,7 +56,7 @@ impl Root {
         let (data, end) = match verdict {
             fuse::Verdict::Pass => (data, Ok(())),
             fuse::Verdict::Dead(share) => (part(share), Err(RootError::Dead)),
-            fuse::Verdict::Refused(share) => (part(share), Err(refused(Errno::ENOSPC))),
+            fuse::Verdict::Refused(share, errno) => (part(share), Err(refused(errno))),
         };
         if end.is_err() && data.is_empty() {
             return end;
