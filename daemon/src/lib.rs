@@ -28,6 +28,10 @@ pub mod conflicts;
 pub mod explain;
 pub mod recommend;
 
+pub mod watch;
+
+pub mod drift;
+
 pub mod journal;
 
 pub mod apply;
@@ -37,10 +41,6 @@ pub mod switch;
 pub mod uevent;
 
 pub mod log;
-
-pub mod drift;
-
-pub mod watch;
 
 pub mod metrics;
 

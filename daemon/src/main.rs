@@ -5,12 +5,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use diapason_daemon::apply::Tuning;
-use diapason_daemon::control::{Control, Listener, Service};
+use diapason_daemon::control::{Control, Listener, Service, Surroundings};
 use diapason_daemon::journal::Journal;
-use diapason_daemon::profile::Library;
+use diapason_daemon::log::{Log, Priority};
+use diapason_daemon::profile::{Library, Machine};
 use diapason_daemon::root::{Root, passed};
+use diapason_daemon::uevent::Source;
+use diapason_daemon::watch::Watch;
 
 const HELP: &str = "\
 diapasond: tunes this host by profile, and undoes it exactly
@@ -25,6 +29,7 @@ Options:
   --state DIR     what outlives it: persistent journal                    [default: ROOT/var/lib/diapason]
   --profiles DIR  profiles that hide others of their name                 [default: none]
   --socket PATH   where to listen, unless systemd passes a socket         [default: RUN/control.sock]
+  --compare TIME  how often held knobs are compared, in seconds           [default: 60]
   --help          this text
   --version       the version
 ";
@@ -32,12 +37,16 @@ Options:
 /// A command line that cannot be understood.
 const USAGE: u8 = 2;
 
+/// Often enough to find what the kernel does not tell, rarely enough to ride on the watchdog of the unit.
+const COMPARE: Duration = Duration::from_secs(60);
+
 struct Options {
     root: PathBuf,
     run: PathBuf,
     state: PathBuf,
     socket: PathBuf,
     profiles: Option<PathBuf>,
+    compare: Duration,
 }
 
 enum Request {
@@ -51,6 +60,8 @@ enum OptionError {
     Unknown(String),
     #[error("{0} needs a value; see diapasond --help")]
     NoValue(String),
+    #[error("--compare is {0:?}; give whole seconds from 1 to 86400")]
+    Compare(String),
     #[error("there is no root at {0}: {1}; see diapasond --help")]
     Root(PathBuf, std::io::Error),
 }
@@ -59,7 +70,7 @@ fn main() -> ExitCode {
     let request = match request(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())) {
         Ok(request) => request,
         Err(error) => {
-            log(&error.to_string());
+            Log::open().say(Priority::Error, &error.to_string(), &[]);
             return ExitCode::from(USAGE);
         }
     };
@@ -70,7 +81,7 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(&error.to_string());
+            Log::open().say(Priority::Error, &error.to_string(), &[]);
             ExitCode::FAILURE
         }
     }
@@ -79,6 +90,7 @@ fn main() -> ExitCode {
 fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionError> {
     let (mut root, mut run, mut state, mut socket, mut profiles) =
         (PathBuf::from("/"), None, None, None, None);
+    let mut compare = COMPARE;
     while let Some(word) = words.next() {
         let mut value = || words.next().map(PathBuf::from).ok_or_else(|| OptionError::NoValue(word.clone()));
         match word.as_str() {
@@ -87,6 +99,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
             "--state" => state = Some(value()?),
             "--socket" => socket = Some(value()?),
             "--profiles" => profiles = Some(value()?),
+            "--compare" => compare = seconds(&value()?.to_string_lossy())?,
             "--help" | "-h" => return Ok(Request::Say(HELP.to_owned())),
             "--version" | "-V" => {
                 return Ok(Request::Say(format!("diapasond {}\n", env!("CARGO_PKG_VERSION"))));
@@ -97,7 +110,12 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
     let run = run.unwrap_or_else(|| root.join("run/diapason"));
     let state = state.unwrap_or_else(|| root.join("var/lib/diapason"));
     let socket = socket.unwrap_or_else(|| run.join("control.sock"));
-    Ok(Request::Serve(Options { root, run, state, socket, profiles }))
+    Ok(Request::Serve(Options { root, run, state, socket, profiles, compare }))
+}
+
+fn seconds(word: &str) -> Result<Duration, OptionError> {
+    let seconds = word.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| OptionError::Compare(word.to_owned()))
 }
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
@@ -116,16 +134,29 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let library = Library::new(&root);
     let library =
         options.profiles.into_iter().fold(library, |library, folder| library.with_folder(Root::new(folder)));
-    let service = Service::new(root.clone(), library, Tuning::open(root, journal)?);
+    let log = Log::open();
+    let machine = library.machine().unwrap_or_else(|error| {
+        // Every plan says it again and is refused; what is in force is looked after all the same.
+        log.say(Priority::Error, &error.to_string(), &[]);
+        Machine::default()
+    });
+    let surroundings =
+        Surroundings { run: Root::new(&options.run), log, drift: machine.drift, watch: Watch::open().ok() };
+    let source =
+        if root.is_machine() { Source::kernel() } else { Source::tree(&options.run.join("uevents")) };
+    let source = match source {
+        Ok(source) => Some(source),
+        Err(errno) => {
+            let message = format!("the kernel does not tell of devices that come: {}", errno.desc());
+            surroundings.log.say(Priority::Warning, &message, &[]);
+            None
+        }
+    };
+    let service = Service::new(root.clone(), library, Tuning::open(root, journal)?, surroundings);
     for line in service.found() {
-        log(&line);
+        service.say(Priority::Warning, &line, &[]);
     }
     let listener = socket.map_or_else(|| Listener::make(&options.socket), Ok)?;
-    log(&service.summary());
-    Ok(Control::new(listener, service)?.run()?)
-}
-
-/// A line for the journal of systemd, or whoever started this. That nobody reads it is no reason to stop.
-fn log(line: &str) {
-    let _ = writeln!(std::io::stderr(), "diapasond: {line}");
+    service.say(Priority::Notice, &service.summary(), &[]);
+    Ok(Control::new(listener, source, options.compare, service)?.run()?)
 }
