@@ -44,6 +44,11 @@ pub mod log;
 
 pub mod metrics;
 
+pub mod admin;
+
 pub mod control;
 
 pub mod client;
+
+#[cfg(test)]
+mod schema;

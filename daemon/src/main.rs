@@ -30,6 +30,8 @@ Options:
   --profiles DIR  profiles that hide others of their name                 [default: none]
   --socket PATH   where to listen, unless systemd passes a socket         [default: RUN/control.sock]
   --compare TIME  how often held knobs are compared, in seconds           [default: 60]
+  --admin PATH    socket of a helper with more rights, which does what this process may not do itself
+  --helper        be that helper: serve --socket, or what systemd passes, until nobody asks any more
   --help          this text
   --version       the version
 ";
@@ -47,10 +49,12 @@ struct Options {
     socket: PathBuf,
     profiles: Option<PathBuf>,
     compare: Duration,
+    admin: Option<PathBuf>,
 }
 
 enum Request {
     Serve(Options),
+    Help(Options),
     Say(String),
 }
 
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
     let served = match request {
         Request::Say(text) => std::io::stdout().write_all(text.as_bytes()).map_err(Into::into),
         Request::Serve(options) => serve(options),
+        Request::Help(options) => help(options),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,7 +95,7 @@ fn main() -> ExitCode {
 fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionError> {
     let (mut root, mut run, mut state, mut socket, mut profiles) =
         (PathBuf::from("/"), None, None, None, None);
-    let mut compare = COMPARE;
+    let (mut compare, mut admin, mut helper) = (COMPARE, None, false);
     while let Some(word) = words.next() {
         let mut value = || words.next().map(PathBuf::from).ok_or_else(|| OptionError::NoValue(word.clone()));
         match word.as_str() {
@@ -99,6 +104,8 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
             "--state" => state = Some(value()?),
             "--socket" => socket = Some(value()?),
             "--profiles" => profiles = Some(value()?),
+            "--admin" => admin = Some(value()?),
+            "--helper" => helper = true,
             "--compare" => compare = seconds(&value()?.to_string_lossy())?,
             "--help" | "-h" => return Ok(Request::Say(HELP.to_owned())),
             "--version" | "-V" => {
@@ -109,8 +116,18 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
     }
     let run = run.unwrap_or_else(|| root.join("run/diapason"));
     let state = state.unwrap_or_else(|| root.join("var/lib/diapason"));
-    let socket = socket.unwrap_or_else(|| run.join("control.sock"));
-    Ok(Request::Serve(Options { root, run, state, socket, profiles, compare }))
+    let name = if helper { "admin.sock" } else { "control.sock" };
+    let socket = socket.unwrap_or_else(|| run.join(name));
+    let options = Options { root, run, state, socket, profiles, compare, admin };
+    Ok(if helper { Request::Help(options) } else { Request::Serve(options) })
+}
+
+/// Who tells the writers of files, if the kernel lets this process or its helper ask.
+fn watch(root: &Root) -> Option<Watch> {
+    if root.has_admin() {
+        return root.ask(&diapason_daemon::root::Request::Watch).ok().flatten().map(Watch::of);
+    }
+    Watch::open().ok()
 }
 
 fn seconds(word: &str) -> Result<Duration, OptionError> {
@@ -118,19 +135,33 @@ fn seconds(word: &str) -> Result<Duration, OptionError> {
     seconds.map(Duration::from_secs).ok_or_else(|| OptionError::Compare(word.to_owned()))
 }
 
+/// The machine by its real name, so that it is known as the machine however it is spelt.
+fn machine(root: PathBuf) -> Result<Root, OptionError> {
+    Ok(Root::new(std::fs::canonicalize(&root).map_err(|error| OptionError::Root(root, error))?))
+}
+
+fn help(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let root = machine(options.root)?;
+    let listener = Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
+    Ok(diapason_daemon::admin::serve(&root, listener.socket())?)
+}
+
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    // By its real name, so that the machine is known as the machine however it is spelt.
-    let root = Root::new(
-        std::fs::canonicalize(&options.root).map_err(|error| OptionError::Root(options.root, error))?,
-    );
+    let root = machine(options.root)?;
     let mut passed = passed()?;
     let socket = Listener::take(&mut passed);
     let root = root.holding(passed);
+    let root = options.admin.into_iter().fold(root, Root::with_admin);
     // A tree without a boot of its own is always in the same one.
     let boot = root
         .read("/proc/sys/kernel/random/boot_id")?
         .map_or_else(|| "tree".to_owned(), |id| id.trim().to_owned());
     let journal = Journal::open(Root::create(&options.run)?, Root::create(&options.state)?, &boot)?;
+    if root.has_admin() && journal.ledger().open.is_some() {
+        // What a killed predecessor asked of the helper is done first; only then can be seen what is to be undone.
+        root.ask(&diapason_daemon::root::Request::Nothing {})?;
+    }
     let library = Library::new(&root);
     let library =
         options.profiles.into_iter().fold(library, |library, folder| library.with_folder(Root::new(folder)));
@@ -156,7 +187,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     for line in service.found() {
         service.say(Priority::Warning, &line, &[]);
     }
-    let listener = socket.map_or_else(|| Listener::make(&options.socket), Ok)?;
+    let listener = socket.map_or_else(|| Listener::make(&options.socket, 0o666), Ok)?;
     service.say(Priority::Notice, &service.summary(), &[]);
     Ok(Control::new(listener, source, options.compare, service)?.run()?)
 }

@@ -11,10 +11,14 @@ mod tree;
 mod netlink;
 
 mod ethtool;
+mod admin;
 mod file;
+
+mod cgroup;
 mod hold;
 mod swap;
 
+pub use admin::{Answer, Request};
 pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
@@ -81,6 +85,22 @@ pub enum RootError {
         /// The bound in bytes.
         limit: u64,
     },
+    /// The helper with more rights did not do it.
+    #[error("{helper} refused: {message}")]
+    Helper {
+        /// Its socket.
+        helper: String,
+        /// What it says.
+        message: String,
+    },
+    /// The helper with more rights did not answer.
+    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", errno.desc())]
+    NoHelper {
+        /// Its socket.
+        helper: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
@@ -92,7 +112,11 @@ impl RootError {
     pub const fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { errno, .. } | Self::Write { errno, .. } => Some(*errno),
-            Self::Path { .. } | Self::TooLarge { .. } | Self::Dead => None,
+            Self::Path { .. }
+            | Self::TooLarge { .. }
+            | Self::Helper { .. }
+            | Self::NoHelper { .. }
+            | Self::Dead => None,
         }
     }
 }
@@ -103,13 +127,14 @@ pub struct Root {
     prefix: PathBuf,
     fuse: Option<Arc<Fuse>>,
     holds: Option<Holds>,
+    admin: Option<Arc<PathBuf>>,
 }
 
 impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: None, holds: None }
+        Self { prefix: prefix.into(), fuse: None, holds: None, admin: None }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -139,7 +164,7 @@ impl Root {
     /// Another folder of the same machine as a root of its own, with the same fuse.
     #[must_use]
     pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None }
+        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None, admin: None }
     }
 
     /// The prefix that every path is below.
@@ -246,6 +271,14 @@ impl Root {
         absent(self.open(path, "watch", OFlag::O_RDONLY | OFlag::O_NONBLOCK))
     }
 
+    /// A descriptor of the device at `path`, open for reading and writing.
+    ///
+    /// # Errors
+    /// When it is not there or the kernel refuses to open it.
+    pub fn open_device(&self, path: &str) -> Result<OwnedFd, RootError> {
+        self.open(path, "open", OFlag::O_RDWR)
+    }
+
     /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.
     ///
     /// # Errors
@@ -262,7 +295,7 @@ impl Root {
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
         for (other, data) in tree::consequences(path, data) {
             if self.exists(&other)? {
-                self.picture(&other, data)?;
+                self.picture(&other, data.as_deref())?;
             }
         }
         Ok(())
@@ -272,6 +305,13 @@ impl Root {
     fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        let beside = |other: &str| self.read(other).ok().flatten();
+        if let Some(errno) = data.and_then(|data| tree::refused(path, data, beside)) {
+            return Err(refused(errno));
+        }
+        if let Some(kind) = data.filter(|_| path.ends_with("/cpuset.cpus.partition")) {
+            return self.show(path, &self.partition(path, kind)?);
+        }
         let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
         self.show(path, &new)
     }

@@ -43,7 +43,9 @@ impl Tuning {
     /// A file that cannot be read is no sign that its device is gone: its folder tells.
     fn is_gone(&self, held: &Held) -> bool {
         let Ok(instance) = Instance::find(&held.knob) else { return false };
-        let Some(folder) = instance.knob.spec().identity.folder(&instance.target) else { return false };
-        matches!(self.root.exists(&folder), Ok(false)) || self.is_another(&held.knob, &instance)
+        let spec = instance.knob.spec();
+        let folder = spec.identity.folder(&instance.target);
+        folder.is_some_and(|folder| matches!(self.root.exists(&folder), Ok(false)))
+            || (!spec.is_single() && self.is_another(&held.knob, &instance))
     }
 }

@@ -7,6 +7,7 @@ use crate::drift::{Drift, Policy};
 /// What happened to one knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Fate {
     /// Written and read back as wanted.
     Written,
@@ -28,6 +29,7 @@ pub enum Fate {
 
 /// One knob in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome {
     /// The full name.
     pub knob: String,
@@ -44,6 +46,7 @@ pub struct Outcome {
 /// How an apply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Ending {
     /// The machine is as the profile says.
     Applied,
@@ -57,6 +60,7 @@ pub enum Ending {
 
 /// What an apply did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplyReport {
     /// The profile.
     pub profile: String,
@@ -70,6 +74,7 @@ pub struct ApplyReport {
 
 /// What a rollback did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RollbackReport {
     /// The profile that was in force.
     pub profile: Option<String>,
@@ -84,6 +89,7 @@ pub struct RollbackReport {
 /// How one knob compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Verdict {
     /// As the profile says.
     Holds,
@@ -97,6 +103,7 @@ pub enum Verdict {
 
 /// One knob compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Line {
     /// The full name.
     pub knob: String,
@@ -114,6 +121,7 @@ pub struct Line {
 
 /// A machine compared with a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// The profile.
     pub profile: String,
@@ -125,6 +133,7 @@ pub struct VerifyReport {
 
 /// One knob that the daemon holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeldKnob {
     /// The full name.
     pub knob: String,
@@ -140,6 +149,7 @@ pub struct HeldKnob {
 
 /// What the daemon holds and what it found when it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatusReport {
     /// The profile in force.
     pub profile: Option<String>,

@@ -61,7 +61,7 @@ impl Root {
         if end.is_err() && data.is_empty() {
             return end;
         }
-        let plain = Self { prefix: self.prefix.clone(), fuse: None, holds: None };
+        let plain = Self { prefix: self.prefix.clone(), fuse: None, holds: None, admin: None };
         let created = durable && !plain.exists(path)?;
         let mut file =
             File::from(plain.open(path, "open", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?);
@@ -213,7 +213,7 @@ fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn split(path: &str) -> Result<(&str, &str), RootError> {
+pub(super) fn split(path: &str) -> Result<(&str, &str), RootError> {
     relative(path)?;
     match path.rsplit_once('/') {
         Some((folder, name)) if !name.is_empty() => Ok((if folder.is_empty() { "/" } else { folder }, name)),

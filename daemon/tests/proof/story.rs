@@ -58,8 +58,10 @@ pub fn story() -> impl Strategy<Value = Story> {
                 summary: "A test".to_owned(),
                 include: Vec::new(),
                 origin: "a test".to_owned(),
+                fits: Vec::new(),
                 entries,
                 variables: Vec::new(),
+                machine: diapason_daemon::profile::Machine::default(),
             })
             .collect(),
         acts,
@@ -73,9 +75,9 @@ fn profile() -> impl Strategy<Value = Vec<Entry>> {
         for (knob, value, bound, optional) in wishes {
             let (knob, values) = KNOBS[knob.index(KNOBS.len())];
             let text = values[value.index(values.len())];
-            let ask = match (bound, text.parse()) {
-                (0, Ok(number)) => Ask::AtLeast(number),
-                (1, Ok(number)) => Ask::AtMost(number),
+            let ask = match (bound, text.parse::<i64>()) {
+                (0, Ok(_)) => Ask::AtLeast(text.to_owned()),
+                (1, Ok(_)) => Ask::AtMost(text.to_owned()),
                 _ => Ask::Equal(text.to_owned()),
             };
             entries.retain(|entry| entry.knob != knob);
@@ -87,6 +89,9 @@ fn profile() -> impl Strategy<Value = Vec<Entry>> {
                 optional,
                 on: Vec::new(),
                 disks: None,
+                driver: Vec::new(),
+                when: Vec::new(),
+                layer: 0,
                 place: Place { file: "a test".to_owned(), line: 1, column: 1 },
             });
         }
