@@ -11,6 +11,7 @@ use crate::root::{Root, RootError};
 
 /// What there is to know about a knob without a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Description {
     /// The name.
     pub name: String,
@@ -88,6 +89,7 @@ const fn undo(class: Class, lifetime: Lifetime) -> &'static str {
 
 /// A knob on a device as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Now {
     /// The full name.
     pub knob: String,
@@ -101,6 +103,7 @@ pub struct Now {
 
 /// What a profile, or the machine's own file, says about a knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Word {
     /// The profile; `None` is the machine's own file.
     pub profile: Option<String>,
@@ -120,6 +123,7 @@ pub struct Word {
 
 /// Everything there is to say about one knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// What there is to know without a machine.
     pub knob: Description,
