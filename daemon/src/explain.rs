@@ -11,6 +11,7 @@ use crate::root::{Root, RootError};
 
 /// What there is to know about a knob without a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Description {
     /// The name.
     pub name: String,
@@ -20,6 +21,8 @@ pub struct Description {
     pub per_device: bool,
     /// Devices that a profile means only when it names them.
     pub skips: Vec<String>,
+    /// The kernels that have it, where it is not all that are supported.
+    pub kernels: Option<String>,
     /// What it does.
     pub reason: String,
     /// How badly a wrong value can hurt.
@@ -49,6 +52,7 @@ impl Description {
             values: spec.form.describe(),
             per_device: !spec.is_single(),
             skips: owned(spec.skips),
+            kernels: None,
             reason: spec.reason.to_owned(),
             risk: spec.risk,
             caution: spec.caution.to_owned(),
@@ -85,6 +89,7 @@ const fn undo(class: Class, lifetime: Lifetime) -> &'static str {
 
 /// A knob on a device as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Now {
     /// The full name.
     pub knob: String,
@@ -98,6 +103,7 @@ pub struct Now {
 
 /// What a profile, or the machine's own file, says about a knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Word {
     /// The profile; `None` is the machine's own file.
     pub profile: Option<String>,
@@ -117,6 +123,7 @@ pub struct Word {
 
 /// Everything there is to say about one knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// What there is to know without a machine.
     pub knob: Description,

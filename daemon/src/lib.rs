@@ -34,6 +34,19 @@ pub mod apply;
 
 pub mod switch;
 
+pub mod uevent;
+
+pub mod log;
+
+pub mod drift;
+
+pub mod watch;
+
+pub mod metrics;
+
 pub mod control;
 
 pub mod client;
+
+#[cfg(test)]
+mod schema;

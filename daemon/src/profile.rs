@@ -62,6 +62,9 @@ pub use place::{Excerpt, Place};
 pub use problem::{Problem, ProfileError};
 pub use role::{Origin, Role, Roles, takes as takes_roles};
 
+#[cfg(test)]
+pub(crate) use {entry::KEYS as ENTRY_KEYS, machine::KEYS as MACHINE_KEYS, parse::KEYS as PROFILE_KEYS};
+
 use serde::Serialize;
 
 use crate::host::Host;
@@ -125,6 +128,30 @@ pub struct Variable {
     pub place: Place,
 }
 
+/// An environment variable as a machine gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, with shares as numbers.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A profile in the list of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// One line about it.
+    pub summary: String,
+    /// Where it was found.
+    pub origin: String,
+}
+
 impl Machine {
     /// Which processors have which role.
     #[must_use]
@@ -151,18 +178,18 @@ impl Machine {
 }
 
 impl Profile {
-    /// The variables for the workload on `host`: name, value, reason.
+    /// The variables for the workload on `host`.
     #[must_use]
-    pub fn environment(&self, host: &Host) -> Vec<(String, String, String)> {
+    pub fn environment(&self, host: &Host) -> Vec<Setting> {
         let facts = self.machine.facts(host);
         let here = |variable: &&Variable| all_hold(&variable.when, &facts).holds;
-        let triple = |variable: &Variable| {
+        let setting = |variable: &Variable| {
             let form = crate::knob::Form::Special("a text");
             let value = expand(&variable.value, &variable.name, &form, &facts.amounts);
-            (variable.name.clone(), value, variable.reason.clone())
+            Setting { name: variable.name.clone(), value, reason: variable.reason.clone() }
         };
         let here: Vec<&Variable> = self.variables.iter().filter(here).collect();
         let is_last = |at: usize| here[at + 1..].iter().all(|later| later.name != here[at].name);
-        (0..here.len()).filter(|at| is_last(*at)).map(|at| triple(here[at])).collect()
+        (0..here.len()).filter(|at| is_last(*at)).map(|at| setting(here[at])).collect()
     }
 }

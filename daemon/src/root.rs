@@ -17,7 +17,7 @@ mod cgroup;
 mod hold;
 mod swap;
 
-pub use call::passed::passed;
+pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
@@ -237,6 +237,15 @@ impl Root {
     /// When the kernel refuses to look.
     pub fn exists(&self, path: &str) -> Result<bool, RootError> {
         Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
+    }
+
+    /// A descriptor of the file at `path`, open for reading, that keeps the kernel's record of it in memory; `None` when
+    /// it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open it.
+    pub fn pin(&self, path: &str) -> Result<Option<OwnedFd>, RootError> {
+        absent(self.open(path, "watch", OFlag::O_RDONLY | OFlag::O_NONBLOCK))
     }
 
     /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.

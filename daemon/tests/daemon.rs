@@ -160,7 +160,7 @@ fn the_protocol_is_varlink() {
     let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInfo\"}\0");
     assert!(said.contains("\"interfaces\":[\"org.varlink.service\",\"io.diapason.Tuning\"]"), "{said}");
     let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.diapason.Tuning\"}}\0");
-    assert!(said.contains("method Apply(profile: string)"), "{said}");
+    assert!(said.contains("method Apply(profile: string, disruption: ?Disruption)"), "{said}");
     let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Explode\"}\0");
     assert!(said.contains("org.varlink.service.MethodNotFound"), "{said}");
     let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Apply\",\"parameters\":{\"profile\":7}}\0");

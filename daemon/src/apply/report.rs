@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What happened to one knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Fate {
     /// Written and read back as wanted.
     Written,
@@ -26,6 +27,7 @@ pub enum Fate {
 
 /// One knob in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome {
     /// The full name.
     pub knob: String,
@@ -42,6 +44,7 @@ pub struct Outcome {
 /// How an apply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Ending {
     /// The machine is as the profile says.
     Applied,
@@ -55,6 +58,7 @@ pub enum Ending {
 
 /// What an apply did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplyReport {
     /// The profile.
     pub profile: String,
@@ -68,6 +72,7 @@ pub struct ApplyReport {
 
 /// What a rollback did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RollbackReport {
     /// The profile that was in force.
     pub profile: Option<String>,
@@ -82,6 +87,7 @@ pub struct RollbackReport {
 /// How one knob compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Verdict {
     /// As the profile says.
     Holds,
@@ -95,6 +101,7 @@ pub enum Verdict {
 
 /// One knob compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Line {
     /// The full name.
     pub knob: String,
@@ -112,6 +119,7 @@ pub struct Line {
 
 /// A machine compared with a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// The profile.
     pub profile: String,
@@ -123,6 +131,7 @@ pub struct VerifyReport {
 
 /// One knob that the daemon holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeldKnob {
     /// The full name.
     pub knob: String,
@@ -138,6 +147,7 @@ pub struct HeldKnob {
 
 /// What the daemon holds and what it found when it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatusReport {
     /// The profile in force.
     pub profile: Option<String>,

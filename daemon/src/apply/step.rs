@@ -120,8 +120,9 @@ impl Tuning {
         if *current == held.original {
             return Some(Fate::Already);
         }
-        let ours =
-            *current == held.written || held.open || instance.knob.is_remainder(&held.written, current);
+        let ours = instance.knob.is_effect(&held.written, current)
+            || held.open
+            || instance.knob.is_remainder(&held.written, current);
         (!ours).then_some(Fate::Foreign)
     }
 

@@ -99,7 +99,7 @@ pub enum Disks {
 }
 
 /// The keys of an entry.
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "value", "at_least", "at_most", "one_of", "reason", "source", "optional", "on", "disks", "driver", "when",
 ];
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::problem::Problem;
-use super::{Entry, Include, Machine, Profile, ProfileError, parse};
+use super::{Entry, Include, Listed, Machine, Profile, ProfileError, parse};
 use crate::knob::nearest;
 use crate::root::Root;
 
@@ -76,6 +76,18 @@ impl Library {
         names.sort();
         names.dedup();
         Ok(names)
+    }
+
+    /// Every profile with its one line, sorted by name.
+    ///
+    /// # Errors
+    /// When one of them is wrong; it is named.
+    pub fn list(&self) -> Result<Vec<Listed>, ProfileError> {
+        let listed = |name: String| {
+            let profile = self.bare(&name)?;
+            Ok(Listed { name, summary: profile.summary, origin: profile.origin })
+        };
+        self.names()?.into_iter().map(listed).collect()
     }
 
     /// The profile of a name, or of a path (anything with a `/`), with its includes.

@@ -1,7 +1,9 @@
 //! Descriptors that the service manager passed: its sockets, and what was left in its store.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::fanotify::Fanotify;
 
 /// The descriptors passed to this process with their names (sd_listen_fds_with_names(3)), for its first caller;
 /// nothing for any other, or where no service manager passed any.
@@ -22,4 +24,11 @@ pub fn passed() -> std::io::Result<Vec<(String, OwnedFd)>> {
         (name, fd)
     };
     Ok(announced.map(owned).collect())
+}
+
+/// The fanotify group that `fd` is.
+#[must_use]
+pub fn group(fd: OwnedFd) -> Fanotify {
+    // SAFETY: `into_raw_fd` gives up the ownership that `fd` had (type OwnedFd), and this takes it.
+    unsafe { Fanotify::from_raw_fd(fd.into_raw_fd()) }
 }
