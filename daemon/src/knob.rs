@@ -202,6 +202,14 @@ pub enum KnobError {
         /// The interrupt's number.
         number: u32,
     },
+    /// A second name for a device.
+    #[error("the first interrupt of its name, {name}, is called {usual}; name it so")]
+    Alias {
+        /// The device as given.
+        name: String,
+        /// The knob on it.
+        usual: String,
+    },
     /// A file of somebody else that has the last word.
     #[error("{path} {problem}")]
     Overruled {
