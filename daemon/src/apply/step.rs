@@ -117,7 +117,7 @@ impl Tuning {
         if *current == held.original {
             return Some(Fate::Already);
         }
-        let ours = instance.knob.accepts(&held.written, current)
+        let ours = instance.knob.is_effect(&held.written, current)
             || held.open
             || instance.knob.is_remainder(&held.written, current);
         (!ours).then_some(Fate::Foreign)

@@ -69,7 +69,7 @@ impl Identity {
         match self {
             Self::Disk => Some(format!("/sys/block/{target}")),
             Self::Interface => Some(format!("/sys/class/net/{target}")),
-            Self::Machine | Self::NetNamespace => None,
+            Self::Machine | Self::NetNamespace | Self::Interrupt => None,
         }
     }
 
