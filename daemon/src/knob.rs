@@ -12,6 +12,7 @@ mod form;
 mod spec;
 
 mod attribute;
+mod delegate;
 mod drop_in;
 mod swap;
 
@@ -331,7 +332,15 @@ impl Instance {
     /// # Errors
     /// When the kernel refuses it.
     pub fn write(&self, root: &Root, value: &str) -> Result<(), KnobError> {
-        self.knob.write(root, &self.target, value)
+        if root.has_admin() && delegate::is_for_helper(self.knob.spec()) {
+            return delegate::ask(root, self, value);
+        }
+        match self.knob.write(root, &self.target, value) {
+            Err(KnobError::Root(error)) if root.has_admin() && delegate::is_for_more_rights(&error) => {
+                delegate::ask(root, self, value)
+            }
+            written => written,
+        }
     }
 
     /// What tells this very device from another that later gets the same name; `None` where nothing does.
