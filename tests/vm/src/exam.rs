@@ -28,6 +28,10 @@ const VALUES: &[(&str, &[&str])] = &[
     ("systemd.environment", &["EXAM=1"]),
     ("unit.environment", &["EXAM=1"]),
     ("unit.limits", &["LimitRTPRIO=99"]),
+    ("cpu.scaling_freq", &["max max", "min min"]),
+    ("cpu.perf_pct", &["50 100"]),
+    ("cpu.idle_states", &["latency_us 10"]),
+    ("uncore.freq_khz", &["max max"]),
 ];
 
 /// The exam's own profile.
@@ -201,6 +205,8 @@ fn candidates(root: &Root, instance: &Instance, current: &str) -> Vec<String> {
                     values.push(next.iter().map(i64::to_string).collect::<Vec<_>>().join(" "));
                 }
             }
+            // Fewer CPUs than there are, and at least one that runs.
+            Form::Cpus => values.extend(["1-2", "1", "0"].map(str::to_owned)),
             Form::Choice(words) => values.extend(words.iter().map(|word| (*word).to_owned())),
             _ => {
                 // The refusal of nonsense lists what this machine offers.
