@@ -22,7 +22,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ("vm.dirty", &["bytes 268435456"]),
     ("vm.dirty_background", &["bytes 67108864"]),
     ("vm.min_free_kbytes", &["69632"]),
-    ("hugepages.nr_hugepages", &["8"]),
+    ("vm.nr_hugepages", &["8"]),
     ("swap.file", &["64MiB"]),
     ("swap.zram", &["lzo-rle 64MiB", "lz4 64MiB"]),
     ("swap.devices", &["none"]),
