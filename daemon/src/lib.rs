@@ -49,4 +49,4 @@ pub mod control;
 pub mod client;
 
 #[cfg(test)]
-mod schema;
+mod published;
