@@ -20,9 +20,13 @@ mod cpu;
 mod dirty;
 mod environment;
 mod hugepages;
+mod hugetlb;
+mod memory;
+mod network;
 mod nic;
 
 mod ethtool;
+mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
@@ -39,12 +43,16 @@ use crate::root::{Root, RootError};
 /// before the energy preference that it permits; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
+    memory::KNOBS,
     sysctl::KNOBS,
+    network::KNOBS,
     dirty::KNOBS,
+    hugetlb::KNOBS,
     cpu::KNOBS,
     block::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
+    queue::KNOBS,
     zram::KNOBS,
     swap_file::KNOBS,
     swap_device::KNOBS,
@@ -138,6 +146,19 @@ pub enum KnobError {
         path: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// Fewer pages than asked for.
+    #[error(
+        "{path}: {made} of {wanted} huge pages could be made; free or compact memory, ask for fewer, \
+         or reserve them when the machine boots (boot.cmdline with hugepagesz= and hugepages=)"
+    )]
+    Partial {
+        /// The file.
+        path: String,
+        /// Pages that were asked for.
+        wanted: u64,
+        /// Pages that there are now.
+        made: u64,
     },
     /// The device lacks the setting.
     #[error("the driver of {device} offers no {setting}; there is nothing to set")]

@@ -54,6 +54,8 @@ pub enum Identity {
     Disk,
     /// A network interface, told by its index and the address burnt into it, in a network namespace.
     Interface,
+    /// A queue `eth0.rx-0` of a network interface, told by its interface.
+    Queue,
 }
 
 impl Identity {
@@ -64,6 +66,10 @@ impl Identity {
             Self::NetNamespace => namespace(),
             Self::Disk => {
                 Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
+            }
+            Self::Queue => {
+                let device = target.rsplit_once('.').map_or(target, |(device, _)| device);
+                Self::Interface.read(root, device)
             }
             Self::Interface => {
                 let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;

@@ -30,7 +30,9 @@ pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno
         return Ok(format!("{}{blank}{end}", marked.join(" ")));
     }
     let number = |text: &str| text.trim().parse::<i64>().is_ok();
-    if number(old) && !number(word) && word != "n/a" {
+    // A mask of CPUs or queues in hexadecimal may look like a number before and not after.
+    let is_mask = ["_cpus", "_rxqs", "_mask"].iter().any(|end| path.ends_with(end));
+    if number(old) && !number(word) && !is_mask && word != "n/a" {
         return Err(Errno::EINVAL);
     }
     let gap = if old.contains('\t') { "\t" } else { " " };
@@ -53,6 +55,17 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'stat
     if let Some(queue) = path.strip_suffix("/queue/scheduler") {
         let depth = if data.trim() == "none" { "64" } else { "128" };
         return vec![(format!("{queue}/queue/nr_requests"), Some(depth))];
+    }
+    // The kernel fits its reserve to huge pages when it starts or stops to make them: figures of a guest of 2 GiB.
+    if path == "/sys/kernel/mm/transparent_hugepage/enabled" {
+        let reserve = if data.trim() == "never" { "5535" } else { "67584" };
+        return vec![("/proc/sys/vm/min_free_kbytes".to_owned(), Some(reserve))];
+    }
+    let overcommit = [("ratio", "kbytes"), ("kbytes", "ratio")];
+    if let Some((_, other)) =
+        overcommit.iter().find(|(one, _)| path == format!("/proc/sys/vm/overcommit_{one}"))
+    {
+        return vec![(format!("/proc/sys/vm/overcommit_{other}"), Some("0"))];
     }
     let device = path.strip_prefix("/sys/block/").and_then(|rest| rest.strip_suffix("/reset"));
     match device {
