@@ -57,3 +57,24 @@ deb: build
 	cargo xtask assets
 	command -v cargo-deb >/dev/null || cargo install --locked cargo-deb@3.8.0
 	cargo deb --no-build -p diapason --output target/
+
+# A booted guest under emulation, tuned for real: `make vm-test`, `make vm-test QUICK=1`, `make vm-test CASES="profiles"`.
+# Needs root and a network for the first run; nothing is installed into this system but Debian's own tools, and no
+# setting of it changes. The image is kept in target/vm and made anew when its recipe changes.
+VM := $(CURDIR)/target/vm
+VM_RECIPE := $(wildcard tests/vm/image/*)
+.PHONY: vm-test vm-image
+vm-test: deb vm-image
+	DIAPASON_VM=$(VM) REQUIRE=$(REQUIRE),vm cargo test --release -p diapason-vm --test vm -- $(if $(QUICK),--quick) $(CASES)
+
+vm-image: $(VM)/recipe
+$(VM)/recipe: $(VM_RECIPE)
+	@[ "$$(id -u)" = 0 ] || { echo "make vm-test needs root: the guest's network cards are devices of this kernel" >&2; exit 1; }
+	@lacking=""; for tool in mmdebstrap:mmdebstrap iasl:acpica-tools mke2fs:e2fsprogs xz:xz-utils zstd:zstd; do \
+		command -v $${tool%%:*} >/dev/null || lacking="$$lacking $${tool##*:}"; done; \
+	if [ -n "$$lacking" ]; then apt-get update && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends $$lacking; fi
+	@mkdir -p $(VM)
+	@[ -x $(VM)/qemu/qemu ] || tests/vm/image/get-qemu.sh $(VM)/qemu
+	tests/vm/image/build-image.sh $(VM)
+	@touch $@

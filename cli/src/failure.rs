@@ -107,7 +107,7 @@ pub enum Failure {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// A profile is unknown or wrong.
-    #[error(transparent)]
+    #[error("{}", .0.with_excerpt())]
     Profile(#[from] ProfileError),
     /// A fact of the host is there and cannot be read.
     #[error(transparent)]

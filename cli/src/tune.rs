@@ -192,8 +192,9 @@ fn list(place: &Where, console: &Console) -> Result<(), Failure> {
 }
 
 fn environment(profile: &str, command: &[String], place: &Where, console: &Console) -> Result<(), Failure> {
-    let profile = load(profile, &place.open()?)?;
-    let variables = profile.environment();
+    let root = place.open()?;
+    let profile = load(profile, &root)?;
+    let variables = profile.environment(&Host::read(&root)?);
     let Some((program, arguments)) = command.split_first() else {
         return Ok(console.show(&profile.variables, |console, _| {
             let line = |(name, value, reason): &(String, String, String)| {

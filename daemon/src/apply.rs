@@ -13,6 +13,7 @@ mod undo;
 
 mod rollback;
 
+mod holds;
 mod recover;
 
 mod status;
@@ -81,6 +82,7 @@ impl Tuning {
     pub fn open(root: Root, journal: Journal) -> Result<Self, ApplyError> {
         let found = journal.found().to_vec();
         let mut tuning = Self { root, journal, found };
+        tuning.take_up_holds();
         tuning.recover()?;
         Ok(tuning)
     }

@@ -4,16 +4,18 @@
 //! message, time without a word, time to take an answer. An operation holds the loop until it has ended, which
 //! is the order that transactions need; callers wait in the kernel's queue meanwhile.
 
+mod listen;
 mod message;
 mod peer;
 mod service;
 
+pub use listen::Listener;
 pub use service::Service;
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -90,33 +92,10 @@ struct Connection {
 
 /// The socket and its callers.
 pub struct Control {
-    listener: UnixListener,
+    listener: Listener,
     signals: SignalFd,
     connections: Vec<Connection>,
     service: Service,
-}
-
-/// The listener of the service manager, if it gave one, or a new one at `path`.
-///
-/// # Errors
-/// When neither can be had.
-pub fn listen(path: &Path) -> Result<UnixListener, ControlError> {
-    let failed = |verb| move |source| ControlError::Socket { verb, path: path.to_owned(), source };
-    if let Some(listener) =
-        listenfd::ListenFd::from_env().take_unix_listener(0).map_err(failed("take over"))?
-    {
-        return Ok(listener);
-    }
-    // Whoever left it is gone: the journal's lock lets only one daemon come this far.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("replace")(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).map_err(failed("make"))?;
-    // Anybody may ask for the status; who may change something is decided for each call.
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    std::fs::set_permissions(path, mode).map_err(failed("open up"))?;
-    Ok(listener)
 }
 
 impl Control {
@@ -125,7 +104,7 @@ impl Control {
     ///
     /// # Errors
     /// When the kernel has no signal descriptor.
-    pub fn new(listener: UnixListener, service: Service) -> Result<Self, ControlError> {
+    pub fn new(listener: Listener, service: Service) -> Result<Self, ControlError> {
         let failed = |verb| move |errno| ControlError::Loop { verb, errno };
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGTERM);
@@ -133,7 +112,7 @@ impl Control {
         signals.thread_block().map_err(failed("block signals"))?;
         let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
         let signals = signals.map_err(failed("receive signals"))?;
-        listener.set_nonblocking(true).map_err(|error| ControlError::Loop {
+        listener.socket().set_nonblocking(true).map_err(|error| ControlError::Loop {
             verb: "listen",
             errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
         })?;
@@ -173,7 +152,7 @@ impl Control {
     fn wait(&self) -> Result<Vec<Event>, ControlError> {
         let failed = |verb| move |errno| ControlError::Loop { verb, errno };
         let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut descriptors = vec![interest(self.signals.as_fd()), interest(self.listener.as_fd())];
+        let mut descriptors = vec![interest(self.signals.as_fd()), interest(self.listener.socket().as_fd())];
         descriptors.extend(self.connections.iter().map(|connection| interest(connection.stream.as_fd())));
         let beat =
             sd_notify::watchdog_enabled().map_or(SILENCE_MAX, |watchdog| watchdog / 2).min(SILENCE_MAX);
@@ -189,7 +168,7 @@ impl Control {
         }
         events.extend((0..self.connections.len()).filter(|at| ready[at + 2]).map(Event::Ready));
         if ready[1]
-            && let Ok((stream, _)) = self.listener.accept()
+            && let Ok((stream, _)) = self.listener.socket().accept()
         {
             events.push(Event::Connect(stream));
         }

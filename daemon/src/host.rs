@@ -6,6 +6,7 @@
 
 mod block;
 mod cpu;
+mod firmware;
 mod gpu;
 mod memory;
 mod nic;
@@ -14,6 +15,7 @@ mod topology;
 
 pub use block::BlockDevice;
 pub use cpu::{Cache, Cpu, NumaNode};
+pub use firmware::Firmware;
 pub use gpu::{Gpu, Vulkan};
 pub use memory::{HugePages, Memory, Swap};
 pub use nic::Nic;
@@ -29,6 +31,8 @@ use crate::root::{Root, RootError};
 pub struct Host {
     /// Processors and their caches.
     pub cpu: Cpu,
+    /// The machine in the words of its firmware.
+    pub firmware: Firmware,
     /// Which logical CPUs there are, and what they share.
     pub topology: Topology,
     /// NUMA nodes; empty where the kernel has no NUMA.
@@ -59,6 +63,7 @@ impl Host {
     pub fn read(root: &Root) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
+            firmware: firmware::read(root)?,
             topology: topology::read(root)?,
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,

@@ -18,12 +18,15 @@ mod swap;
 mod block;
 mod cpu;
 mod dirty;
+mod dma_latency;
 mod environment;
 mod hugepages;
 mod hugetlb;
+mod iosched;
 mod memory;
 mod network;
 mod nic;
+mod nvme;
 
 mod ethtool;
 mod queue;
@@ -32,6 +35,7 @@ mod swap_file;
 mod sysctl;
 mod zram;
 
+pub(crate) use form::bytes;
 pub use form::{Form, FormError};
 pub use spec::{Class, Identity, Lifetime, Risk, Spec};
 
@@ -49,7 +53,10 @@ pub static ALL: &[&[&dyn Knob]] = &[
     dirty::KNOBS,
     hugetlb::KNOBS,
     cpu::KNOBS,
+    dma_latency::KNOBS,
     block::KNOBS,
+    iosched::KNOBS,
+    nvme::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,
@@ -58,6 +65,9 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_device::KNOBS,
     environment::KNOBS,
 ];
+
+/// The value of a knob that is a held descriptor while nothing is held.
+pub const NOT_HELD: &str = "none";
 
 /// Names that people look for under another name here.
 const RENAMED: &[(&str, &str)] = &[
@@ -106,6 +116,13 @@ pub trait Knob: Sync {
     /// steps; everything else has to come back as it was written.
     fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         wanted == actual
+    }
+
+    /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
+    /// and without its author.
+    fn files(&self, target: &str) -> Vec<String> {
+        let _ = target;
+        Vec::new()
     }
 
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a
@@ -159,6 +176,16 @@ pub enum KnobError {
         wanted: u64,
         /// Pages that there are now.
         made: u64,
+    },
+    /// The setting belongs to a scheduler that the disk does not use.
+    #[error(
+        "{device} does not use the scheduler {scheduler}; set block.scheduler to it, or leave this disk out"
+    )]
+    OtherScheduler {
+        /// The disk.
+        device: String,
+        /// The scheduler.
+        scheduler: &'static str,
     },
     /// The device lacks the setting.
     #[error("the driver of {device} offers no {setting}; there is nothing to set")]

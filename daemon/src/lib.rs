@@ -13,6 +13,8 @@ pub mod cpu_set;
 
 pub mod root;
 
+pub mod pattern;
+
 pub mod host;
 
 pub mod knob;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use diapason_daemon::apply::Tuning;
-use diapason_daemon::control::{Control, Service, listen};
+use diapason_daemon::control::{Control, Listener, Service};
 use diapason_daemon::journal::Journal;
 use diapason_daemon::profile::Library;
-use diapason_daemon::root::Root;
+use diapason_daemon::root::{Root, passed};
 
 const HELP: &str = "\
 diapasond: tunes this host by profile, and undoes it exactly
@@ -105,6 +105,9 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let root = Root::new(
         std::fs::canonicalize(&options.root).map_err(|error| OptionError::Root(options.root, error))?,
     );
+    let mut passed = passed()?;
+    let socket = Listener::take(&mut passed);
+    let root = root.holding(passed);
     // A tree without a boot of its own is always in the same one.
     let boot = root
         .read("/proc/sys/kernel/random/boot_id")?
@@ -117,7 +120,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     for line in service.found() {
         log(&line);
     }
-    let listener = listen(&options.socket)?;
+    let listener = socket.map_or_else(|| Listener::make(&options.socket), Ok)?;
     log(&service.summary());
     Ok(Control::new(listener, service)?.run()?)
 }

@@ -1,5 +1,7 @@
 //! A profile: what each knob should be, why, and from which source.
 //!
+//! `place, problem -> source -> range, amount, role -> condition -> entry -> machine, parse -> library`
+//!
 //! Profiles are TOML files. A profile names only known knobs, gives a reason and a source for each value, and may
 //! include other profiles, whose values it replaces knob by knob. Loading is strict: a wrong name or value is an
 //! error with file, line, column and what to do, never a warning. Whether this machine has the knob is not asked
@@ -20,21 +22,50 @@
 //! reason = "..."
 //! source = "..."
 //!
+//! [when.guest]                        # a condition: what is in its section holds only where it does
+//! virtualisation = "any"
+//!
+//! [when.guest.knob."kernel.nmi_watchdog"]
+//! value = 0
+//! reason = "..."
+//! source = "..."
+//!
 //! [environment.OMP_NUM_THREADS]
-//! value = "1"
+//! value = "100% cores"
 //! reason = "..."
 //! ```
 
+mod place;
+
+mod problem;
+
+mod source;
+
+mod amount;
+mod range;
+mod role;
+
+pub mod condition;
+
+mod entry;
+
+mod machine;
 mod parse;
 
 mod library;
 
+pub use amount::{Amounts, expand};
+pub use entry::{Ask, Disks, Entry};
 pub use library::Library;
+pub use machine::{Drift, FILE as MACHINE_FILE, Machine, Never};
+pub use place::{Excerpt, Place};
+pub use problem::{Problem, ProfileError};
+pub use role::{Origin, Role, Roles, takes as takes_roles};
 
 use serde::Serialize;
 
-use crate::knob::{KnobError, UnknownKnob};
-use crate::root::RootError;
+use crate::host::Host;
+use condition::{Condition, Facts, all_hold};
 
 /// What a machine should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,69 +75,39 @@ pub struct Profile {
     /// One line about it.
     pub summary: String,
     /// The profiles it builds on, in order.
-    pub include: Vec<String>,
+    pub include: Vec<Include>,
     /// Where it was found: a path, or `built in`.
     pub origin: String,
+    /// What speaks for it and against it on a machine.
+    pub fits: Vec<Fit>,
     /// What each knob should be, those of included profiles first.
     pub entries: Vec<Entry>,
     /// Environment variables for the workload.
     pub variables: Vec<Variable>,
+    /// What the machine's own file says.
+    pub machine: Machine,
 }
 
-/// What one knob should be.
+/// A profile that another one builds on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// The knob, `block.scheduler`, or the knob on one device, `block.sda.scheduler`.
-    pub knob: String,
-    /// The value.
-    pub ask: Ask,
+pub struct Include {
+    /// Its name.
+    pub name: String,
+    /// Where it is named.
+    pub place: Place,
+    #[serde(skip)]
+    excerpt: Excerpt,
+}
+
+/// Something that speaks for a profile, or against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// Where it counts: all of these must hold.
+    pub when: Vec<Condition>,
+    /// Points; below zero they speak against it.
+    pub score: i64,
     /// Why.
     pub reason: String,
-    /// From where.
-    pub source: String,
-    /// Whether the profile holds even if the machine refuses this one.
-    pub optional: bool,
-    /// Devices it is meant for, as shell patterns; empty means all but those that the knob skips.
-    pub on: Vec<String>,
-    /// Disks it is meant for; only for knobs of the family `block`.
-    pub disks: Option<Disks>,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// The wanted value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// Exactly this.
-    Equal(String),
-    /// This, unless the machine has more already.
-    AtLeast(i64),
-    /// This, unless the machine has less already.
-    AtMost(i64),
-}
-
-impl Ask {
-    /// The value in words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Equal(text) => text.clone(),
-            Self::AtLeast(number) | Self::AtMost(number) => number.to_string(),
-        }
-    }
-}
-
-/// A kind of disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Disks {
-    /// Those that turn.
-    Rotational,
-    /// Flash and virtual disks.
-    SolidState,
-    /// Those on the NVMe driver.
-    Nvme,
 }
 
 /// One environment variable.
@@ -118,185 +119,50 @@ pub struct Variable {
     pub value: String,
     /// Why.
     pub reason: String,
+    /// Machines it is meant for: all of these must hold.
+    pub when: Vec<Condition>,
+    /// Where it is written.
+    pub place: Place,
 }
 
-/// A place in a profile's file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// The file, or `built in NAME`.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-}
+impl Machine {
+    /// Which processors have which role.
+    #[must_use]
+    pub fn roles(&self, host: &Host) -> Roles {
+        Roles::of(host, self.isolated.as_ref(), self.housekeeping.as_ref())
+    }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}:{}:{}", self.file, self.line, self.column)
+    /// What conditions and shares are judged by on `host`.
+    #[must_use]
+    pub fn facts<'a>(&self, host: &'a Host) -> Facts<'a> {
+        let roles = self.roles(host);
+        // A tree without a topology may still count its processors.
+        let online = host.topology.online.len();
+        let cpus = if online > 0 { online } else { host.cpu.online } as u64;
+        let amounts = Amounts {
+            memory_bytes: host.memory.total_bytes,
+            cpus,
+            cores: host.cpu.cores.map_or(cpus, |cores| cores as u64),
+            housekeeping: roles.of_role(Role::Housekeeping).len() as u64,
+            isolated: roles.of_role(Role::Isolated).len() as u64,
+        };
+        Facts { host, amounts }
     }
 }
 
 impl Profile {
-    /// The variables for the workload: name, value, reason.
+    /// The variables for the workload on `host`: name, value, reason.
     #[must_use]
-    pub fn environment(&self) -> Vec<(String, String, String)> {
-        let triple =
-            |variable: &Variable| (variable.name.clone(), variable.value.clone(), variable.reason.clone());
-        self.variables.iter().map(triple).collect()
+    pub fn environment(&self, host: &Host) -> Vec<(String, String, String)> {
+        let facts = self.machine.facts(host);
+        let here = |variable: &&Variable| all_hold(&variable.when, &facts).holds;
+        let triple = |variable: &Variable| {
+            let form = crate::knob::Form::Special("a text");
+            let value = expand(&variable.value, &variable.name, &form, &facts.amounts);
+            (variable.name.clone(), value, variable.reason.clone())
+        };
+        let here: Vec<&Variable> = self.variables.iter().filter(here).collect();
+        let is_last = |at: usize| here[at + 1..].iter().all(|later| later.name != here[at].name);
+        (0..here.len()).filter(|at| is_last(*at)).map(|at| triple(here[at])).collect()
     }
-}
-
-/// Why a profile could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProfileError {
-    /// Something is wrong at a place in a file.
-    #[error("{place}: {problem}")]
-    At {
-        /// Where.
-        place: Place,
-        /// What, and what to do.
-        problem: Box<Problem>,
-    },
-    /// No such profile.
-    #[error("unknown profile {name:?}{}; known are {}", suggestion.as_ref().map(|known| format!("; did you mean {known:?}?")).unwrap_or_default(), known.join(", "))]
-    Unknown {
-        /// The name as given.
-        name: String,
-        /// The nearest known name.
-        suggestion: Option<String>,
-        /// All known names.
-        known: Vec<String>,
-    },
-    /// The name of a profile holds letters that no profile's name has.
-    #[error(
-        "{name:?} is no profile name; names hold letters, digits, `-`, `_` and `.`, and a path holds a `/`"
-    )]
-    Name {
-        /// The name as given.
-        name: String,
-    },
-    /// A file that was named by its path is not there.
-    #[error("there is no profile at {path}; give the path of a TOML file, or a name out of {}", known.join(", "))]
-    NoFile {
-        /// The path as given.
-        path: String,
-        /// All known names.
-        known: Vec<String>,
-    },
-    /// A profile includes itself.
-    #[error("profiles include each other in a circle: {}; remove one of the includes", chain.join(" -> "))]
-    Circle {
-        /// The names, the first one again at the end.
-        chain: Vec<String>,
-    },
-    /// The file cannot be read.
-    #[error(transparent)]
-    Root(#[from] RootError),
-}
-
-/// What is wrong in a profile's file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// Not TOML.
-    #[error("this is not TOML: {message}")]
-    Toml {
-        /// What the parser says.
-        message: String,
-    },
-    /// A key that means nothing here.
-    #[error("unknown key {key:?}{}; known are {}", suggestion.as_ref().map(|known| format!("; did you mean {known:?}?")).unwrap_or_default(), known.join(", "))]
-    Key {
-        /// The key.
-        key: String,
-        /// The nearest known key.
-        suggestion: Option<String>,
-        /// The keys that may stand here.
-        known: Vec<&'static str>,
-    },
-    /// A key that has to be there.
-    #[error("{of} has no {key}; add `{key} = ...`")]
-    Missing {
-        /// What lacks it.
-        of: String,
-        /// The key.
-        key: &'static str,
-    },
-    /// A value of another type.
-    #[error("{key} is {found}; give {expected}")]
-    Type {
-        /// The key.
-        key: String,
-        /// What it is.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// Text that should say something.
-    #[error("{key} is empty; say it in a few words")]
-    Empty {
-        /// The key.
-        key: String,
-    },
-    /// More than one of `value`, `at_least`, `at_most`.
-    #[error("{knob} has {first} and {second}; keep one of them")]
-    Twice {
-        /// The knob.
-        knob: String,
-        /// One key.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-    },
-    /// A wrong name.
-    #[error(transparent)]
-    Knob(#[from] UnknownKnob),
-    /// A wrong value.
-    #[error("{knob}: {error}")]
-    Value {
-        /// The knob.
-        knob: String,
-        /// What is wrong with the value.
-        error: KnobError,
-    },
-    /// A bound for something that is not one number.
-    #[error("{knob} is not one number, so {key} means nothing; use `value`")]
-    NoBound {
-        /// The knob.
-        knob: String,
-        /// The key.
-        key: &'static str,
-    },
-    /// A device pattern for a knob that exists once, or a disk kind for something that is no disk.
-    #[error("{knob} cannot be limited by {key}; remove the line")]
-    NoDevice {
-        /// The knob.
-        knob: String,
-        /// The key.
-        key: &'static str,
-    },
-    /// A name that no environment variable can have.
-    #[error("{name:?} is no name of a variable; use letters, digits and `_`")]
-    Variable {
-        /// The name.
-        name: String,
-    },
-}
-
-/// A text in which a token `25%` is replaced by that share of `memory_bytes`, in bytes.
-#[must_use]
-pub fn expand_shares(text: &str, memory_bytes: u64) -> String {
-    let share = |word: &str| {
-        let percent =
-            word.strip_suffix('%')?.parse::<u64>().ok().filter(|percent| (1..=100).contains(percent))?;
-        // Multiples of a mebibyte: a value should not change with a page that the firmware kept.
-        let share = u128::from(memory_bytes) * u128::from(percent) / 100;
-        Some((share >> 20 << 20).to_string())
-    };
-    if !text.contains('%') || text.contains('=') {
-        return text.to_owned();
-    }
-    text.split(' ').map(|word| share(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
 }

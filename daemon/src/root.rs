@@ -12,10 +12,13 @@ mod netlink;
 
 mod ethtool;
 mod file;
+mod hold;
 mod swap;
 
+pub use call::passed::passed;
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
+pub use hold::Held;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -27,6 +30,8 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::Mode;
+
+use hold::Holds;
 
 /// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -97,13 +102,14 @@ impl RootError {
 pub struct Root {
     prefix: PathBuf,
     fuse: Option<Arc<Fuse>>,
+    holds: Option<Holds>,
 }
 
 impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: None }
+        Self { prefix: prefix.into(), fuse: None, holds: None }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -133,7 +139,7 @@ impl Root {
     /// Another folder of the same machine as a root of its own, with the same fuse.
     #[must_use]
     pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: self.fuse.clone() }
+        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None }
     }
 
     /// The prefix that every path is below.

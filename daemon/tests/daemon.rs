@@ -58,6 +58,7 @@ impl Daemon {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
         assert!(self.child.wait().unwrap().success());
+        assert!(!self.socket().exists(), "the socket file goes with the daemon that made it");
     }
 }
 
@@ -78,11 +79,16 @@ fn machine() -> tempfile::TempDir {
     put("proc/sys/vm/swappiness", "60\n");
     put("proc/sys/vm/stat_interval", "1\n");
     put("proc/sys/kernel/random/boot_id", "one\n");
+    put("dev/cpu_dma_latency", "2000000000\n");
     put("etc/systemd/system.conf", "");
     put(
         "etc/diapason/profiles/mine.toml",
         "summary = \"Mine\"\n[knob.\"vm.swappiness\"]\nvalue = 10\nreason = \"r\"\nsource = \"s\"\n\
          [knob.\"systemd.environment\"]\nvalue = \"A=1\"\nreason = \"r\"\nsource = \"s\"\n",
+    );
+    put(
+        "etc/diapason/profiles/hold.toml",
+        "summary = \"Hold\"\n[knob.\"cpu.dma_latency\"]\nvalue = 10\nreason = \"r\"\nsource = \"s\"\n",
     );
     put("etc/diapason/profiles/wrong.toml", "summary = \"Wrong\"\n[knob.\"vm.swapiness\"]\nvalue = 10\n");
     folder
@@ -287,4 +293,67 @@ fn a_stranger() {
         matches!(client.rollback(), Err(ClientError::Refused { error, .. }) if error.ends_with("NotPermitted"))
     );
     println!("a stranger was refused");
+}
+
+/// What a service manager does with a descriptor in its store: the daemon gets it, under its name, as the
+/// descriptor 3.
+fn start_with_stored(prefix: &Path) -> Daemon {
+    let script = "exec env LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=cpu.dma_latency \"$0\" --root \"$1\" 3<>\"$1/dev/cpu_dma_latency\"";
+    let child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_diapasond")])
+        .arg(prefix)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Daemon { child, prefix: prefix.to_owned() };
+    daemon.client();
+    daemon
+}
+
+#[test]
+fn a_hold_goes_to_the_service_manager_and_comes_back() {
+    let folder = machine();
+    let notify = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&notify).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = |word: &str| loop {
+        let mut message = [0; 4096];
+        let bytes = manager.recv(&mut message).unwrap();
+        let said = String::from_utf8_lossy(&message[..bytes]).into_owned();
+        if said.contains(word) {
+            return said;
+        }
+    };
+    let latency = || std::fs::read_to_string(folder.path().join("dev/cpu_dma_latency")).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+        .arg("--root")
+        .arg(folder.path())
+        .env("NOTIFY_SOCKET", &notify)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    assert_eq!(daemon.client().apply("hold").unwrap().ending, Ending::Applied);
+    assert!(hear("FDSTORE=1").contains("FDNAME=cpu.dma_latency"));
+    assert_eq!(latency(), "10\n");
+    assert!(daemon.client().rollback().unwrap().complete);
+    assert!(hear("FDSTOREREMOVE=1").contains("FDNAME=cpu.dma_latency"));
+    assert_eq!(latency(), "2000000000\n");
+    daemon.client().apply("hold").unwrap();
+    drop(daemon);
+
+    let daemon = start_with_stored(folder.path());
+    let status = daemon.client().status().unwrap();
+    assert_eq!((status.found.len(), status.held.len(), status.held[0].drifted), (0, 1, false), "{status:?}");
+    drop(daemon);
+    // Nobody kept it: it is held again, and the gap is said.
+    let daemon = Daemon::start(folder.path());
+    let status = daemon.client().status().unwrap();
+    assert!(status.found.iter().any(|line| line.contains("had been let go")), "{status:?}");
+    assert!(daemon.client().rollback().unwrap().complete);
+    drop(daemon);
+    // A descriptor that is nobody's any more is let go.
+    std::fs::write(folder.path().join("dev/cpu_dma_latency"), "10\n").unwrap();
+    drop(start_with_stored(folder.path()));
+    assert_eq!(latency(), "2000000000\n");
 }

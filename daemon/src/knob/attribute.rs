@@ -9,6 +9,8 @@ pub(super) struct Attribute {
     spec: Spec,
     place: Place,
     offers: Offers,
+    /// The file that holds the largest number the device takes; `*` stands for the device.
+    bound: Option<&'static str>,
 }
 
 /// Where the file is.
@@ -32,12 +34,12 @@ enum Offers {
 impl Attribute {
     /// A sysctl, found by its name.
     pub(super) const fn sysctl(spec: Spec) -> Self {
-        Self { spec, place: Place::Sysctl, offers: Offers::Nothing }
+        Self { spec, place: Place::Sysctl, offers: Offers::Nothing, bound: None }
     }
 
     /// A file; `*` in `path` stands for the device.
     pub(super) const fn file(spec: Spec, path: &'static str) -> Self {
-        Self { spec, place: Place::Path(path), offers: Offers::Nothing }
+        Self { spec, place: Place::Path(path), offers: Offers::Nothing, bound: None }
     }
 
     /// The file lists its choices and marks the one in force.
@@ -49,6 +51,12 @@ impl Attribute {
     /// The choices are in another file.
     pub(super) const fn offered_in(mut self, path: &'static str) -> Self {
         self.offers = Offers::File(path);
+        self
+    }
+
+    /// The largest number that the device takes is in another file.
+    pub(super) const fn at_most_in(mut self, path: &'static str) -> Self {
+        self.bound = Some(path);
         self
     }
 
@@ -89,6 +97,14 @@ impl Knob for Attribute {
 
     fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
         let value = self.spec.form.canonical(asked)?;
+        if let Some(bound) = self.bound
+            && let Some(Ok(max)) =
+                root.read(&bound.replace('*', target))?.map(|text| text.trim().parse::<i64>())
+            && let Ok(given) = value.parse::<i64>()
+            && given > max
+        {
+            return Err(FormError::Range { given, min: 0, max }.into());
+        }
         let list = match self.offers {
             Offers::Nothing => None,
             Offers::Itself => root.read(&self.path(target))?,
@@ -97,6 +113,10 @@ impl Knob for Attribute {
         let Some(list) = list else { return Ok(value) };
         let offered = list.split_whitespace().map(|word| word.trim_start_matches('[').trim_end_matches(']'));
         Ok(one_of(&value, offered)?)
+    }
+
+    fn files(&self, target: &str) -> Vec<String> {
+        vec![self.path(target)]
     }
 
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {

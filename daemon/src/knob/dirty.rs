@@ -77,6 +77,10 @@ impl Knob for Dirty {
         }
     }
 
+    fn files(&self, _target: &str) -> Vec<String> {
+        vec![self.path("ratio"), self.path("bytes")]
+    }
+
     fn write(&self, root: &Root, _target: &str, value: &str) -> Result<(), KnobError> {
         let bad =
             || FormError::Special { given: value.to_owned(), expected: "`ratio PER_CENT` or `bytes SIZE`" };

@@ -15,7 +15,6 @@ use crate::root::{Root, RootError};
 
 /// No CPU: the function is off.
 const NONE: &str = "none";
-const EXPECTED: &str = "a list of CPUs such as `0-3,8`, or `none`";
 const SOURCE: &str = "kernel Documentation/networking/scaling.rst";
 const SKIPS: &[&str] = &["lo.*", "veth*", "docker*", "br-*", "virbr*", "tap*", "tun*"];
 
@@ -25,7 +24,7 @@ const fn spec(name: &'static str, form: Form) -> Spec {
 
 pub(super) static KNOBS: &[&dyn Knob] = &[
     &Queue {
-        spec: Spec::new("net.core.rps_default_mask", Form::Special(EXPECTED))
+        spec: Spec::new("net.core.rps_default_mask", Form::CpusOr(NONE))
             .why("which CPUs go on with packets of receive queues that appear later (RPS)")
             .risk(Risk::Low, "queues that are there already keep theirs")
             .from("kernel Documentation/admin-guide/sysctl/net.rst")
@@ -42,7 +41,7 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         place: Place::Sysctl,
     },
     &Queue {
-        spec: spec("nic.rps_cpus", Form::Special(EXPECTED))
+        spec: spec("nic.rps_cpus", Form::CpusOr(NONE))
             .why("which CPUs go on with packets of this receive queue (RPS); none leaves them where the interrupt was")
             .risk(Risk::Low, "an interrupt between processors for each batch; of use where queues are fewer than CPUs"),
         kind: Kind::Cpus,
@@ -56,7 +55,7 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         place: Place::Queue("rx-", "rps_flow_cnt"),
     },
     &Queue {
-        spec: spec("nic.xps_cpus", Form::Special(EXPECTED))
+        spec: spec("nic.xps_cpus", Form::CpusOr(NONE))
             .why("which CPUs send through this queue (XPS)")
             .risk(Risk::Low, "a CPU in no mask falls back to a hash; the driver writes its own masks when queues change"),
         kind: Kind::Cpus,

@@ -109,6 +109,8 @@ pub struct Spec {
     pub single: bool,
     /// Devices that a profile means only when it names them (`loop*`).
     pub skips: &'static [&'static str],
+    /// Whether the value lasts only as long as the daemon, or the service manager for it, holds a descriptor open.
+    pub hold: bool,
 }
 
 impl Spec {
@@ -128,6 +130,7 @@ impl Spec {
             disturbs: &[],
             single: true,
             skips: &[],
+            hold: false,
         }
     }
 
@@ -180,6 +183,13 @@ impl Spec {
     #[must_use]
     pub const fn of(mut self, identity: Identity) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// Its value lasts as long as a descriptor is open.
+    #[must_use]
+    pub const fn as_hold(mut self) -> Self {
+        self.hold = true;
         self
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Entry, Profile, ProfileError, parse};
+use super::problem::Problem;
+use super::{Entry, Include, Machine, Profile, ProfileError, parse};
 use crate::knob::nearest;
 use crate::root::Root;
 
@@ -79,7 +80,8 @@ impl Library {
         let text = Root::new(folder).read(&format!("/{file}"))?;
         let text = text.ok_or(()).or_else(|()| Err(none(self.names()?)))?;
         let name = file.strip_suffix(".toml").unwrap_or(&file);
-        self.joined(parse::parse(name, name_or_path, &text)?, &mut vec![name_or_path.to_owned()])
+        let alone = parse::parse(name, name_or_path, &text)?;
+        self.settled(self.joined(alone, &mut vec![name_or_path.to_owned()])?)
     }
 
     /// The profile of a name, with its includes.
@@ -87,7 +89,7 @@ impl Library {
     /// # Errors
     /// When there is none, or it or an included one is wrong.
     pub fn named(&self, name: &str) -> Result<Profile, ProfileError> {
-        self.chained(name, &mut Vec::new())
+        self.settled(self.chained(name, &mut Vec::new())?)
     }
 
     fn chained(&self, name: &str, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
@@ -121,26 +123,52 @@ impl Library {
         Err(ProfileError::Unknown { name: name.to_owned(), suggestion, known })
     }
 
-    /// The profile on top of what it includes: its entries for a knob replace all included ones for it.
+    /// The profile on top of what it includes: its entries for a knob replace all included ones for it, those
+    /// with a condition only where it holds.
     fn joined(&self, mut profile: Profile, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
-        let (mut entries, mut variables): (Vec<Entry>, Vec<_>) = (Vec::new(), Vec::new());
-        for name in profile.include.clone() {
-            let base = self.chained(&name, chain)?;
-            entries.retain(|entry| base.entries.iter().all(|other| other.knob != entry.knob));
-            entries.extend(base.entries);
+        let mut entries = Vec::new();
+        let mut variables = Vec::new();
+        for include in &profile.include {
+            let base = self.included(include, chain)?;
+            stack(&mut entries, base.entries);
             variables.extend(base.variables);
         }
-        entries.retain(|entry| profile.entries.iter().all(|own| own.knob != entry.knob));
-        entries.append(&mut profile.entries);
-        for own in std::mem::take(&mut profile.variables) {
-            variables.push(own);
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        let mut variables: Vec<super::Variable> =
-            variables.into_iter().rev().filter(|variable| seen.insert(variable.name.clone())).collect();
-        variables.reverse();
-        Ok(Profile { entries, variables, ..profile })
+        stack(&mut entries, std::mem::take(&mut profile.entries));
+        variables.append(&mut profile.variables);
+        // The last one of a name that holds everywhere hides all before it.
+        let hidden = |at: usize| {
+            let this: &super::Variable = &variables[at];
+            variables[at + 1..].iter().any(|later| later.name == this.name && later.when.is_empty())
+        };
+        let shown = (0..variables.len()).filter(|at| !hidden(*at)).map(|at| variables[at].clone()).collect();
+        Ok(Profile { entries, variables: shown, ..profile })
     }
+
+    fn included(&self, include: &Include, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
+        self.chained(&include.name, chain).map_err(|error| match error {
+            ProfileError::Unknown { name, suggestion, known } if name == include.name => ProfileError::At {
+                place: include.place.clone(),
+                excerpt: include.excerpt.clone(),
+                problem: Box::new(Problem::Include { name, suggestion, known }),
+            },
+            other => other,
+        })
+    }
+
+    /// The profile with what the machine's own file says on top.
+    fn settled(&self, mut profile: Profile) -> Result<Profile, ProfileError> {
+        profile.machine = Machine::read(&self.root)?;
+        stack(&mut profile.entries, profile.machine.entries.clone());
+        Ok(profile)
+    }
+}
+
+/// Puts `upper` on top of `lower`: what holds everywhere replaces what is below it, the rest lies in a layer above.
+fn stack(lower: &mut Vec<Entry>, upper: Vec<Entry>) {
+    let replaced = |knob: &str| upper.iter().any(|entry| entry.knob == knob && entry.when.is_empty());
+    lower.retain(|entry| !replaced(&entry.knob));
+    let base = lower.iter().map(|entry| entry.layer + 1).max().unwrap_or(0);
+    lower.extend(upper.into_iter().map(|entry| Entry { layer: entry.layer + base, ..entry }));
 }
 
 #[cfg(test)]

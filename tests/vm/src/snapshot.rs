@@ -1,0 +1,180 @@
+//! Everything on this machine that can be tuned, as it is now: path -> bytes.
+//!
+//! Whole of /proc/sys; every file of /sys that may be read and written (what can only be read is a counter or a
+//! fact); interrupt affinities, swap, mounts and their options, the card settings that `ethtool` shows, and every
+//! file of /etc. Two snapshots of a machine that nobody touched are equal but for [`NOISE`].
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+/// What changes by itself: how such a path begins, how it ends, and the reason.
+pub const NOISE: &[(&str, &str, &str)] = &[
+    ("/proc/sys/kernel/random/", "", "entropy and identifiers: a new value at every read"),
+    ("/proc/sys/kernel/ns_last_pid", "", "the last process number, which the next process changes"),
+    ("/proc/sys/kernel/pty/nr", "", "a count of open terminals"),
+    ("/proc/sys/fs/dentry-state", "", "counts of cached names"),
+    ("/proc/sys/fs/inode-", "", "counts of cached inodes"),
+    ("/proc/sys/fs/file-nr", "", "a count of open files"),
+    ("/sys/fs/cgroup/", ".pressure", "time that tasks waited, in a file that is writable for triggers"),
+    ("/sys/fs/cgroup/", "/cgroup.procs", "the processes of now"),
+    ("/sys/fs/cgroup/", "/cgroup.threads", "the threads of now"),
+    ("/sys/devices/pci", "/config", "registers of a device, with the state of its link and its interrupts"),
+    ("/sys/kernel/debug/sched/domains/", "/max_newidle_lb_cost", "a measurement of the scheduler"),
+];
+
+/// Below these nothing is a setting of the machine, and reading may wait or have effects.
+const SHUNNED: &[&str] = &[
+    "/sys/kernel/debug",
+    "/sys/kernel/tracing",
+    "/sys/kernel/security",
+    "/sys/firmware",
+    "/sys/fs/pstore",
+    "/sys/fs/fuse",
+    "/sys/fs/bpf",
+];
+
+/// Longer than any setting; a longer file is a table or a dump.
+const FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// Path, or the name of a question, and the answer.
+pub type Snapshot = BTreeMap<String, Vec<u8>>;
+
+/// Reads all of it.
+pub fn take() -> Result<Snapshot> {
+    let mut snapshot = Snapshot::new();
+    walk(Path::new("/proc/sys"), &|mode| mode & 0o400 != 0, &mut snapshot)?;
+    walk(Path::new("/sys"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
+    walk(Path::new("/sys/kernel/debug/sched"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
+    walk(Path::new("/proc/irq"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
+    walk(Path::new("/etc"), &|_| true, &mut snapshot)?;
+    swaps(&mut snapshot)?;
+    snapshot.insert("/proc/mounts".to_owned(), fs::read("/proc/mounts")?);
+    let mut latency = [0; 4];
+    if let Ok(mut file) = File::open("/dev/cpu_dma_latency") {
+        file.read_exact(&mut latency)?;
+        snapshot.insert("/dev/cpu_dma_latency".to_owned(), i32::from_ne_bytes(latency).to_string().into());
+    }
+    cards(&mut snapshot)?;
+    Ok(snapshot)
+}
+
+/// Every file below `folder` whose mode is wanted. Links are not followed: what they lead to is met elsewhere.
+fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, snapshot: &mut Snapshot) -> Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // A folder that has just gone (a unit's control group) is no finding.
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                if !SHUNNED.iter().any(|shunned| path.starts_with(shunned) && !folder.starts_with(shunned)) {
+                    folders.push(path);
+                }
+            } else if kind.is_file()
+                && entry.metadata().is_ok_and(|metadata| wanted(metadata.permissions().mode()))
+            {
+                snapshot.insert(path.to_string_lossy().into_owned(), content(&path));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a file, or the kernel's error: that a setting cannot be read is part of what it is.
+fn content(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => bytes,
+        Err(error) => format!("error {}", error.raw_os_error().unwrap_or(0)).into_bytes(),
+    }
+}
+
+/// Swap areas with size and priority; how much of them is used is no setting.
+fn swaps(snapshot: &mut Snapshot) -> Result<()> {
+    for line in fs::read_to_string("/proc/swaps")?.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [path, kind, size, _, priority] = words[..] {
+            snapshot.insert(format!("swap {path}"), format!("{kind} {size} {priority}").into_bytes());
+        }
+    }
+    // A swap file that is left behind would be one too.
+    for folder in ["/var/lib/diapason", "/var/lib/tuned"] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let size = entry.metadata()?.size();
+            if size > 1 << 20 {
+                snapshot.insert(entry.path().to_string_lossy().into_owned(), size.to_string().into_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `ethtool` shows of each physical card: features, coalescing, rings, channels, pause.
+fn cards(snapshot: &mut Snapshot) -> Result<()> {
+    let mut cards: Vec<PathBuf> =
+        fs::read_dir("/sys/class/net")?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+    cards.retain(|card| card.join("device").exists());
+    for card in cards {
+        let name = card.file_name().context("a card has a name")?.to_string_lossy().into_owned();
+        for question in ["-k", "-c", "-g", "-l", "-a"] {
+            let answer = Command::new("ethtool").args([question, &name]).output().context("ethtool")?;
+            snapshot.insert(format!("ethtool {question} {name}"), answer.stdout);
+        }
+    }
+    Ok(())
+}
+
+/// A difference of two snapshots.
+#[derive(Debug, serde::Serialize)]
+pub struct Difference {
+    /// The path, or the question.
+    pub path: String,
+    /// The bytes before as text; `None` when it was not there.
+    pub before: Option<String>,
+    /// The bytes after.
+    pub after: Option<String>,
+}
+
+/// What differs, without [`NOISE`].
+pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
+    let mut paths: Vec<&String> = before.keys().chain(after.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    paths.retain(|path| before.get(*path) != after.get(*path));
+    paths.retain(|path| !NOISE.iter().any(|(head, tail, _)| path.starts_with(head) && path.ends_with(tail)));
+    let text = |bytes: Option<&Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    paths
+        .into_iter()
+        .map(|path| Difference {
+            path: path.clone(),
+            before: text(before.get(path)),
+            after: text(after.get(path)),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_what_came_went_and_changed() {
+        let map = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec())).collect::<Snapshot>()
+        };
+        let before = map(&[("a", "1"), ("b", "2"), ("/proc/sys/fs/file-nr", "5")]);
+        let after = map(&[("b", "3"), ("c", "4"), ("/proc/sys/fs/file-nr", "6")]);
+        let found = differences(&before, &after);
+        let paths: Vec<&str> = found.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, ["a", "b", "c"]);
+        assert_eq!((found[0].after.as_deref(), found[1].after.as_deref()), (None, Some("3")));
+    }
+}

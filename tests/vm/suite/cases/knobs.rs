@@ -1,0 +1,138 @@
+//! The whole catalogue, knob by knob, and the page that says what was covered how.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::case::{Case, Leaves, Notes, Starts};
+use crate::guest::{Guest, PAYLOAD};
+
+/// Every knob that the guest offers.
+pub const CATALOGUE: Case =
+    Case { name: "knobs", quick: false, starts: Starts::Installed, leaves: Leaves::Same, run: catalogue };
+
+/// Some hundred round trips under emulation.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn catalogue(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
+    // A machine that has swap, and has loaded the congestion control beside the usual one.
+    guest.ok("modprobe -a tcp_bbr; mkswap -q /dev/vdc && swapon /dev/vdc")?;
+    let answer = guest.ok_within(&format!("{PAYLOAD}/vm-guest exam ''"), PATIENCE)?;
+    guest.ok("swapoff /dev/vdc; rmmod tcp_bbr")?;
+    let report: Value = serde_json::from_str(&answer).context("the report of the exam")?;
+    let lines = report["lines"].as_array().context("lines")?;
+    let count = |fate: &str| lines.iter().filter(|line| line["fate"] == fate).count();
+    notes.say(format!(
+        "{} round trips, {} refused as irreversible, {} absent, {} unwilling, {} failed",
+        count("round-trip"),
+        count("refused"),
+        count("absent"),
+        count("unwilling"),
+        count("failed")
+    ));
+    for line in lines.iter().filter(|line| line["fate"] == "unwilling" || line["fate"] == "failed") {
+        notes.say(format!(
+            "{} {}: {} -> {}: {}",
+            line["fate"], line["name"], line["from"], line["to"], line["detail"]
+        ));
+    }
+    let differences = report["differences"].as_array().context("differences")?;
+    for difference in differences {
+        notes.say(format!("after the family {}: {:#}", difference[0], difference[1]));
+    }
+    let kernel = guest.ok("uname -r")?;
+    let page = page(lines, kernel.trim(), &guest.repository().join("daemon/tests/roots"))?;
+    fs::write(guest.repository().join("docs/knob-coverage.md"), page)?;
+    ensure!(count("failed") == 0 && differences.is_empty(), "the daemon did not keep its word; see above");
+    Ok(())
+}
+
+/// The fixture trees whose profiles name a knob.
+fn fixtures(roots: &Path) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(roots)? {
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut text = String::new();
+        for file in ["profile.toml", "second.toml"] {
+            text.push_str(&fs::read_to_string(folder.join(file)).unwrap_or_default());
+        }
+        found.insert(name, text);
+    }
+    Ok(found)
+}
+
+/// Whether a profile's text names a knob, on all devices or on one.
+fn names(text: &str, knob: &str) -> bool {
+    let on_one = |line: &str| {
+        let Some(name) = line.strip_prefix("[knob.\"").and_then(|rest| rest.split('"').next()) else {
+            return false;
+        };
+        let (family, attribute) = knob.split_once('.').unwrap_or((knob, ""));
+        name == knob
+            || name
+                .strip_prefix(family)
+                .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(&format!(".{attribute}")))
+    };
+    text.lines().any(on_one)
+}
+
+/// docs/knob-coverage.md.
+fn page(lines: &[Value], kernel: &str, roots: &Path) -> Result<String> {
+    let fixtures = fixtures(roots)?;
+    let mut knobs: Vec<&str> = Vec::new();
+    for line in lines {
+        let knob = line["knob"].as_str().context("a name")?;
+        if !knobs.contains(&knob) {
+            knobs.push(knob);
+        }
+    }
+    let mut rows = String::new();
+    let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+    for knob in knobs {
+        let of_knob: Vec<&Value> = lines.iter().filter(|line| line["knob"] == knob).collect();
+        let of_fate =
+            |fate: &str| of_knob.iter().copied().filter(|line| line["fate"] == fate).collect::<Vec<_>>();
+        let trees: Vec<&str> =
+            fixtures.iter().filter(|(_, text)| names(text, knob)).map(|(name, _)| name.as_str()).collect();
+        let trees = if trees.is_empty() { "-".to_owned() } else { trees.join(", ") };
+        let trips = of_fate("round-trip");
+        let text = |value: &Value| value.as_str().unwrap_or_default().replace('|', "\\|");
+        let (kind, how) = if let Some(first) = trips.first() {
+            let more = if trips.len() > 1 { format!(" and {} more", trips.len() - 1) } else { String::new() };
+            (
+                "in the guest",
+                format!(
+                    "{}: `{}` -> `{}`{more}",
+                    text(&first["name"]),
+                    text(&first["from"]),
+                    text(&first["to"])
+                ),
+            )
+        } else if !of_fate("refused").is_empty() {
+            ("refused, as it cannot be undone", "the refusal".to_owned())
+        } else if let Some(first) = of_fate("unwilling").first() {
+            ("offered, but the guest takes no other value", text(&first["detail"]))
+        } else if trees == "-" {
+            ("**not covered**", String::new())
+        } else {
+            ("fixture", String::new())
+        };
+        *tally.entry(kind).or_default() += 1;
+        writeln!(rows, "| `{knob}` | {kind} | {how} | {trees} |")?;
+    }
+    let tally: Vec<String> = tally.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    Ok(format!(
+        "# Which knob is covered how\n\n\
+         Written by `make vm-test` (case `knobs`); do not edit. In the guest means: another value was applied through the\n\
+         daemon on a booted Debian (kernel {kernel}, QEMU), verified, rolled back, and every setting of the machine was compared\n\
+         byte for byte. A fixture is a recorded tree below `daemon/tests/roots/`, for what the guest does not offer.\n\n\
+         {}.\n\n| knob | covered | what was done in the guest | fixture trees |\n|---|---|---|---|\n{rows}",
+        tally.join(", ")
+    ))
+}
