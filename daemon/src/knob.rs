@@ -112,17 +112,17 @@ pub trait Knob: Sync {
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
 
-    /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
-    /// steps; everything else has to come back as it was written.
-    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
-        wanted == actual
-    }
-
     /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
     /// and without its author.
     fn files(&self, target: &str) -> Vec<String> {
         let _ = target;
         Vec::new()
+    }
+
+    /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
+    /// steps; everything else has to come back as it was written.
+    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
+        wanted == actual
     }
 
     /// Whether `current` is what a restart of the machine makes of `written`: then it is still ours. Only a

@@ -23,6 +23,8 @@ pub mod profile;
 
 pub mod plan;
 
+pub mod conflicts;
+
 pub mod journal;
 
 pub mod apply;

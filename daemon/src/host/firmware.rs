@@ -34,7 +34,7 @@ const fn chassis(kind: u32) -> Option<&'static str> {
         3..=7 | 13 | 15 | 16 | 24 | 34..=36 => Some("desktop"),
         8..=10 | 14 | 30..=32 => Some("laptop"),
         17 | 23 | 25 | 28 | 29 => Some("server"),
-        0 | 1 | 2 => None,
+        0..=2 => None,
         _ => Some("other"),
     }
 }

@@ -83,6 +83,10 @@ impl Knob for Reserve {
         Ok(root.read(&self.path(target))?.map(|text| text.trim().to_owned()))
     }
 
+    fn files(&self, target: &str) -> Vec<String> {
+        vec![self.path(target)]
+    }
+
     fn settle(&self, _root: &Root, _target: &str, asked: &str) -> Result<String, KnobError> {
         Ok(self.spec.form.canonical(asked)?)
     }

@@ -163,6 +163,10 @@ impl Knob for Tunable {
         Ok(root.read(&self.path(target))?.map(|text| Form::of_file(&text)))
     }
 
+    fn files(&self, target: &str) -> Vec<String> {
+        vec![self.path(target)]
+    }
+
     fn settle(&self, _root: &Root, _target: &str, asked: &str) -> Result<String, KnobError> {
         Ok(self.spec.form.canonical(asked)?)
     }

@@ -142,6 +142,10 @@ impl Knob for Queue {
         Ok(Some(if set.is_empty() { NONE.to_owned() } else { set.to_string() }))
     }
 
+    fn files(&self, target: &str) -> Vec<String> {
+        self.path(target).into_iter().collect()
+    }
+
     fn settle(&self, root: &Root, _target: &str, asked: &str) -> Result<String, KnobError> {
         if self.kind == Kind::Flows {
             let number: u32 = self.spec.form.canonical(asked)?.parse().unwrap_or(0);

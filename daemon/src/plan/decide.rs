@@ -48,10 +48,7 @@ pub(super) fn decide(name: &str, chosen: &Chosen<'_>, reading: Reading) -> Chang
     let asked = chosen.asked.join(" | ");
     let (state, wanted, detail) = match (unreadable, &current) {
         (Some(error), _) => (State::Refused, asked, Some(error)),
-        (None, None) => {
-            let why = reading.settled.into_iter().find_map(Result::err);
-            (State::AbsentOnThisHost, asked, why)
-        }
+        (None, None) => (State::AbsentOnThisHost, asked, reading.settled.into_iter().find_map(Result::err)),
         (None, Some(now)) => match target(&entry.ask, now, reading.original.as_deref(), reading.settled) {
             Ok(wanted) if wanted == *now => (State::Already, wanted, None),
             Ok(wanted) => (State::Change, wanted, None),

@@ -43,7 +43,7 @@ pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno
 ///
 /// The limits of dirty memory are pairs of which one is zero; a disk whose scheduler changes gets that scheduler's
 /// queue depth (`blk_mq_init_sched`: twice the smaller of the device's own depth and 128; without a scheduler the
-/// device's own, here 64) and that scheduler's own values; a zram device that is reset forgets its size, its algorithm and its content.
+/// device's own, here 64) and the usual values of what it can be told; a zram device that is reset forgets its size, its algorithm and its content.
 pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'static str>)> {
     if let Some(stem) = path.strip_prefix("/proc/sys/vm/dirty_") {
         let other = [("ratio", "bytes"), ("bytes", "ratio")].iter().find_map(|(member, other)| {
@@ -54,14 +54,19 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<&'stat
     }
     if let Some(queue) = path.strip_suffix("/queue/scheduler") {
         let depth = if data.trim() == "none" { "64" } else { "128" };
-        let own: &[(&str, &str)] = match data.trim() {
-            "mq-deadline" => &[("read_expire", "500"), ("write_expire", "5000"), ("fifo_batch", "16")],
-            "kyber" => &[("read_lat_nsec", "2000000"), ("write_lat_nsec", "10000000")],
-            "bfq" => &[("low_latency", "1"), ("slice_idle", "8")],
-            _ => &[],
-        };
-        let own = own.iter().map(|(leaf, usual)| (format!("{queue}/queue/iosched/{leaf}"), Some(*usual)));
-        return std::iter::once((format!("{queue}/queue/nr_requests"), Some(depth))).chain(own).collect();
+        // A real one takes the files of the old scheduler away and makes those of the new one; a picture keeps them.
+        let usual = [
+            ("read_expire", "500"),
+            ("write_expire", "5000"),
+            ("fifo_batch", "16"),
+            ("read_lat_nsec", "2000000"),
+            ("write_lat_nsec", "10000000"),
+            ("low_latency", "1"),
+            ("slice_idle", "8"),
+        ];
+        let usual =
+            usual.into_iter().map(|(leaf, usual)| (format!("{queue}/queue/iosched/{leaf}"), Some(usual)));
+        return std::iter::once((format!("{queue}/queue/nr_requests"), Some(depth))).chain(usual).collect();
     }
     // The kernel fits its reserve to huge pages when it starts or stops to make them: figures of a guest of 2 GiB.
     if path == "/sys/kernel/mm/transparent_hugepage/enabled" {
