@@ -91,6 +91,17 @@ impl Console {
         format!("{style}{text}{style:#}")
     }
 
+    /// The lines of `text` when `indent` columns are taken already; as it is where standard output is no terminal.
+    /// `COLUMNS` says how wide the terminal is where it says nothing itself.
+    #[must_use]
+    pub fn wrapped(&self, text: &str, indent: usize) -> Vec<String> {
+        const COLUMNS_MIN: usize = 40;
+        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
+        let columns = columns.or_else(|| Table::new().width().map(usize::from)).unwrap_or(usize::MAX);
+        let room = columns.max(COLUMNS_MIN).saturating_sub(indent);
+        text.lines().flat_map(|line| wrap(line, room)).collect()
+    }
+
     /// A table with a heading row, as wide as the terminal allows.
     #[must_use]
     pub fn table(&self, headings: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -127,6 +138,28 @@ impl Console {
         bar.set_prefix(what);
         bar
     }
+}
+
+/// The words of a line on as many lines as they need; a word that is longer than a line has one of its own.
+fn wrap(line: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in line.split(' ') {
+        let letters = word.chars().count();
+        if used > 0 && used + 1 + letters > room {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(last) = lines.last_mut() {
+            if used > 0 {
+                last.push(' ');
+                used += 1;
+            }
+            last.push_str(word);
+        }
+        used += letters;
+    }
+    lines
 }
 
 /// Says what went wrong on standard error; nothing can be done where even that fails.
@@ -207,6 +240,8 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a-word-too-long b", 4), ["a-word-too-long", "b"]);
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1 234 567");

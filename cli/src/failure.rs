@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | a check found something: `doctor` a FAIL, `tune verify` a difference |
+//! | 1 | a check found something: `doctor` a FAIL, `tune verify` a difference, `tune conflicts` somebody else |
 //! | 2 | bad input: the message names file, place, value and remedy; nothing was written |
 //! | 3 | not possible on this host now: no daemon, no permission, a full disk |
 
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use diapason_daemon::client::ClientError;
+use diapason_daemon::explain::ExplainError;
 use diapason_daemon::profile::ProfileError;
 use diapason_daemon::root::RootError;
 use diapason_kernels::IsaError;
@@ -163,6 +164,15 @@ pub enum Failure {
         /// The file.
         file: String,
     },
+    /// No knob is named so.
+    #[error("no knob is named like {pattern:?}; `diapason tune knobs` lists them")]
+    NoKnobs {
+        /// What was given.
+        pattern: String,
+    },
+    /// A knob could not be explained.
+    #[error(transparent)]
+    Explain(ExplainError),
     /// There is no such tree of files.
     #[error("there is no folder {}; give the root of a tree of files", root.display())]
     NoRoot {
@@ -180,6 +190,16 @@ pub enum Failure {
     /// The terminal could not be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Profile(error) => Self::Profile(error),
+            ExplainError::Root(error) => Self::Root(error),
+            other => Self::Explain(other),
+        }
+    }
 }
 
 impl Failure {

@@ -1,22 +1,34 @@
 //! `diapason tune`: what a profile would change, and the daemon's hand to change it and to undo it.
 //!
-//! `list`, `plan` and `env` need neither the daemon nor root; `apply`, `verify`, `rollback` and `status` ask the daemon.
+//! `layout -> (list, knobs, plan, explain, recommend, conflicts, daemon)`
+//!
+//! `list`, `knobs`, `plan`, `explain`, `recommend`, `conflicts`, `env`, and `verify` of a named profile need neither the
+//! daemon nor root; `apply`, `switch`, `rollback`, `status`, and `verify` of what is in force ask the daemon.
 
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::Command as Process;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
-use diapason_daemon::client::SOCKET;
+use clap::{Args, Subcommand, ValueEnum};
+use diapason_daemon::apply::report::StatusReport;
+use diapason_daemon::client::{Client, SOCKET};
 use diapason_daemon::host::Host;
-use diapason_daemon::plan::{Change, Plan, State};
+use diapason_daemon::plan::{Gate, Plan};
 use diapason_daemon::profile::{Library, Profile};
 use diapason_daemon::root::Root;
-use serde::Serialize;
 
+mod layout;
+
+mod conflicts;
 mod daemon;
+mod environment;
+mod explain;
+mod list;
+mod plan;
+mod recommend;
 
-use crate::console::{Console, Tone};
+#[cfg(feature = "libhdf5")]
+pub use plan::{Counts, brief};
+
+use crate::console::Console;
 use crate::failure::Failure;
 
 /// What to do about the tuning of this host.
@@ -24,11 +36,47 @@ use crate::failure::Failure;
 pub enum Command {
     /// List the profiles that this host knows
     List(Where),
+    /// List every knob: what it does, its values, its risk and what undoing it promises
+    Knobs {
+        /// Only knobs whose name this shell pattern covers, or that begin with it
+        pattern: Option<String>,
+    },
     /// Show what a profile would change here, with reason and risk; changes nothing and needs no root
     Plan {
         /// The name of a profile, or the path of a TOML file (with a `/` in it)
         profile: String,
-        /// Show every knob with its reason and source
+        /// Show every knob with its source, place and caution, and what is left out here and why
+        #[arg(long)]
+        long: bool,
+        /// Where to look
+        #[command(flatten)]
+        place: Where,
+        /// Who knows what is in force
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Say everything about one knob: what it does, what it is, who sets it to what, what undoing it promises
+    Explain {
+        /// The knob, `vm.swappiness` or `block.scheduler`, or one on a device, `block.sda.scheduler`
+        knob: String,
+        /// Where to look
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Weigh every profile by the facts of this host and say why
+    Recommend {
+        /// Show what was weighed and does not count, and all facts
+        #[arg(long)]
+        long: bool,
+        /// Where to look
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Show who else sets these knobs, who wins at boot and what to do; ends with 1 when something may take a knob away
+    Conflicts {
+        /// Only knobs of this profile, compared with what it wants
+        profile: Option<String>,
+        /// Show also where all say the same
         #[arg(long)]
         long: bool,
         /// Where to look
@@ -50,16 +98,60 @@ pub enum Command {
     Apply {
         /// The name of a profile; the daemon looks in /etc/diapason/profiles first
         profile: String,
+        /// What to do about changes that may stall CPUs, links or memory for a moment
+        #[arg(long, value_enum, require_equals = true, num_args = 0..=1, default_value = "allow", default_missing_value = "refuse")]
+        no_disrupt: Disruption,
         /// The daemon
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Compare the host with the applied profile and name every difference
-    Verify(Daemon),
+    /// Go from the profile in force to another by the smallest difference; changes that disturb are refused
+    Switch {
+        /// The name of a profile
+        profile: String,
+        /// What to do about changes that may stall CPUs, links or memory for a moment
+        #[arg(long, value_enum, require_equals = true, num_args = 0..=1, default_value = "refuse", default_missing_value = "refuse")]
+        no_disrupt: Disruption,
+        /// The daemon
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Compare the host with the applied profile, or with a named one, and name every difference
+    Verify {
+        /// The name of a profile, or the path of a TOML file; without one, the profile in force
+        profile: Option<String>,
+        /// Where to look
+        #[command(flatten)]
+        place: Where,
+        /// The daemon
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Restore every original
     Rollback(Daemon),
     /// Show what is applied
     Status(Daemon),
+}
+
+/// What to do about changes that disturb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Disruption {
+    /// Make them
+    Allow,
+    /// Change nothing at all when there is one
+    Refuse,
+    /// Leave those knobs as they are and change the others
+    Defer,
+}
+
+impl Disruption {
+    const fn gate(self) -> Gate {
+        match self {
+            Self::Allow => Gate::Allow,
+            Self::Refuse => Gate::Refuse,
+            Self::Defer => Gate::Defer,
+        }
+    }
 }
 
 /// Which tree of files is the host.
@@ -92,69 +184,38 @@ pub struct Daemon {
     pub socket: PathBuf,
 }
 
-/// A profile of the list.
-#[derive(Serialize)]
-struct Listed {
-    name: String,
-    summary: String,
-    origin: String,
-}
-
-/// How many changes of a plan are in which state.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Counts {
-    /// Would be written.
-    pub change: usize,
-    /// Are as wanted.
-    pub already: usize,
-    /// Do not exist on this host.
-    pub absent: usize,
-    /// Cannot be written here.
-    pub refused: usize,
-}
-
-impl Counts {
-    /// Counts the changes of `plan`.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        let count = |state| plan.changes.iter().filter(|change| change.state == state).count();
-        Self {
-            change: count(State::Change),
-            already: count(State::Already),
-            absent: count(State::AbsentOnThisHost),
-            refused: count(State::Refused),
-        }
-    }
-
-    /// The counts in words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        format!(
-            "{} to change, {} as wanted, {} not on this host, {} refused",
-            self.change, self.already, self.absent, self.refused
-        )
-    }
-}
-
 /// Runs one of the tuning commands.
 ///
 /// # Errors
-/// [`Failure`]; `verify` ends with [`Failure::Found`] when the host differs.
+/// [`Failure`]; `verify` and `conflicts` end with [`Failure::Found`] when there is something to look at.
 pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::List(place) => list(place, console),
-        Command::Plan { profile, long, place } => {
-            let plan = make(profile, place)?;
-            Ok(console.show(&plan, |console, plan| text(console, plan, *long))?)
+        Command::List(place) => list::profiles(place, console),
+        Command::Knobs { pattern } => list::knobs(pattern.as_deref(), console),
+        Command::Plan { profile, long, place, daemon } => {
+            plan::show(profile, *long, place, &daemon.socket, console)
         }
-        Command::Env { profile, command, place } => environment(profile, command, place, console),
-        Command::Apply { profile, daemon } if profile.contains('/') => {
+        Command::Explain { knob, place } => explain::show(knob, place, console),
+        Command::Recommend { long, place } => recommend::show(*long, place, console),
+        Command::Conflicts { profile, long, place } => {
+            conflicts::show(profile.as_deref(), *long, place, console)
+        }
+        Command::Env { profile, command, place } => environment::run(profile, command, place, console),
+        Command::Apply { profile, .. } | Command::Switch { profile, .. } if profile.contains('/') => {
             // Named before the daemon is asked, so that the remedy is told even when it does not run.
-            let _ = daemon;
             Err(Failure::ByName { file: profile.clone() })
         }
-        Command::Apply { profile, daemon } => daemon::apply(profile, &daemon.socket, console),
-        Command::Verify(daemon) => daemon::verify(&daemon.socket, console),
+        Command::Apply { profile, no_disrupt, daemon } => {
+            daemon::apply(profile, no_disrupt.gate(), &daemon.socket, console)
+        }
+        Command::Switch { profile, no_disrupt, daemon } => {
+            daemon::apply(profile, no_disrupt.gate(), &daemon.socket, console)
+        }
+        Command::Verify { profile: None, daemon, .. } => daemon::verify(&daemon.socket, console),
+        Command::Verify { profile: Some(profile), place, daemon } => {
+            let report = diapason_daemon::apply::verify(&make(profile, place, &daemon.socket)?.0);
+            daemon::verified(&report, console)
+        }
         Command::Rollback(daemon) => daemon::rollback(&daemon.socket, console),
         Command::Status(daemon) => daemon::status(&daemon.socket, console),
     }
@@ -165,113 +226,25 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
 /// # Errors
 /// When the profile or a fact cannot be read.
 pub fn plan_here(profile: &str) -> Result<Plan, Failure> {
-    make(profile, &Where { root: PathBuf::from("/") })
+    Ok(make(profile, &Where { root: PathBuf::from("/") }, Path::new(SOCKET))?.0)
 }
 
-fn make(profile: &str, place: &Where) -> Result<Plan, Failure> {
+/// The plan of a profile, and what the daemon holds, where it answers. `at_least` compares with what the machine
+/// came with, which only the daemon knows of a knob that it holds.
+fn make(profile: &str, place: &Where, socket: &Path) -> Result<(Plan, Option<StatusReport>), Failure> {
     let root = place.open()?;
     let profile = load(profile, &root)?;
-    Ok(Plan::make(&profile, &Host::read(&root)?, &root)?)
+    // The daemon of this machine knows nothing of a tree that stands for another one, unless it is pointed at.
+    let asked = root.is_machine() || socket != Path::new(SOCKET);
+    let status = asked.then(|| Client::connect(socket).ok()?.status().ok()).flatten();
+    let original = |knob: &str| {
+        let held = status.as_ref()?.held.iter().find(|held| held.knob == knob)?;
+        Some(held.original.clone())
+    };
+    let plan = Plan::over(&profile, &Host::read(&root)?, &root, &original)?;
+    Ok((plan, status))
 }
 
 fn load(profile: &str, root: &Root) -> Result<Profile, Failure> {
     Ok(Library::new(root).load(profile)?)
-}
-
-fn list(place: &Where, console: &Console) -> Result<(), Failure> {
-    let library = Library::new(&place.open()?);
-    let mut profiles = Vec::new();
-    for name in library.names()? {
-        let profile = library.load(&name)?;
-        profiles.push(Listed { name, summary: profile.summary, origin: profile.origin });
-    }
-    Ok(console.show(&profiles, |console, profiles| {
-        let row = |p: &Listed| vec![p.name.clone(), p.summary.clone(), p.origin.clone()];
-        console.table(&["profile", "for", "from"], profiles.iter().map(row).collect())
-    })?)
-}
-
-fn environment(profile: &str, command: &[String], place: &Where, console: &Console) -> Result<(), Failure> {
-    let root = place.open()?;
-    let profile = load(profile, &root)?;
-    let variables = profile.environment(&Host::read(&root)?);
-    let Some((program, arguments)) = command.split_first() else {
-        return Ok(console.show(&profile.variables, |console, _| {
-            let line = |(name, value, reason): &(String, String, String)| {
-                let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-                format!("{name}={}  {}", quoted(value), console.paint(Tone::Faint, &format!("# {reason}")))
-            };
-            variables.iter().map(line).collect::<Vec<_>>().join("\n")
-        })?);
-    };
-    // What the caller has set already is a decision of theirs.
-    let unset = variables.iter().filter(|(name, _, _)| std::env::var_os(name).is_none());
-    let error =
-        Process::new(program).args(arguments).envs(unset.map(|(name, value, _)| (name, value))).exec();
-    Err(Failure::Start { program: program.clone(), error })
-}
-
-/// A value as a shell reads it back: as it is where no letter means anything, else in single quotes.
-fn quoted(value: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:,+@%=".contains(letter);
-    if !value.is_empty() && value.chars().all(is_plain) {
-        return value.to_owned();
-    }
-    format!("'{}'", value.replace('\'', "'\\''"))
-}
-
-fn state(console: &Console, change: &Change) -> String {
-    match change.state {
-        State::Change => console.paint(Tone::Doubtful, "change"),
-        State::Already => console.paint(Tone::Good, "as wanted"),
-        State::AbsentOnThisHost => console.paint(Tone::Faint, "not here"),
-        State::Refused => console.paint(Tone::Bad, "refused"),
-    }
-}
-
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn text(console: &Console, plan: &Plan, long: bool) -> String {
-    let row = |change: &Change| {
-        let mut why = change.reason.clone();
-        if long {
-            why = format!("{why} [{}; {}]", change.source, change.place);
-            if !change.caution.is_empty() {
-                why = format!("{why} caution: {}", change.caution);
-            }
-        }
-        if let Some(detail) = &change.detail {
-            why = format!("{detail}\n{why}");
-        }
-        vec![
-            state(console, change),
-            change.knob.clone(),
-            change.current.clone().unwrap_or_else(|| "-".to_owned()),
-            change.wanted.clone(),
-            format!("{}, {}", word(&change.risk), word(&change.class)),
-            why,
-        ]
-    };
-    let shown = plan.changes.iter().filter(|change| long || change.state != State::AbsentOnThisHost);
-    let table = console.table(&["", "knob", "now", "wanted", "risk, undo", "why"], shown.map(row).collect());
-    format!("{}: {}\n{table}\n{}", plan.profile, plan.summary, Counts::of(plan).text())
-}
-
-/// The counts and the first changes, for the demonstration.
-#[must_use]
-pub fn brief(console: &Console, plan: &Plan) -> String {
-    const SHOWN: usize = 8;
-    let mut lines = vec![format!("  {}", Counts::of(plan).text())];
-    let changes: Vec<&Change> = plan.pending().collect();
-    for change in changes.iter().take(SHOWN) {
-        let now = change.current.as_deref().unwrap_or("-");
-        let why = console.paint(Tone::Faint, &change.reason);
-        lines.push(format!("  {}: {now} -> {}  {why}", change.knob, change.wanted));
-    }
-    if changes.len() > SHOWN {
-        lines.push(format!("  and {} more", changes.len() - SHOWN));
-    }
-    lines.join("\n")
 }

@@ -174,8 +174,11 @@ impl Tuning {
             outcomes.push(self.step(tx, &mut count, step)?);
         }
         // What the kernel changed along with a knob that was written after it, or that had its value already.
-        let disturbed: BTreeSet<String> =
-            steps.iter().flat_map(|step| step.instance.disturbed()).map(|other| other.name()).collect();
+        let disturbed: BTreeSet<String> = steps
+            .iter()
+            .flat_map(|step| step.instance.disturbed(&self.root))
+            .map(|other| other.name())
+            .collect();
         for step in steps.iter().chain(already).filter(|step| disturbed.contains(&step.instance.name())) {
             let name = step.instance.name();
             let settled = |outcome: &&mut Outcome| {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::apply::report::{ApplyReport, RollbackReport, StatusReport, VerifyReport};
+use crate::plan::Gate;
 
 /// Where the daemon listens.
 pub const SOCKET: &str = "/run/diapason/control.sock";
@@ -102,7 +103,15 @@ impl Client {
     /// # Errors
     /// When the daemon does not answer or refuses. A profile that was tried and undone is a report, not an error.
     pub fn apply(&mut self, profile: &str) -> Result<ApplyReport, ClientError> {
-        self.call("Apply", &json!({ "profile": profile }))
+        self.apply_behind(profile, Gate::Allow)
+    }
+
+    /// The same behind a gate for changes that disturb.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub fn apply_behind(&mut self, profile: &str, disruption: Gate) -> Result<ApplyReport, ClientError> {
+        self.call("Apply", &json!({ "profile": profile, "disruption": disruption }))
     }
 
     /// Compares the machine with a profile; `None` is the one in force.

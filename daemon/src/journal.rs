@@ -176,7 +176,14 @@ impl Journal {
         let tx = self.ledger.last_tx + 1;
         let begin = Record::Begin { tx, kind, profile: profile.map(str::to_owned), boot: self.boot.clone() };
         self.persistent.append(std::slice::from_ref(&begin))?;
-        self.volatile.append(std::slice::from_ref(&begin))?;
+        // The number is used up, whatever follows: no record of another transaction may bear it.
+        self.ledger.last_tx = tx;
+        if let Err(error) = self.volatile.append(std::slice::from_ref(&begin)) {
+            // Otherwise the next start would take it for interrupted, and finish a rollback that was refused.
+            let ended = self.persistent.append(&[Record::Abort { tx }]);
+            self.found.extend(ended.err().map(|error| error.to_string()));
+            return Err(error);
+        }
         self.ledger.take(&begin);
         Ok(tx)
     }

@@ -16,35 +16,49 @@ mod drop_in;
 mod swap;
 
 mod block;
+mod clocksource;
 mod cpu;
+mod cpuset;
 mod dirty;
 mod dma_latency;
 mod environment;
+mod halt_poll;
 mod hugepages;
 mod hugetlb;
+mod idle_states;
 mod iosched;
+mod irq;
+mod irqbalance;
+mod machinecheck;
 mod memory;
 mod network;
 mod nic;
 mod nvme;
+mod range;
+mod rcu;
+mod scheduler;
 
 mod ethtool;
 mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod workqueue;
 mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
-pub use spec::{Class, Identity, Lifetime, Risk, Spec};
+pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
 
 use crate::root::{Root, RootError};
 
 /// Every knob, by family, in the order of application.
 ///
-/// Huge pages come before the free reserve of memory, which switching them on may raise. The scheduler of a disk comes before its queue depth, which the kernel resets with it; the frequency governor
-/// before the energy preference that it permits; new swap before old swap is taken away.
+/// Huge pages come before the free reserve of memory, which switching them on may raise. Which CPUs run comes before
+/// what is set on them, and the frequency driver's mode before what that mode offers; the frequency governor before
+/// the energy preference that it permits. The scheduler of a disk comes before its queue depth, which the kernel
+/// resets with it; the queues of a network card before the CPUs that serve their interrupts; the CPUs of background
+/// work before the partition that takes some of them away; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
     memory::KNOBS,
@@ -53,6 +67,13 @@ pub static ALL: &[&[&dyn Knob]] = &[
     dirty::KNOBS,
     hugetlb::KNOBS,
     cpu::KNOBS,
+    range::KNOBS,
+    idle_states::KNOBS,
+    scheduler::KNOBS,
+    rcu::KNOBS,
+    clocksource::KNOBS,
+    machinecheck::KNOBS,
+    halt_poll::KNOBS,
     dma_latency::KNOBS,
     block::KNOBS,
     iosched::KNOBS,
@@ -60,6 +81,10 @@ pub static ALL: &[&[&dyn Knob]] = &[
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,
+    workqueue::KNOBS,
+    cpuset::KNOBS,
+    irq::KNOBS,
+    irqbalance::KNOBS,
     zram::KNOBS,
     swap_file::KNOBS,
     swap_device::KNOBS,
@@ -71,6 +96,10 @@ pub const NOT_HELD: &str = "none";
 
 /// Names that people look for under another name here.
 const RENAMED: &[(&str, &str)] = &[
+    ("cpu.scaling_min_freq", "cpu.scaling_freq"),
+    ("cpu.scaling_max_freq", "cpu.scaling_freq"),
+    ("cpu.min_perf_pct", "cpu.perf_pct"),
+    ("cpu.max_perf_pct", "cpu.perf_pct"),
     ("nic.lro", "nic.feature.rx-lro"),
     ("nic.gro", "nic.feature.rx-gro"),
     ("nic.gso", "nic.feature.tx-generic-segmentation"),
@@ -112,6 +141,16 @@ pub trait Knob: Sync {
     /// When the kernel refuses it.
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError>;
 
+    /// What there is to say about it on this machine beside its value `current`: why it is absent, or what is in
+    /// force where that is not what was set.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    fn remark(&self, root: &Root, target: &str, current: Option<&str>) -> Result<Option<String>, KnobError> {
+        let _ = (root, target, current);
+        Ok(None)
+    }
+
     /// The files whose change by somebody else changes the value. Without them a change is found by comparing, later
     /// and without its author.
     fn files(&self, target: &str) -> Vec<String> {
@@ -120,7 +159,7 @@ pub trait Knob: Sync {
     }
 
     /// Whether `actual`, read back, is what this machine makes of `wanted`. A driver may round a number to its own
-    /// steps; everything else has to come back as it was written.
+    /// steps, and a file may be shared with other knobs; everything else has to come back as it was written.
     fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         wanted == actual
     }
@@ -186,6 +225,43 @@ pub enum KnobError {
         device: String,
         /// The scheduler.
         scheduler: &'static str,
+    },
+    /// The kernel spreads the interrupts of a device by itself.
+    #[error(
+        "the kernel spreads {name} (interrupt {number}) over the CPUs by itself and lets nobody else move it; mark the \
+         entry optional, or boot with isolcpus=managed_irq,CPUS"
+    )]
+    Managed {
+        /// The interrupt's name.
+        name: String,
+        /// The interrupt's number.
+        number: u32,
+    },
+    /// A file of somebody else that has the last word.
+    #[error("{path} {problem}")]
+    Overruled {
+        /// The file.
+        path: String,
+        /// What it does, and the remedy.
+        problem: &'static str,
+    },
+    /// A control group that cannot be removed.
+    #[error("{path} holds tasks: {tasks}; stop them or move them to another control group first")]
+    Occupied {
+        /// The group.
+        path: String,
+        /// Their names and numbers.
+        tasks: String,
+    },
+    /// The kernel took a partition and cannot make it one.
+    #[error(
+        "the kernel calls the partition {path} {answer:?}; no other control group may have its CPUs for itself"
+    )]
+    InvalidPartition {
+        /// The group.
+        path: String,
+        /// What the kernel says.
+        answer: String,
     },
     /// The device lacks the setting.
     #[error("the driver of {device} offers no {setting}; there is nothing to set")]
@@ -293,15 +369,42 @@ impl Instance {
         self.knob.spec().identity.read(root, &self.target)
     }
 
-    /// Other knobs that the kernel changes when this one is written.
+    /// What there is to say about it beside its value; see [`Knob::remark`]. For one that is absent: that this
+    /// kernel is too old or too new for it.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    pub fn remark(&self, root: &Root, current: Option<&str>) -> Result<Option<String>, KnobError> {
+        let remark = self.knob.remark(root, &self.target, current)?;
+        if remark.is_some() || current.is_some() {
+            return Ok(remark);
+        }
+        let release = root.read("/proc/sys/kernel/osrelease")?.and_then(|name| Release::of(&name));
+        Ok(release.and_then(|release| self.knob.spec().outside(release)))
+    }
+
+    /// Other knobs that the kernel changes when this one is written: those of the same device, or those of every
+    /// device where this one exists once and they do not.
+    ///
+    /// A family that cannot be listed is one that cannot be read or written either, and has no instance here.
     #[must_use]
-    pub fn disturbed(&self) -> Vec<Self> {
-        let known = |name: &&str| find(name).ok();
-        let same_device = |named: Named| {
-            let knob = named.knob();
-            Self { knob, target: if knob.spec().is_single() { String::new() } else { self.target.clone() } }
-        };
-        self.knob.spec().disturbs.iter().filter_map(known).map(same_device).collect()
+    pub fn disturbed(&self, root: &Root) -> Vec<Self> {
+        let mut others = Vec::new();
+        for knob in self.knob.spec().disturbs.iter().filter_map(|name| Some(find(name).ok()?.knob())) {
+            let targets = match (knob.spec().is_single(), self.knob.spec().is_single()) {
+                (true, _) => vec![String::new()],
+                // The queues of an interface.
+                (false, false) if knob.spec().identity != self.knob.spec().identity => {
+                    let below = format!("{}.", self.target);
+                    let all = knob.targets(root).unwrap_or_default();
+                    all.into_iter().filter(|target| target.starts_with(&below)).collect()
+                }
+                (false, false) => vec![self.target.clone()],
+                (false, true) => knob.targets(root).unwrap_or_default(),
+            };
+            others.extend(targets.into_iter().map(|target| Self { knob, target }));
+        }
+        others
     }
 }
 
@@ -381,7 +484,7 @@ mod tests {
     fn names_and_instances() {
         let one = Instance::find("block.sda.scheduler").unwrap();
         assert_eq!((one.name().as_str(), one.target.as_str()), ("block.sda.scheduler", "sda"));
-        assert_eq!(one.disturbed()[0].name(), "block.sda.nr_requests");
+        assert_eq!(one.disturbed(&Root::nowhere())[0].name(), "block.sda.nr_requests");
         assert_eq!(Instance::find("nic.eth0.100.gro_flush_timeout").unwrap().target, "eth0.100");
         assert!(Instance::find("block.scheduler").is_err());
         assert!(Instance::find("block.a/b.scheduler").is_err());

@@ -25,9 +25,14 @@ pub mod plan;
 
 pub mod conflicts;
 
+pub mod explain;
+pub mod recommend;
+
 pub mod journal;
 
 pub mod apply;
+
+pub mod switch;
 
 pub mod control;
 

@@ -44,7 +44,7 @@ pub struct Change {
     pub wanted: String,
     /// Whether something is to be done.
     pub state: State,
-    /// Why not, where it is refused.
+    /// Why not, where it is refused or absent; what is in force, where that is not what was set.
     pub detail: Option<String>,
     /// Whether the profile holds without this change.
     pub optional: bool,
@@ -135,7 +135,8 @@ impl Plan {
         }
         for absent in choice.absent {
             let name = absent.entry.knob.clone();
-            ranked.push((absent.rank, decide::decide(&name, &absent, decide::Reading::nothing(&absent))));
+            ranked
+                .push((absent.rank, decide::decide(&name, &absent, decide::Reading::nothing(&absent, root))));
         }
         ranked.sort_by_key(|(rank, _)| *rank);
         Ok(Self {

@@ -125,6 +125,28 @@ pub struct Variable {
     pub place: Place,
 }
 
+/// An environment variable as a machine gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, with shares as numbers.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A profile in the list of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// One line about it.
+    pub summary: String,
+    /// Where it was found.
+    pub origin: String,
+}
+
 impl Machine {
     /// Which processors have which role.
     #[must_use]
@@ -151,18 +173,18 @@ impl Machine {
 }
 
 impl Profile {
-    /// The variables for the workload on `host`: name, value, reason.
+    /// The variables for the workload on `host`.
     #[must_use]
-    pub fn environment(&self, host: &Host) -> Vec<(String, String, String)> {
+    pub fn environment(&self, host: &Host) -> Vec<Setting> {
         let facts = self.machine.facts(host);
         let here = |variable: &&Variable| all_hold(&variable.when, &facts).holds;
-        let triple = |variable: &Variable| {
+        let setting = |variable: &Variable| {
             let form = crate::knob::Form::Special("a text");
             let value = expand(&variable.value, &variable.name, &form, &facts.amounts);
-            (variable.name.clone(), value, variable.reason.clone())
+            Setting { name: variable.name.clone(), value, reason: variable.reason.clone() }
         };
         let here: Vec<&Variable> = self.variables.iter().filter(here).collect();
         let is_last = |at: usize| here[at + 1..].iter().all(|later| later.name != here[at].name);
-        (0..here.len()).filter(|at| is_last(*at)).map(|at| triple(here[at])).collect()
+        (0..here.len()).filter(|at| is_last(*at)).map(|at| setting(here[at])).collect()
     }
 }

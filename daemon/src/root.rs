@@ -12,6 +12,8 @@ mod netlink;
 
 mod ethtool;
 mod file;
+
+mod cgroup;
 mod hold;
 mod swap;
 
@@ -253,7 +255,7 @@ impl Root {
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
         for (other, data) in tree::consequences(path, data) {
             if self.exists(&other)? {
-                self.picture(&other, data)?;
+                self.picture(&other, data.as_deref())?;
             }
         }
         Ok(())
@@ -263,6 +265,13 @@ impl Root {
     fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
         let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        let beside = |other: &str| self.read(other).ok().flatten();
+        if let Some(errno) = data.and_then(|data| tree::refused(path, data, beside)) {
+            return Err(refused(errno));
+        }
+        if let Some(kind) = data.filter(|_| path.ends_with("/cpuset.cpus.partition")) {
+            return self.show(path, &self.partition(path, kind)?);
+        }
         let new = data.map_or(Ok(String::new()), |data| tree::accepted(path, &old, data)).map_err(refused)?;
         self.show(path, &new)
     }

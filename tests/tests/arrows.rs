@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("diapason", &["diapason-buffer", "diapason-daemon", "diapason-kernels", "diapason-loader"]),
     ("diapason-benches", &[]),
     ("diapason-tests", &[]),
+    ("diapason-vm", &["diapason-daemon"]),
     ("diapason-examples", &[]),
     ("xtask", &[]),
 ];

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use diapason_daemon::apply::report::{
-    ApplyReport, Ending, Fate, Outcome, RollbackReport, StatusReport, Verdict, VerifyReport,
+    ApplyReport, Ending, Fate, HeldKnob, Line, Outcome, RollbackReport, StatusReport, Verdict, VerifyReport,
 };
 use diapason_daemon::client::Client;
+use diapason_daemon::plan::Gate;
 
-use super::word;
+use super::layout::{Item, items, value, word};
 use crate::console::{Console, Tone};
 use crate::failure::Failure;
 
 /// Applies a profile through the daemon.
-pub fn apply(profile: &str, socket: &Path, console: &Console) -> Result<(), Failure> {
-    let report = Client::connect(socket)?.apply(profile)?;
+pub fn apply(profile: &str, gate: Gate, socket: &Path, console: &Console) -> Result<(), Failure> {
+    let report = Client::connect(socket)?.apply_behind(profile, gate)?;
     console.show(&report, |console, report: &ApplyReport| {
         format!("{}\n{}", outcomes(console, &report.outcomes), ending(console, report))
     })?;
@@ -25,28 +26,47 @@ pub fn apply(profile: &str, socket: &Path, console: &Console) -> Result<(), Fail
 
 /// Compares the host with the applied profile.
 pub fn verify(socket: &Path, console: &Console) -> Result<(), Failure> {
-    let report = Client::connect(socket)?.verify(None)?;
-    console.show(&report, |console, report: &VerifyReport| {
-        let rows = report
-            .lines
-            .iter()
-            .map(|line| {
-                let tone = if line.verdict == Verdict::Holds { Tone::Good } else { Tone::Bad };
-                vec![
-                    console.paint(tone, &word(&line.verdict)),
-                    line.knob.clone(),
-                    line.expected.clone(),
-                    line.actual.clone().unwrap_or_else(|| "-".to_owned()),
-                    line.detail.clone().unwrap_or_default(),
-                ]
-            })
-            .collect();
-        format!("{}\n{}", report.profile, console.table(&["", "knob", "expected", "actual", ""], rows))
+    verified(&Client::connect(socket)?.verify(None)?, console)
+}
+
+/// Shows a comparison; ends with a finding when the host differs.
+pub fn verified(report: &VerifyReport, console: &Console) -> Result<(), Failure> {
+    console.show(report, |console, report: &VerifyReport| {
+        let shown: Vec<Item> = report.lines.iter().map(compared).collect();
+        let count = |verdict| report.lines.iter().filter(|line| line.verdict == verdict).count();
+        let counts = format!(
+            "{} hold, {} differ, {} not on this host, {} refused",
+            count(Verdict::Holds),
+            count(Verdict::Differs),
+            count(Verdict::Absent),
+            count(Verdict::Refused)
+        );
+        format!("{}\n\n{}: {counts}", items(console, &shown), console.paint(Tone::Strong, &report.profile))
     })?;
     if report.holds {
         return Ok(());
     }
     Err(Failure::Found(format!("the host differs from {}", report.profile)))
+}
+
+fn compared(line: &Line) -> Item {
+    let tone = match line.verdict {
+        Verdict::Holds => Tone::Good,
+        Verdict::Differs if !line.optional => Tone::Bad,
+        Verdict::Differs => Tone::Doubtful,
+        Verdict::Refused if !line.optional => Tone::Bad,
+        Verdict::Refused | Verdict::Absent => Tone::Faint,
+    };
+    let (expected, actual) = (value(Some(&line.expected)), value(line.actual.as_deref()));
+    let facts = match line.verdict {
+        Verdict::Holds => actual,
+        _ => format!("is {actual}, expected {expected}"),
+    };
+    let mut said: Vec<String> = line.detail.iter().cloned().collect();
+    if line.optional && line.verdict != Verdict::Holds {
+        said.push("optional: the profile holds without it".to_owned());
+    }
+    Item { mark: (tone, word(&line.verdict)), name: line.knob.clone(), facts, said }
 }
 
 /// Restores every original.
@@ -66,25 +86,14 @@ pub fn rollback(socket: &Path, console: &Console) -> Result<(), Failure> {
 pub fn status(socket: &Path, console: &Console) -> Result<(), Failure> {
     let report = Client::connect(socket)?.status()?;
     Ok(console.show(&report, |console, report: &StatusReport| {
-        let rows = report
-            .held
-            .iter()
-            .map(|held| {
-                let tone = if held.drifted { Tone::Bad } else { Tone::Good };
-                vec![
-                    console.paint(tone, if held.drifted { "drifted" } else { "held" }),
-                    held.knob.clone(),
-                    held.original.clone(),
-                    held.written.clone(),
-                    held.current.clone().unwrap_or_else(|| "-".to_owned()),
-                ]
-            })
-            .collect();
-        let profile = report.profile.as_deref().unwrap_or("no profile is applied");
+        let held: Vec<Item> = report.held.iter().map(held).collect();
+        let profile = report.profile.as_deref().unwrap_or("no profile");
         let mut text = format!(
-            "{profile} (diapasond {})\n{}",
+            "{} is in force, {} knobs are held (diapasond {})\n{}",
+            console.paint(Tone::Strong, profile),
+            report.held.len(),
             report.version,
-            console.table(&["", "knob", "original", "written", "now"], rows)
+            items(console, &held)
         );
         for found in &report.found {
             text = format!("{text}\nfound at start: {found}");
@@ -108,20 +117,26 @@ fn tone(fate: Fate) -> Tone {
     }
 }
 
+fn held(held: &HeldKnob) -> Item {
+    let (tone, mark) = if held.drifted { (Tone::Bad, "drifted") } else { (Tone::Good, "held") };
+    let mut facts = format!("{}, was {}", value(held.current.as_deref()), value(Some(&held.original)));
+    if held.drifted {
+        facts = format!("{facts}, written was {}", value(Some(&held.written)));
+    }
+    Item { mark: (tone, mark.to_owned()), name: held.knob.clone(), facts, said: Vec::new() }
+}
+
 fn outcomes(console: &Console, outcomes: &[Outcome]) -> String {
-    let rows = outcomes
-        .iter()
-        .map(|outcome| {
-            vec![
-                console.paint(tone(outcome.fate), &word(&outcome.fate)),
-                outcome.knob.clone(),
-                outcome.before.clone().unwrap_or_else(|| "-".to_owned()),
-                outcome.after.clone().unwrap_or_else(|| "-".to_owned()),
-                outcome.detail.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
-    console.table(&["", "knob", "before", "after", ""], rows)
+    let item = |outcome: &Outcome| {
+        let (before, after) = (value(outcome.before.as_deref()), value(outcome.after.as_deref()));
+        Item {
+            mark: (tone(outcome.fate), word(&outcome.fate)),
+            name: outcome.knob.clone(),
+            facts: if before == after { after } else { format!("{before} -> {after}") },
+            said: outcome.detail.iter().cloned().collect(),
+        }
+    };
+    items(console, &outcomes.iter().map(item).collect::<Vec<_>>())
 }
 
 fn ending(console: &Console, report: &ApplyReport) -> String {

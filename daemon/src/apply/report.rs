@@ -122,7 +122,7 @@ pub struct VerifyReport {
 }
 
 /// One knob that the daemon holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldKnob {
     /// The full name.
     pub knob: String,

@@ -2,7 +2,9 @@
 //!
 //! Two passes. The first goes in reverse and may be refused where a knob's original is only valid once another
 //! one is back (the queue depth of a disk under another scheduler). The second goes forward over all of them,
-//! also over those that somebody else set and that the kernel changed as a side effect, and its answer counts.
+//! also over those that somebody else set and that the kernel changed as a side effect, and its answer counts. A
+//! knob that is absent may come back with another one (what a CPU has, when the CPU does), so that only the second
+//! pass tells whether it is gone.
 
 use super::report::{Fate, Outcome, RollbackReport};
 use super::step::Step;
@@ -44,13 +46,19 @@ impl Tuning {
             if way.error.is_some() {
                 way.fate = Fate::Failed;
             } else {
+                if way.before.is_none() && self.is_absent(&way.instance) {
+                    way.fate = Fate::Gone;
+                }
                 self.journal.record(way.instance.knob.spec().lifetime, &[Record::Released { tx, knob }])?;
             }
         }
         let told = ways.into_iter().filter(|way| !way.aside || way.error.is_some());
         outcomes.extend(told.map(|way| Outcome {
             knob: way.instance.name(),
-            after: if way.fate == Fate::Failed { way.before.clone() } else { Some(way.goal) },
+            after: match way.fate {
+                Fate::Failed | Fate::Gone => way.before.clone(),
+                _ => Some(way.goal),
+            },
             fate: way.fate,
             before: way.before,
             detail: way.error,
@@ -91,7 +99,7 @@ impl Tuning {
             };
             let fate = self.released(&held.knob, &instance, current.as_ref());
             match (fate, current) {
-                (Some(Fate::Gone), current) => {
+                (Some(Fate::Gone), current @ Some(_)) => {
                     let lifetime = instance.knob.spec().lifetime;
                     self.journal.record(lifetime, &[Record::Released { tx, knob: held.knob.clone() }])?;
                     outcomes.push(Outcome {
@@ -114,7 +122,8 @@ impl Tuning {
                     });
                 }
                 (fate, before) => {
-                    let fate = if fate.is_some() { Fate::Already } else { Fate::Restored };
+                    let fate =
+                        if fate.is_some() && before.is_some() { Fate::Already } else { Fate::Restored };
                     ways.push(Way {
                         instance,
                         before,
@@ -133,7 +142,7 @@ impl Tuning {
     /// Adds the knobs that nobody changed and that the kernel will change while others are brought back.
     fn beside(&self, ways: &mut Vec<Way>) -> Result<(), ApplyError> {
         let restored = ways.iter().filter(|way| way.fate == Fate::Restored);
-        let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed()).collect();
+        let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed(&self.root)).collect();
         for instance in disturbed {
             let known = ways.iter().any(|way| way.instance.name() == instance.name());
             if !known && let Some(goal) = self.read(&instance)? {
@@ -148,12 +157,10 @@ impl Tuning {
     /// Writes the goal of a way if it is not there; the error in words, if the machine refuses.
     fn bring_back(&mut self, tx: u64, count: &mut u64, way: &Way) -> Result<Option<String>, ApplyError> {
         let current = match self.read(&way.instance) {
-            Ok(current) => current.unwrap_or_default(),
+            Ok(Some(current)) if current != way.goal => current,
+            Ok(_) => return Ok(None),
             Err(error) => return Ok(Some(error.to_string())),
         };
-        if current == way.goal {
-            return Ok(None);
-        }
         let step =
             Step { instance: way.instance.clone(), wanted: way.goal.clone(), optional: true, back: true };
         self.announce(tx, count, &step, &current)?;

@@ -21,7 +21,8 @@ impl Tuning {
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
         let mut instances: Vec<Instance> = Vec::new();
         for step in steps {
-            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed()) {
+            for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
+            {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
                 if !known && !instances.iter().any(|other| other.name() == name) {
@@ -139,7 +140,7 @@ impl Tuning {
         current: &str,
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             if let Some(from) = self.read(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
@@ -160,7 +161,7 @@ impl Tuning {
             self.set(&step.instance, before)?;
         }
         let mut knobs = vec![(step.instance.clone(), before.to_owned())];
-        for other in step.instance.disturbed() {
+        for other in step.instance.disturbed(&self.root) {
             let from = self.journal.ledger().open.as_ref().and_then(|open| {
                 let name = other.name();
                 open.intents.iter().rev().find(|intent| intent.knob == name).map(|intent| intent.from.clone())

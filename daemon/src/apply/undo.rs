@@ -3,7 +3,8 @@
 //! Each knob that the transaction announced has one goal: the value before its first write. What somebody else
 //! has set since is kept. As in a rollback there are two passes, because bringing one knob back makes the kernel
 //! change another (the scheduler of a disk resets the depth of its queue): the first goes in reverse, and the
-//! second over all of them in the order of application, and its answer counts.
+//! second over all of them in the order of application, and its answer counts. A knob that is absent may come back
+//! with another one (what a CPU has, when the CPU does), so that only the second pass tells whether it is gone.
 
 use super::Tuning;
 use super::report::{Fate, Outcome};
@@ -13,7 +14,8 @@ use crate::knob::{Instance, rank};
 /// A knob on its way back to the value before the transaction.
 struct Way {
     instance: Instance,
-    before: String,
+    /// `None` while it is absent.
+    before: Option<String>,
     goal: String,
     fate: Fate,
     error: Option<String>,
@@ -39,6 +41,8 @@ impl Tuning {
             let disturbed = self.journal.ledger().held(&knob).is_some_and(|held| held.open);
             if way.error.is_some() {
                 way.fate = Fate::Failed;
+            } else if way.before.is_none() && self.is_absent(&way.instance) {
+                way.fate = Fate::Gone;
             } else if way.fate != Fate::Foreign {
                 self.note(&way.instance, Record::Undone { tx: open.tx, knob, value });
             } else if let Some(value) = way.done.take().filter(|_| disturbed) {
@@ -48,9 +52,12 @@ impl Tuning {
         }
         outcomes.extend(ways.into_iter().map(|way| Outcome {
             knob: way.instance.name(),
-            after: Some(if way.fate == Fate::Failed { way.before.clone() } else { way.goal }),
+            after: match way.fate {
+                Fate::Failed | Fate::Gone => way.before.clone(),
+                _ => Some(way.goal),
+            },
             fate: way.fate,
-            before: Some(way.before),
+            before: way.before,
             detail: way.error,
         }));
         outcomes
@@ -79,7 +86,7 @@ impl Tuning {
                 }
             };
             let before = match self.read(&instance) {
-                Ok(Some(current)) if !self.is_another(&last.knob, &instance) => current,
+                Ok(current) if !self.is_another(&last.knob, &instance) => current,
                 Ok(_) => {
                     outcomes.push(outcome(Fate::Gone, None));
                     continue;
@@ -92,11 +99,14 @@ impl Tuning {
             let mut intents = open.intents.iter().filter(|intent| intent.knob == last.knob);
             let from = intents.next().map_or(&last.from, |first| &first.from);
             // A write that was never seen to end may have left anything; one that was, only its own value.
-            let ours = last.done.as_ref().is_none_or(|done| *done == before);
-            let (goal, fate) = match (before == *from, ours) {
-                (true, _) => (from.clone(), Fate::Already),
-                (false, true) => (from.clone(), Fate::Restored),
-                (false, false) => (before.clone(), Fate::Foreign),
+            let (goal, fate) = match &before {
+                None => (from.clone(), Fate::Restored),
+                Some(now) if now == from => (from.clone(), Fate::Already),
+                Some(now) => {
+                    let is_made = |done: &String| done == now || instance.knob.is_remainder(done, now);
+                    let ours = last.done.as_ref().is_none_or(is_made);
+                    if ours { (from.clone(), Fate::Restored) } else { (now.clone(), Fate::Foreign) }
+                }
             };
             let done = last.done.clone();
             ways.push(Way { instance, before, goal, fate, error: None, done });
@@ -108,11 +118,11 @@ impl Tuning {
     /// what the kernel changes along with it, is ours again from here on is recorded first.
     fn take_back(&mut self, open: &Transaction, way: &Way) -> Option<String> {
         match self.read(&way.instance) {
-            Ok(Some(current)) if current == way.goal => return None,
-            Ok(_) => {}
+            Ok(Some(current)) if current != way.goal => {}
+            Ok(_) => return None,
             Err(error) => return Some(error.to_string()),
         }
-        for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed()) {
+        for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed(&self.root)) {
             let knob = instance.name();
             let mine = |intent: &&Intent| intent.knob == knob;
             if let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) {
@@ -120,6 +130,11 @@ impl Tuning {
             }
         }
         self.set(&way.instance, &way.goal).err().map(|error| error.to_string())
+    }
+
+    /// Whether there is nothing to be read, and no error either.
+    pub(super) fn is_absent(&self, instance: &Instance) -> bool {
+        matches!(self.read(instance), Ok(None))
     }
 
     /// Records what an undo does; that the journal refuses it is said, and is no reason to leave a knob changed.

@@ -5,9 +5,12 @@ use super::layered::File;
 use super::sysctl_d::normal;
 use crate::knob;
 
-/// Parameters that stand for a knob: the kernel's name, the knob, and its words as pairs; a word that is not among them is
-/// the value itself. Source: kernel `Documentation/admin-guide/kernel-parameters.txt`.
-const PARAMETERS: &[(&str, &str, &[(&str, &str)])] = &[
+/// A parameter that stands for a knob: the kernel's name, the knob, and its words as pairs; a word that is not
+/// among them is the value itself.
+type Parameter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// Source: kernel `Documentation/admin-guide/kernel-parameters.txt`.
+const PARAMETERS: &[Parameter] = &[
     ("transparent_hugepage", "hugepages.enabled", &[]),
     ("transparent_hugepage_shmem", "hugepages.shmem_enabled", &[]),
     ("numa_balancing", "kernel.numa_balancing", &[("enable", "1"), ("disable", "0")]),

@@ -8,9 +8,10 @@ use super::peer::Peer;
 use crate::apply::report::Ending;
 use crate::apply::{Tuning, verify};
 use crate::host::{Host, rivals};
-use crate::plan::Plan;
+use crate::plan::{Gate, Plan};
 use crate::profile::Library;
 use crate::root::Root;
+use crate::switch::back;
 
 const TUNING: &str = include_str!("io.diapason.Tuning.varlink");
 const SERVICE: &str = include_str!("org.varlink.service.varlink");
@@ -32,7 +33,7 @@ impl Service {
         let mut service = Self { root, library, tuning, resumed: None };
         let profile = service.tuning.profile().map(str::to_owned);
         if let Some(profile) = profile.filter(|_| !service.tuning.journal().same_boot()) {
-            let said = match service.apply(&profile) {
+            let said = match service.apply(&profile, Gate::default()) {
                 Ok(report) => match report.ending {
                     Ending::Applied => "is applied again".to_owned(),
                     _ => format!("could not be applied again: {}", report.error.unwrap_or_default()),
@@ -76,7 +77,12 @@ impl Service {
             ("io.diapason.Tuning", "Apply") => {
                 permit(peer)?;
                 let profile = call.text("profile")?.ok_or_else(|| Reply::invalid_parameter("profile"))?;
-                report(&self.apply(profile).map_err(error)?)
+                let gate = match call.text("disruption")? {
+                    None => Gate::default(),
+                    Some(word) => serde_json::from_value(json!(word))
+                        .map_err(|_| Reply::invalid_parameter("disruption"))?,
+                };
+                report(&self.apply(profile, gate).map_err(error)?)
             }
             ("io.diapason.Tuning", "Rollback") => {
                 permit(peer)?;
@@ -119,8 +125,14 @@ impl Service {
         }
     }
 
-    fn apply(&mut self, name: &str) -> Result<crate::apply::report::ApplyReport, (&'static str, String)> {
+    fn apply(
+        &mut self,
+        name: &str,
+        gate: Gate,
+    ) -> Result<crate::apply::report::ApplyReport, (&'static str, String)> {
         let plan = self.plan(name)?;
+        let held = back(&plan, &self.tuning.status(&[]).held);
+        let plan = plan.gated(gate, &held);
         self.tuning.apply(&plan).map_err(|error| ("Failed", error.to_string()))
     }
 

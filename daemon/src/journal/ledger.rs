@@ -1,6 +1,6 @@
 //! What the records of both logs add up to. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::record::{Held, Kind, Record};
 
@@ -51,22 +51,27 @@ impl Ledger {
     /// Adds up both logs. A transaction that one of them calls ended has ended.
     #[must_use]
     pub fn fold(volatile: &[Record], persistent: &[Record]) -> Self {
-        let ended: BTreeSet<(u64, bool)> = volatile.iter().chain(persistent).filter_map(end).collect();
+        let mut ends: BTreeMap<u64, &Record> = BTreeMap::new();
+        for record in volatile.iter().chain(persistent) {
+            match record {
+                Record::Commit { tx, .. } => drop(ends.insert(*tx, record)),
+                Record::Abort { tx } => drop(ends.entry(*tx).or_insert(record)),
+                _ => {}
+            }
+        }
         let alone = |records: &[Record]| {
             let mut ledger = Self::default();
-            records.iter().for_each(|record| ledger.take(record));
-            if let Some(open) = &ledger.open {
-                let tx = open.tx;
-                if ended.contains(&(tx, true)) {
-                    let profile = volatile.iter().chain(persistent).find_map(|record| match record {
-                        Record::Commit { tx: number, profile } if *number == tx => Some(profile.clone()),
-                        _ => None,
-                    });
-                    ledger.take(&Record::Commit { tx, profile: profile.flatten() });
-                } else if ended.contains(&(tx, false)) {
-                    ledger.take(&Record::Abort { tx });
+            let close = |ledger: &mut Self| {
+                let end = ledger.open.as_ref().and_then(|open| ends.get(&open.tx));
+                end.into_iter().for_each(|end| ledger.take(end));
+            };
+            for record in records {
+                if matches!(record, Record::Begin { .. }) {
+                    close(&mut ledger);
                 }
+                ledger.take(record);
             }
+            close(&mut ledger);
             ledger
         };
         let (mut sum, other) = (alone(volatile), alone(persistent));
@@ -99,6 +104,8 @@ impl Ledger {
         match record {
             Record::Open { last_tx, .. } => self.last_tx = self.last_tx.max(*last_tx),
             Record::Begin { tx, kind, profile, .. } => {
+                // The one before has ended, or nothing would have begun; that could not be recorded.
+                self.settle();
                 self.last_tx = self.last_tx.max(*tx);
                 let profile = profile.clone();
                 self.open = Some(Transaction {
@@ -196,14 +203,5 @@ impl Ledger {
     fn settle(&mut self) {
         self.open = None;
         self.held.retain(|held| held.open || held.written != held.original);
-    }
-}
-
-/// The number of the transaction that a record ends, and whether it ends well.
-fn end(record: &Record) -> Option<(u64, bool)> {
-    match record {
-        Record::Commit { tx, .. } => Some((*tx, true)),
-        Record::Abort { tx } => Some((*tx, false)),
-        _ => None,
     }
 }

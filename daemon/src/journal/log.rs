@@ -70,9 +70,11 @@ impl Log {
             self.root.truncate(FILE, self.bytes)?;
             self.dirty = false;
         }
-        self.dirty = true;
-        self.root.append(FILE, &bytes, self.durable)?;
-        self.dirty = false;
+        if let Err(error) = self.root.append(FILE, &bytes, self.durable) {
+            // Cut off what may have arrived now, as there may be no next append; what is refused here is tried again.
+            self.dirty = self.root.truncate(FILE, self.bytes).is_err();
+            return Err(error.into());
+        }
         self.bytes += bytes.len() as u64;
         self.next += records.len() as u64;
         Ok(())

@@ -37,10 +37,8 @@ pub(super) fn write(root: &Root, path: &str, value: &str) -> Result<(), KnobErro
             root.remove(path)?;
             Ok(root.remove_folder(folder)?)
         }
-        "no file" => {
-            root.make_folder(folder)?;
-            Ok(root.remove(path)?)
-        }
+        // A folder that another knob of ours made and took away again is not missed.
+        "no file" => Ok(root.remove(path)?),
         _ => {
             let expected = "`no folder`, `no file` or a file";
             let bad = || FormError::Special { given: value.to_owned(), expected };
@@ -49,6 +47,12 @@ pub(super) fn write(root: &Root, path: &str, value: &str) -> Result<(), KnobErro
             Ok(root.replace(path, text.as_bytes(), 0o644)?)
         }
     }
+}
+
+/// Whether `actual` is as good as `wanted`: without our file, the folder stays for the files of others.
+pub(super) fn accepts(wanted: &str, actual: &str) -> bool {
+    let is_absent = |state: &str| state == "no folder" || state == "no file";
+    wanted == actual || (is_absent(wanted) && is_absent(actual))
 }
 
 /// The state of a file with `section` and `lines`; without lines, no file.

@@ -4,7 +4,7 @@
 //! class `needs-reboot`: nothing here restarts a service of somebody else. For a single command there is
 //! `diapason tune env`, which needs no file at all.
 
-use super::drop_in::{assignments, read, state, write};
+use super::drop_in::{accepts, assignments, read, state, write};
 use super::form::{FormError, one_of};
 use super::spec::{Class, Identity, Risk, Spec};
 use super::{Form, Knob, KnobError};
@@ -130,6 +130,10 @@ impl Knob for DropIn {
 
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
         write(root, &self.path(target), value)
+    }
+
+    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
+        accepts(wanted, actual)
     }
 }
 

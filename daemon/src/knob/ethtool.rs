@@ -26,9 +26,9 @@ const fn channels(setting: &'static str, name: &'static str, why: &'static str) 
         .why(why)
         .risk(
             Risk::Medium,
-            "the link is down for up to seconds; the spreading table and the masks of queues that go away are \
-             made anew by the driver",
+            "the link is down for up to seconds, and the driver makes its table that spreads packets anew",
         )
+        .disturbs(&["nic.rps_cpus", "nic.rps_flow_cnt", "nic.xps_cpus"])
         .class(Class::Disruptive);
     Setting { spec, group: Group::Channels, name: setting, rounding: Rounding::None }
 }

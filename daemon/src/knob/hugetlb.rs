@@ -31,7 +31,8 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .why("reserved huge pages of the default size on all nodes: fewer address misses, never swapped")
             .risk(Risk::Medium, "reserves memory at once; the kernel shares them out over the nodes as it likes")
             .from(SOURCE)
-            .class(Class::BestEffort),
+            .class(Class::BestEffort)
+            .disturbs(&["hugetlb.2048kB"]),
         size: None,
     },
     &Reserve {

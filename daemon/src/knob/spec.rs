@@ -56,6 +56,8 @@ pub enum Identity {
     Interface,
     /// A queue `eth0.rx-0` of a network interface, told by its interface.
     Queue,
+    /// An interrupt, told by its number, its chip and what has taken it.
+    Interrupt,
 }
 
 impl Identity {
@@ -64,6 +66,10 @@ impl Identity {
         match self {
             Self::Machine => Ok(None),
             Self::NetNamespace => namespace(),
+            Self::Interrupt => {
+                let interrupt = crate::host::interrupt(root, target)?;
+                Ok(interrupt.map(|interrupt| interrupt.identity()))
+            }
             Self::Disk => {
                 Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
             }
@@ -79,6 +85,31 @@ impl Identity {
                 Ok(Some(format!("{namespace}{target}/{}{}", index.trim(), burnt.unwrap_or_default())))
             }
         }
+    }
+}
+
+/// A release of Linux, `6.6`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
+
+impl Release {
+    /// The release of a kernel by its own name, `6.1.0-49-amd64`.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let mut numbers = name.trim().split(|letter: char| !letter.is_ascii_digit());
+        let mut next = || numbers.next()?.parse().ok();
+        Some(Self { major: next()?, minor: next()? })
+    }
+}
+
+impl std::fmt::Display for Release {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
     }
 }
 
@@ -109,6 +140,11 @@ pub struct Spec {
     pub single: bool,
     /// Devices that a profile means only when it names them (`loop*`).
     pub skips: &'static [&'static str],
+    /// The first release of Linux that has it, where that is later than any kernel in use. It explains why a knob
+    /// is absent and decides nothing: a distribution may have brought it to an older kernel.
+    pub since: Option<Release>,
+    /// The first release of Linux that no longer has it.
+    pub until: Option<Release>,
     /// Whether the value lasts only as long as the daemon, or the service manager for it, holds a descriptor open.
     pub hold: bool,
 }
@@ -130,6 +166,8 @@ impl Spec {
             disturbs: &[],
             single: true,
             skips: &[],
+            since: None,
+            until: None,
             hold: false,
         }
     }
@@ -200,9 +238,50 @@ impl Spec {
         self
     }
 
+    /// The first release of Linux that has it.
+    #[must_use]
+    pub const fn since(mut self, major: u32, minor: u32) -> Self {
+        self.since = Some(Release { major, minor });
+        self
+    }
+
+    /// The first release of Linux that no longer has it.
+    #[must_use]
+    pub const fn until(mut self, major: u32, minor: u32) -> Self {
+        self.until = Some(Release { major, minor });
+        self
+    }
+
+    /// Why a kernel of this release does not have it; `None` for one that should.
+    #[must_use]
+    pub fn outside(&self, kernel: Release) -> Option<String> {
+        let early = self.since.filter(|since| kernel < *since);
+        let late = self.until.filter(|until| kernel >= *until);
+        early
+            .map(|since| format!("it came with Linux {since}, and this is {kernel}"))
+            .or_else(|| late.map(|until| format!("it went with Linux {until}, and this is {kernel}")))
+    }
+
     /// Whether it exists once.
     #[must_use]
     pub const fn is_single(&self) -> bool {
         self.single
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_inside_or_outside() {
+        let release = |name| Release::of(name).unwrap();
+        assert!(release("6.1.0-49-amd64") < release("6.12.9-rt") && release("5.14.0") < release("6.1"));
+        assert_eq!((Release::of("x"), Release::of("6"), Release::of("")), (None, None, None));
+        let spec = Spec::new("x.y", Form::flag()).since(5, 13).until(6, 6);
+        let said = |name| spec.outside(release(name));
+        assert_eq!(said("5.10.0").as_deref(), Some("it came with Linux 5.13, and this is 5.10"));
+        assert_eq!((said("5.13.0"), said("6.5.0-rc1")), (None, None));
+        assert_eq!(said("6.6.1").as_deref(), Some("it went with Linux 6.6, and this is 6.6"));
     }
 }

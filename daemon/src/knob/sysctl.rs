@@ -176,12 +176,28 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         Spec::new("kernel.watchdog", Form::flag())
             .why("the detector of stuck CPUs, a timer on each CPU")
             .risk(Medium, "hangs are not reported")
-            .from(KERNEL),
+            .from(KERNEL)
+            // It is both detectors at once: off switches both off, on switches both on.
+            .disturbs(&["kernel.soft_watchdog", "kernel.nmi_watchdog"]),
+    ),
+    &Attribute::sysctl(
+        Spec::new("kernel.soft_watchdog", Form::flag())
+            .why("the detector of CPUs that no longer schedule")
+            .risk(Medium, "such hangs are not reported")
+            .from(KERNEL)
+            .disturbs(&["kernel.watchdog"]),
     ),
     &Attribute::sysctl(
         Spec::new("kernel.nmi_watchdog", Form::flag())
             .why("the detector of hard lock-ups, which takes a performance counter")
             .risk(Medium, "hard lock-ups are not reported")
+            .from(KERNEL)
+            .disturbs(&["kernel.watchdog"]),
+    ),
+    &Attribute::sysctl(
+        Spec::new("kernel.watchdog_cpumask", Form::Cpus)
+            .why("the CPUs that the detectors watch; each of them has a timer for it")
+            .risk(Medium, "hangs on the other CPUs are not reported")
             .from(KERNEL),
     ),
     &Attribute::sysctl(
@@ -194,6 +210,18 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         Spec::new("kernel.hung_task_timeout_secs", Form::integer(0, MAX))
             .why("after how long a stuck task is reported, in seconds; each look walks all tasks")
             .risk(Low, "0 never reports")
+            .from(KERNEL),
+    ),
+    &Attribute::sysctl(
+        Spec::new("kernel.hung_task_check_interval_secs", Form::integer(0, MAX))
+            .why("how often stuck tasks are looked for, in seconds; 0 is once in hung_task_timeout_secs")
+            .risk(Low, "a stuck task is reported later")
+            .from(KERNEL),
+    ),
+    &Attribute::sysctl(
+        Spec::new("kernel.hung_task_check_count", Form::integer(1, MAX))
+            .why("how many tasks one look for stuck ones may visit")
+            .risk(Low, "stuck tasks beyond the number are not reported")
             .from(KERNEL),
     ),
     &Attribute::sysctl(

@@ -13,13 +13,17 @@ pub(super) struct Reading {
     pub settled: Vec<Result<String, String>>,
     /// The value before the knob was held, where it is held.
     pub original: Option<String>,
+    /// What the knob says about itself here.
+    pub remark: Option<String>,
 }
 
 impl Reading {
     /// Of a knob that has no device here.
-    pub fn nothing(chosen: &Chosen<'_>) -> Self {
+    pub fn nothing(chosen: &Chosen<'_>, root: &Root) -> Self {
         let settled = chosen.asked.iter().cloned().map(Ok).collect();
-        Self { current: Ok(None), settled, original: None }
+        // Why it is not there is no reason to fail.
+        let remark = chosen.instance.remark(root, None).ok().flatten();
+        Self { current: Ok(None), settled, original: None, remark }
     }
 }
 
@@ -27,12 +31,17 @@ pub(super) fn read(chosen: &Chosen<'_>, root: &Root, original: Option<String>) -
     let Chosen { instance, asked, .. } = chosen;
     if instance.knob.spec().class == Class::Irreversible {
         let refused = "it cannot be undone, so no profile may set it".to_owned();
-        return Reading { current: Ok(Some(String::new())), settled: vec![Err(refused)], original: None };
+        let current = Ok(Some(String::new()));
+        return Reading { current, settled: vec![Err(refused)], original: None, remark: None };
     }
     let settle =
         |text: &String| instance.knob.settle(root, &instance.target, text).map_err(|error| error.to_string());
+    let current = instance.read(root);
+    // A knob that cannot be read says so; one that cannot say more says no more.
+    let said = |current: &Option<String>| instance.remark(root, current.as_deref()).ok().flatten();
     Reading {
-        current: instance.read(root).map_err(|error| error.to_string()),
+        remark: current.as_ref().ok().and_then(said),
+        current: current.map_err(|error| error.to_string()),
         settled: asked.iter().map(settle).collect(),
         original,
     }
@@ -48,10 +57,13 @@ pub(super) fn decide(name: &str, chosen: &Chosen<'_>, reading: Reading) -> Chang
     let asked = chosen.asked.join(" | ");
     let (state, wanted, detail) = match (unreadable, &current) {
         (Some(error), _) => (State::Refused, asked, Some(error)),
-        (None, None) => (State::AbsentOnThisHost, asked, reading.settled.into_iter().find_map(Result::err)),
+        (None, None) => {
+            let refused = || reading.settled.into_iter().find_map(Result::err);
+            (State::AbsentOnThisHost, asked, reading.remark.or_else(refused))
+        }
         (None, Some(now)) => match target(&entry.ask, now, reading.original.as_deref(), reading.settled) {
-            Ok(wanted) if wanted == *now => (State::Already, wanted, None),
-            Ok(wanted) => (State::Change, wanted, None),
+            Ok(wanted) if wanted == *now => (State::Already, wanted, reading.remark),
+            Ok(wanted) => (State::Change, wanted, reading.remark),
             Err(error) => (State::Refused, asked, Some(error)),
         },
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::problem::Problem;
-use super::{Entry, Include, Machine, Profile, ProfileError, parse};
+use super::{Entry, Include, Listed, Machine, Profile, ProfileError, parse};
 use crate::knob::nearest;
 use crate::root::Root;
 
@@ -42,6 +42,22 @@ impl Library {
         self
     }
 
+    /// What the machine's own file says.
+    ///
+    /// # Errors
+    /// When it is there and wrong, or cannot be read.
+    pub fn machine(&self) -> Result<Machine, ProfileError> {
+        Machine::read(&self.root)
+    }
+
+    /// The profile of a name, with its includes and without the machine's own words.
+    ///
+    /// # Errors
+    /// When there is none, or it or an included one is wrong.
+    pub fn bare(&self, name: &str) -> Result<Profile, ProfileError> {
+        self.chained(name, &mut Vec::new())
+    }
+
     /// Every folder in the order of search: a root, and the path in it.
     fn folders(&self) -> impl Iterator<Item = (&Root, &'static str)> {
         self.first.iter().map(|first| (first, "")).chain(FOLDERS.iter().map(|folder| (&self.root, *folder)))
@@ -60,6 +76,18 @@ impl Library {
         names.sort();
         names.dedup();
         Ok(names)
+    }
+
+    /// Every profile with its one line, sorted by name.
+    ///
+    /// # Errors
+    /// When one of them is wrong; it is named.
+    pub fn list(&self) -> Result<Vec<Listed>, ProfileError> {
+        let listed = |name: String| {
+            let profile = self.bare(&name)?;
+            Ok(Listed { name, summary: profile.summary, origin: profile.origin })
+        };
+        self.names()?.into_iter().map(listed).collect()
     }
 
     /// The profile of a name, or of a path (anything with a `/`), with its includes.
@@ -89,7 +117,7 @@ impl Library {
     /// # Errors
     /// When there is none, or it or an included one is wrong.
     pub fn named(&self, name: &str) -> Result<Profile, ProfileError> {
-        self.settled(self.chained(name, &mut Vec::new())?)
+        self.settled(self.bare(name)?)
     }
 
     fn chained(&self, name: &str, chain: &mut Vec<String>) -> Result<Profile, ProfileError> {
@@ -157,7 +185,7 @@ impl Library {
 
     /// The profile with what the machine's own file says on top.
     fn settled(&self, mut profile: Profile) -> Result<Profile, ProfileError> {
-        profile.machine = Machine::read(&self.root)?;
+        profile.machine = self.machine()?;
         stack(&mut profile.entries, profile.machine.entries.clone());
         Ok(profile)
     }

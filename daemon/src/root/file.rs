@@ -213,7 +213,7 @@ fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn split(path: &str) -> Result<(&str, &str), RootError> {
+pub(super) fn split(path: &str) -> Result<(&str, &str), RootError> {
     relative(path)?;
     match path.rsplit_once('/') {
         Some((folder, name)) if !name.is_empty() => Ok((if folder.is_empty() { "/" } else { folder }, name)),

@@ -3,6 +3,7 @@
 //! The crash matrix of the tests counts how many changes an operation makes, then breaks it at each of them.
 //! A `Root` without a fuse, the only kind outside tests, pays one comparison a change.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What happens at the chosen change.
@@ -23,7 +24,7 @@ pub enum Break {
 /// Counts changes and breaks at some of them.
 #[derive(Debug)]
 pub struct Fuse {
-    faults: Vec<(u64, Break)>,
+    faults: Mutex<Vec<(u64, Break)>>,
     passed: AtomicU64,
     dead: AtomicBool,
 }
@@ -48,7 +49,14 @@ impl Fuse {
     /// A fuse that breaks at several changes; none at all only counts.
     #[must_use]
     pub const fn of(faults: Vec<(u64, Break)>) -> Self {
-        Self { faults, passed: AtomicU64::new(0), dead: AtomicBool::new(false) }
+        Self { faults: Mutex::new(faults), passed: AtomicU64::new(0), dead: AtomicBool::new(false) }
+    }
+
+    /// Counts from 0 again, with other faults; what was dead lives.
+    pub fn renew(&self, faults: Vec<(u64, Break)>) {
+        *self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = faults;
+        self.passed.store(0, Ordering::SeqCst);
+        self.dead.store(false, Ordering::SeqCst);
     }
 
     /// How many changes have been asked for so far.
@@ -68,8 +76,9 @@ impl Fuse {
             return Verdict::Dead(0);
         }
         let now = self.passed.fetch_add(1, Ordering::SeqCst);
-        let Some((_, kind)) = self.faults.iter().find(|(at, _)| *at == now) else { return Verdict::Pass };
-        let verdict = match *kind {
+        let faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some((_, kind)) = faults.iter().copied().find(|(at, _)| *at == now) else { return Verdict::Pass };
+        let verdict = match kind {
             Break::Refuse => Verdict::Refused(0),
             Break::RefuseAfter(share) => Verdict::Refused(share),
             Break::Die => Verdict::Dead(0),
