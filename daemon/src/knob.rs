@@ -16,6 +16,7 @@ mod drop_in;
 mod swap;
 
 mod block;
+mod boot;
 mod clocksource;
 mod cpu;
 mod cpuset;
@@ -31,6 +32,8 @@ mod irq;
 mod irqbalance;
 mod machinecheck;
 mod memory;
+mod module;
+mod mount;
 mod network;
 mod nic;
 mod nvme;
@@ -81,6 +84,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,
+    mount::KNOBS,
     workqueue::KNOBS,
     cpuset::KNOBS,
     irq::KNOBS,
@@ -89,6 +93,8 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_file::KNOBS,
     swap_device::KNOBS,
     environment::KNOBS,
+    module::KNOBS,
+    boot::KNOBS,
 ];
 
 /// The value of a knob that is a held descriptor while nothing is held.
@@ -215,6 +221,28 @@ pub enum KnobError {
         wanted: u64,
         /// Pages that there are now.
         made: u64,
+    },
+    /// The file system of a mount lacks the option.
+    #[error("{point} is {kind}, which has no {setting}; leave this mount out")]
+    OtherFileSystem {
+        /// Where it is mounted.
+        point: String,
+        /// The file system.
+        kind: String,
+        /// The knob.
+        setting: &'static str,
+    },
+    /// A parameter that a loaded module does not let itself be told.
+    #[error("{parameter} can be set only when the module is loaded; give it to module.options")]
+    OnlyWhenLoaded {
+        /// Module and parameter.
+        parameter: String,
+    },
+    /// An argument of the kernel that no profile may set.
+    #[error("{argument} chooses what is booted; a profile only tunes it, so leave it to the administrator")]
+    ChoosesSystem {
+        /// The argument.
+        argument: String,
     },
     /// The setting belongs to a scheduler that the disk does not use.
     #[error(

@@ -54,6 +54,8 @@ pub enum Identity {
     Disk,
     /// A network interface, told by its index and the address burnt into it, in a network namespace.
     Interface,
+    /// A mount, told by its number and its device.
+    Mount,
     /// A queue `eth0.rx-0` of a network interface, told by its interface.
     Queue,
     /// An interrupt, told by its number, its chip and what has taken it.
@@ -72,6 +74,11 @@ impl Identity {
             }
             Self::Disk => {
                 Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
+            }
+            Self::Mount => {
+                let mounts = root.mounts()?.into_iter();
+                let mut here = mounts.filter(|mount| super::mount::escaped(&mount.point) == target);
+                Ok(here.next().map(|mount| format!("{}/{}", mount.id, mount.device)))
             }
             Self::Queue => {
                 let device = target.rsplit_once('.').map_or(target, |(device, _)| device);
