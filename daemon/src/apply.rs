@@ -13,6 +13,7 @@ mod undo;
 
 mod rollback;
 
+mod gone;
 mod holds;
 mod recover;
 
@@ -111,6 +112,20 @@ impl Tuning {
     /// When the journal is damaged, or refuses the first record. A knob that refuses is in the report, with
     /// everything undone.
     pub fn apply(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.bring(plan, true)
+    }
+
+    /// Writes the changes of `plan`, which is a part of the plan of the profile in force: for a device that came, or
+    /// a knob that somebody else changed. What it does not name stays as it is.
+    ///
+    /// # Errors
+    /// As [`Tuning::apply`].
+    pub fn extend(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.bring(plan, false)
+    }
+
+    /// `whole`: whether what the plan does not name goes back to its original.
+    fn bring(&mut self, plan: &Plan, whole: bool) -> Result<ApplyReport, ApplyError> {
         if self.journal.damaged() > 0 {
             return Err(ApplyError::Damaged { records: self.journal.damaged() });
         }
@@ -140,7 +155,9 @@ impl Tuning {
                 (State::Refused, _) => outcomes.push(standing(change, Fate::Skipped)),
             }
         }
-        steps.extend(self.backwards(plan));
+        if whole {
+            steps.extend(self.backwards(plan));
+        }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
         match self.run(tx, &steps, &already, &mut outcomes) {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),

@@ -37,6 +37,7 @@ use claim::Files;
 /// How a profile stands beside the others' words about a knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Verdict {
     /// No profile was given, or it does not set this knob.
     NotOurs,
@@ -50,6 +51,7 @@ pub enum Verdict {
 
 /// One knob and everybody who sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Contest {
     /// The full name.
     pub knob: String,
@@ -67,6 +69,7 @@ pub struct Contest {
 
 /// Everything that others say about the knobs of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conflicts {
     /// The profile that was compared with.
     pub profile: Option<String>,

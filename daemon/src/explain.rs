@@ -11,6 +11,7 @@ use crate::root::{Root, RootError};
 
 /// What there is to know about a knob without a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Description {
     /// The name.
     pub name: String,
@@ -34,6 +35,8 @@ pub struct Description {
     pub undo: String,
     /// How long a value lasts.
     pub lifetime: Lifetime,
+    /// Whether it lasts only while the daemon, or systemd for it, holds a descriptor.
+    pub hold: bool,
     /// Other knobs that the kernel changes along with it; their originals are kept too.
     pub disturbs: Vec<String>,
     /// Where this is written down.
@@ -51,13 +54,14 @@ impl Description {
             values: spec.form.describe(),
             per_device: !spec.is_single(),
             skips: owned(spec.skips),
-            kernels: None,
+            kernels: kernels(spec),
             reason: spec.reason.to_owned(),
             risk: spec.risk,
             caution: spec.caution.to_owned(),
             class: spec.class,
             undo: undo(spec.class, spec.lifetime).to_owned(),
             lifetime: spec.lifetime,
+            hold: spec.hold,
             disturbs: owned(spec.disturbs),
             source: spec.source.to_owned(),
         }
@@ -67,6 +71,16 @@ impl Description {
     #[must_use]
     pub fn all() -> Vec<Self> {
         knob::all().map(Self::of).collect()
+    }
+}
+
+/// The kernels that have a knob, in words.
+fn kernels(spec: &knob::Spec) -> Option<String> {
+    match (spec.since, spec.until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("{since} and later")),
+        (None, Some(until)) => Some(format!("before {until}")),
+        (Some(since), Some(until)) => Some(format!("from {since} to before {until}")),
     }
 }
 
@@ -88,6 +102,7 @@ const fn undo(class: Class, lifetime: Lifetime) -> &'static str {
 
 /// A knob on a device as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Now {
     /// The full name.
     pub knob: String,
@@ -101,6 +116,7 @@ pub struct Now {
 
 /// What a profile, or the machine's own file, says about a knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Word {
     /// The profile; `None` is the machine's own file.
     pub profile: Option<String>,
@@ -120,6 +136,7 @@ pub struct Word {
 
 /// Everything there is to say about one knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// What there is to know without a machine.
     pub knob: Description,

@@ -156,6 +156,12 @@ impl Journal {
         self.damaged
     }
 
+    /// The lengths of the volatile and of the persistent log.
+    #[must_use]
+    pub const fn bytes(&self) -> [u64; 2] {
+        [self.volatile.bytes(), self.persistent.bytes()]
+    }
+
     /// What opening found, in words.
     #[must_use]
     pub fn found(&self) -> &[String] {

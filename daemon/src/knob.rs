@@ -12,7 +12,9 @@ mod form;
 mod spec;
 
 mod attribute;
+mod delegate;
 mod drop_in;
+mod rlimit;
 mod swap;
 
 mod block;
@@ -51,6 +53,7 @@ mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
+pub use rlimit::{LimitError, ProcessLimits};
 pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
 
 use crate::root::{Root, RootError};
@@ -265,6 +268,14 @@ pub enum KnobError {
         /// The interrupt's number.
         number: u32,
     },
+    /// A second name for a device.
+    #[error("the first interrupt of its name, {name}, is called {usual}; name it so")]
+    Alias {
+        /// The device as given.
+        name: String,
+        /// The knob on it.
+        usual: String,
+    },
     /// A file of somebody else that has the last word.
     #[error("{path} {problem}")]
     Overruled {
@@ -386,7 +397,15 @@ impl Instance {
     /// # Errors
     /// When the kernel refuses it.
     pub fn write(&self, root: &Root, value: &str) -> Result<(), KnobError> {
-        self.knob.write(root, &self.target, value)
+        if root.has_admin() && delegate::is_for_helper(self.knob.spec()) {
+            return delegate::ask(root, self, value);
+        }
+        match self.knob.write(root, &self.target, value) {
+            Err(KnobError::Root(error)) if root.has_admin() && delegate::is_for_more_rights(&error) => {
+                delegate::ask(root, self, value)
+            }
+            written => written,
+        }
     }
 
     /// What tells this very device from another that later gets the same name; `None` where nothing does.

@@ -28,12 +28,27 @@ pub mod conflicts;
 pub mod explain;
 pub mod recommend;
 
+pub mod watch;
+
+pub mod drift;
+
 pub mod journal;
 
 pub mod apply;
 
 pub mod switch;
 
+pub mod uevent;
+
+pub mod log;
+
+pub mod metrics;
+
+pub mod admin;
+
 pub mod control;
 
 pub mod client;
+
+#[cfg(test)]
+mod schema;

@@ -21,6 +21,7 @@ use crate::root::{Root, RootError};
 
 /// What applying a profile would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The profile.
     pub profile: String,
@@ -35,6 +36,7 @@ pub struct Plan {
 
 /// One knob on one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The full name, `block.sda.scheduler`; the knob's own name where the host has no device for it.
     pub knob: String,
@@ -67,6 +69,7 @@ pub struct Change {
 /// Whether something is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum State {
     /// The value differs and will be written.
     Change,
@@ -80,6 +83,7 @@ pub enum State {
 
 /// An entry of the profile that does not count on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Passed {
     /// The knob, or the knob on one device.
     pub knob: String,
@@ -96,6 +100,7 @@ pub struct Passed {
 /// Why an entry does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Because {
     /// Its condition does not hold here.
     Condition,

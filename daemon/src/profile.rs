@@ -62,6 +62,9 @@ pub use place::{Excerpt, Place};
 pub use problem::{Problem, ProfileError};
 pub use role::{Origin, Role, Roles, takes as takes_roles};
 
+#[cfg(test)]
+pub(crate) use {entry::KEYS as ENTRY_KEYS, machine::KEYS as MACHINE_KEYS, parse::KEYS as PROFILE_KEYS};
+
 use serde::Serialize;
 
 use crate::host::Host;
@@ -127,6 +130,7 @@ pub struct Variable {
 
 /// An environment variable as a machine gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setting {
     /// Its name.
     pub name: String,
@@ -138,6 +142,7 @@ pub struct Setting {
 
 /// A profile in the list of all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Listed {
     /// Its name.
     pub name: String,

@@ -11,6 +11,7 @@ use crate::profile::{Library, Profile, ProfileError};
 
 /// A profile with its score on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recommendation {
     /// Its name.
     pub profile: String,
@@ -24,6 +25,7 @@ pub struct Recommendation {
 
 /// Something that was weighed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Point {
     /// Points, whether they count or not.
     pub score: i64,
@@ -37,6 +39,7 @@ pub struct Point {
 
 /// A fact that conditions may name, as it is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SeenFact {
     /// Its name in a profile.
     pub name: String,
@@ -48,6 +51,7 @@ pub struct SeenFact {
 
 /// The facts, and the profiles by score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recommendations {
     /// The facts of this machine.
     pub facts: Vec<SeenFact>,

@@ -10,19 +10,23 @@ mod tree;
 
 mod netlink;
 
+mod admin;
 mod ethtool;
 mod file;
 
 mod cgroup;
 mod hold;
 mod mount;
+mod process;
 mod swap;
 
-pub use call::passed::passed;
+pub use admin::{Answer, Request};
+pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
 pub use mount::{Mount, Remount};
+pub use process::Running;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -85,6 +89,22 @@ pub enum RootError {
         /// The bound in bytes.
         limit: u64,
     },
+    /// The helper with more rights did not do it.
+    #[error("{helper} refused: {message}")]
+    Helper {
+        /// Its socket.
+        helper: String,
+        /// What it says.
+        message: String,
+    },
+    /// The helper with more rights did not answer.
+    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", errno.desc())]
+    NoHelper {
+        /// Its socket.
+        helper: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
@@ -96,7 +116,11 @@ impl RootError {
     pub const fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { errno, .. } | Self::Write { errno, .. } => Some(*errno),
-            Self::Path { .. } | Self::TooLarge { .. } | Self::Dead => None,
+            Self::Path { .. }
+            | Self::TooLarge { .. }
+            | Self::Helper { .. }
+            | Self::NoHelper { .. }
+            | Self::Dead => None,
         }
     }
 }
@@ -107,13 +131,14 @@ pub struct Root {
     prefix: PathBuf,
     fuse: Option<Arc<Fuse>>,
     holds: Option<Holds>,
+    admin: Option<Arc<PathBuf>>,
 }
 
 impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: None, holds: None }
+        Self { prefix: prefix.into(), fuse: None, holds: None, admin: None }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -143,7 +168,7 @@ impl Root {
     /// Another folder of the same machine as a root of its own, with the same fuse.
     #[must_use]
     pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None }
+        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None, admin: None }
     }
 
     /// The prefix that every path is below.
@@ -250,6 +275,23 @@ impl Root {
         let Some(fd) = absent(self.open(path, "look at", OFlag::O_PATH))? else { return Ok(false) };
         let refused = |errno| RootError::Refused { verb: "look at", path: path.to_owned(), errno };
         Ok(nix::sys::stat::fstat(fd).map_err(refused)?.st_mode & 0o222 != 0)
+    }
+
+    /// A descriptor of the file at `path`, open for reading, that keeps the kernel's record of it in memory; `None` when
+    /// it is not there.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open it.
+    pub fn pin(&self, path: &str) -> Result<Option<OwnedFd>, RootError> {
+        absent(self.open(path, "watch", OFlag::O_RDONLY | OFlag::O_NONBLOCK))
+    }
+
+    /// A descriptor of the device at `path`, open for reading and writing.
+    ///
+    /// # Errors
+    /// When it is not there or the kernel refuses to open it.
+    pub fn open_device(&self, path: &str) -> Result<OwnedFd, RootError> {
+        self.open(path, "open", OFlag::O_RDWR)
     }
 
     /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.

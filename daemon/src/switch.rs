@@ -12,6 +12,7 @@ use crate::plan::{Change, Plan, State};
 
 /// A plan, and what it means for what is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Switch {
     /// What the profile would change.
     #[serde(flatten)]

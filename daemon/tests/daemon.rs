@@ -160,7 +160,7 @@ fn the_protocol_is_varlink() {
     let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInfo\"}\0");
     assert!(said.contains("\"interfaces\":[\"org.varlink.service\",\"io.diapason.Tuning\"]"), "{said}");
     let said = daemon.say(b"{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"io.diapason.Tuning\"}}\0");
-    assert!(said.contains("method Apply(profile: string)"), "{said}");
+    assert!(said.contains("method Apply(profile: string, disruption: ?Disruption)"), "{said}");
     let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Explode\"}\0");
     assert!(said.contains("org.varlink.service.MethodNotFound"), "{said}");
     let said = daemon.say(b"{\"method\":\"io.diapason.Tuning.Apply\",\"parameters\":{\"profile\":7}}\0");
@@ -356,4 +356,129 @@ fn a_hold_goes_to_the_service_manager_and_comes_back() {
     std::fs::write(folder.path().join("dev/cpu_dma_latency"), "10\n").unwrap();
     drop(start_with_stored(folder.path()));
     assert_eq!(latency(), "2000000000\n");
+}
+
+fn put(folder: &tempfile::TempDir, name: &str, text: &str) {
+    let path = folder.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn content(folder: &tempfile::TempDir, name: &str) -> String {
+    std::fs::read_to_string(folder.path().join(name)).unwrap_or_default()
+}
+
+/// Waits until `true_now`, for as long as any machine could need.
+fn until(what: &str, mut true_now: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !true_now() {
+        assert!(start.elapsed() < Duration::from_secs(20), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn disk(folder: &tempfile::TempDir, name: &str, sequence: u32) {
+    put(folder, &format!("sys/block/{name}/diskseq"), &format!("{sequence}\n"));
+    put(folder, &format!("sys/block/{name}/queue/scheduler"), "[mq-deadline] none\n");
+}
+
+/// Says in the words of the kernel that a disk came or went.
+fn tell(daemon: &Daemon, action: &str, name: &str) {
+    let message =
+        format!("{action}@/devices/pci0/block/{name}\0ACTION={action}\0SUBSYSTEM=block\0DEVTYPE=disk\0");
+    let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    socket.send_to(message.as_bytes(), daemon.prefix.join("run/diapason/uevents")).unwrap();
+}
+
+const DISKS: &str =
+    "summary = \"Disks\"\n[knob.\"block.scheduler\"]\nvalue = \"none\"\nreason = \"r\"\nsource = \"s\"\n";
+
+#[test]
+fn a_disk_that_comes_is_as_one_that_was_there() {
+    let folder = machine();
+    put(&folder, "etc/diapason/profiles/disks.toml", DISKS);
+    disk(&folder, "sda", 1);
+    let daemon = Daemon::start(folder.path());
+    daemon.client().apply("disks").unwrap();
+    let scheduler = |name: &str| content(&folder, &format!("sys/block/{name}/queue/scheduler"));
+    assert_eq!(scheduler("sda"), "mq-deadline [none]\n");
+    disk(&folder, "sdb", 2);
+    tell(&daemon, "add", "sdb");
+    until("the scheduler of sdb", || scheduler("sdb") == "mq-deadline [none]\n");
+    let held =
+        || daemon.client().status().unwrap().held.into_iter().map(|held| held.knob).collect::<Vec<_>>();
+    until("both are held", || held() == ["block.sda.scheduler", "block.sdb.scheduler"]);
+    // It goes, and another disk comes under its name while many say so: its own original counts.
+    std::fs::remove_dir_all(folder.path().join("sys/block/sdb")).unwrap();
+    tell(&daemon, "remove", "sdb");
+    until("sdb is closed", || held() == ["block.sda.scheduler"]);
+    disk(&folder, "sdb", 3);
+    put(&folder, "sys/block/sdb/queue/scheduler", "mq-deadline none [bfq]\n");
+    (0..300).for_each(|_| tell(&daemon, "add", "sdb"));
+    until("the new sdb", || scheduler("sdb") == "mq-deadline [none] bfq\n");
+    // Somebody else's change of the first disk is none of this.
+    assert!(daemon.client().rollback().unwrap().complete);
+    assert_eq!(scheduler("sda"), "[mq-deadline] none\n");
+    assert_eq!(scheduler("sdb"), "mq-deadline none [bfq]\n");
+    let socket = folder.path().join("run/diapason/uevents");
+    daemon.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn drift_is_found_and_policies_differ() {
+    for (policy, after, held) in [("report", "42\n", 2), ("reapply", "10\n", 2), ("back-off", "42\n", 1)] {
+        let folder = machine();
+        put(&folder, "etc/diapason/machine.toml", &format!("drift = \"{policy}\"\n"));
+        let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+            .args(["--compare", "1", "--root"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .spawn();
+        let daemon = Daemon { child: child.unwrap(), prefix: folder.path().to_owned() };
+        daemon.client().apply("mine").unwrap();
+        // A process of its own, as the daemon's and the test's are not somebody else's to the kernel.
+        let script = "echo 42 > \"$0\"; read wait";
+        let mut writer = Command::new("sh")
+            .args(["-c", script])
+            .arg(folder.path().join("proc/sys/vm/swappiness"))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until("the drift", || !daemon.client().status().unwrap().drift.is_empty());
+        until("what follows", || swappiness(&folder) == after);
+        until("what is held", || daemon.client().status().unwrap().held.len() == held);
+        let status = daemon.client().status().unwrap();
+        let drift = &status.drift[0];
+        assert_eq!(
+            (drift.knob.as_str(), drift.current.as_deref()),
+            ("vm.swappiness", Some("42")),
+            "{policy}"
+        );
+        // Only a privileged daemon is told who it was.
+        let name = format!("sh (process {})", writer.id());
+        let told = drift.writer.as_deref() == Some(name.as_str());
+        assert!(told || !nix::unistd::geteuid().is_root(), "{drift:?}");
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+        assert!(daemon.client().rollback().unwrap().complete);
+        assert_eq!(swappiness(&folder), if policy == "reapply" { "60\n" } else { "42\n" });
+    }
+}
+
+#[test]
+fn figures_are_in_a_file() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    daemon.client().apply("mine").unwrap();
+    let text = content(&folder, "run/diapason/metrics.prom");
+    for line in [
+        "diapason_profile_info{profile=\"mine\"} 1",
+        "diapason_held_knobs 2",
+        "diapason_last_apply_success 1",
+    ] {
+        assert!(text.lines().any(|other| other == line), "no {line} in {text}");
+    }
+    daemon.client().rollback().unwrap();
+    assert!(content(&folder, "run/diapason/metrics.prom").contains("diapason_held_knobs 0\n"));
 }

@@ -10,6 +10,7 @@
 //! diapason-daemon --test proof one_seed -- --nocapture` tells and runs it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail by panicking, as the test does")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it ran")]
 
 #[path = "proof/machine.rs"]
 mod machine;

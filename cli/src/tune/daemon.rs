@@ -98,6 +98,15 @@ pub fn status(socket: &Path, console: &Console) -> Result<(), Failure> {
         for found in &report.found {
             text = format!("{text}\nfound at start: {found}");
         }
+        for drift in &report.drift {
+            let writer = drift.writer.as_deref().unwrap_or("somebody");
+            let current = drift.current.as_deref().unwrap_or("nothing");
+            let action = word(&drift.action);
+            text = format!(
+                "{text}\ndrift: {writer} changed {} from {} to {current}; {action}",
+                drift.knob, drift.written
+            );
+        }
         for rival in &report.rivals {
             text = format!("{text}\nalso running: {rival}, which writes the same knobs");
         }

@@ -1,6 +1,7 @@
 //! What the start does about a transaction that was interrupted.
 
-use super::report::Fate;
+use super::report::{Fate, Outcome};
+use super::rollback::left;
 use super::{ApplyError, Tuning};
 use crate::journal::{Kind, Record};
 
@@ -16,23 +17,21 @@ impl Tuning {
                 let name = open.profile.unwrap_or_default();
                 let restored = count(Fate::Restored);
                 self.found.push(format!("an interrupted apply of {name} was undone: {restored} writes"));
-                let left =
-                    outcomes.iter().filter(|outcome| matches!(outcome.fate, Fate::Failed | Fate::Foreign));
-                let left: Vec<String> = left
-                    .map(|outcome| {
-                        let why = outcome.detail.as_deref().unwrap_or("somebody else has changed it since");
-                        format!("{} was not undone: {why}", outcome.knob)
-                    })
-                    .collect();
-                self.found.extend(left);
+                self.tell_left(&outcomes);
             }
             Kind::Rollback => {
                 let report = self.rollback()?;
                 let word = if report.complete { "finished" } else { "tried again and is not complete" };
                 self.found
                     .push(format!("an interrupted rollback was {word}: {} knobs", report.outcomes.len()));
+                self.tell_left(&report.outcomes);
             }
         }
         Ok(())
+    }
+
+    fn tell_left(&mut self, outcomes: &[Outcome]) {
+        let stays = outcomes.iter().filter(|outcome| matches!(outcome.fate, Fate::Failed | Fate::Foreign));
+        self.found.extend(stays.map(|outcome| left(&outcome.knob, outcome.detail.as_deref())));
     }
 }

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::{Drift, Policy};
+
 /// What happened to one knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Fate {
     /// Written and read back as wanted.
     Written,
@@ -26,6 +29,7 @@ pub enum Fate {
 
 /// One knob in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome {
     /// The full name.
     pub knob: String,
@@ -42,6 +46,7 @@ pub struct Outcome {
 /// How an apply ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Ending {
     /// The machine is as the profile says.
     Applied,
@@ -55,6 +60,7 @@ pub enum Ending {
 
 /// What an apply did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplyReport {
     /// The profile.
     pub profile: String,
@@ -68,6 +74,7 @@ pub struct ApplyReport {
 
 /// What a rollback did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RollbackReport {
     /// The profile that was in force.
     pub profile: Option<String>,
@@ -82,6 +89,7 @@ pub struct RollbackReport {
 /// How one knob compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Verdict {
     /// As the profile says.
     Holds,
@@ -95,6 +103,7 @@ pub enum Verdict {
 
 /// One knob compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Line {
     /// The full name.
     pub knob: String,
@@ -112,6 +121,7 @@ pub struct Line {
 
 /// A machine compared with a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// The profile.
     pub profile: String,
@@ -123,6 +133,7 @@ pub struct VerifyReport {
 
 /// One knob that the daemon holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeldKnob {
     /// The full name.
     pub knob: String,
@@ -138,6 +149,7 @@ pub struct HeldKnob {
 
 /// What the daemon holds and what it found when it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatusReport {
     /// The profile in force.
     pub profile: Option<String>,
@@ -149,6 +161,15 @@ pub struct StatusReport {
     pub damaged_records: usize,
     /// Programs that set the same knobs and run now.
     pub rivals: Vec<String>,
+    /// What is done when somebody else changes a held knob.
+    #[serde(default)]
+    pub drift_policy: Policy,
+    /// The last changes by others since the daemon started, the newest last.
+    #[serde(default)]
+    pub drift: Vec<Drift>,
+    /// When all held knobs were last compared, in seconds since 1970.
+    #[serde(default)]
+    pub compared: u64,
     /// The version of the daemon.
     pub version: String,
 }

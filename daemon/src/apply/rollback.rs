@@ -36,21 +36,14 @@ impl Tuning {
         }
         let tx = self.journal.begin(Kind::Rollback, None)?;
         let (mut ways, mut outcomes) = self.decide(tx)?;
-        let mut count = 0;
-        for way in ways.iter_mut().rev().filter(|way| way.fate == Fate::Restored) {
-            way.error = self.bring_back(tx, &mut count, way)?;
-        }
-        for way in &mut ways {
-            way.error = self.bring_back(tx, &mut count, way)?;
-            let knob = way.instance.name();
-            if way.error.is_some() {
-                way.fate = Fate::Failed;
-            } else {
-                if way.before.is_none() && self.is_absent(&way.instance) {
-                    way.fate = Fate::Gone;
-                }
-                self.journal.record(way.instance.knob.spec().lifetime, &[Record::Released { tx, knob }])?;
-            }
+        let ended = self
+            .give_back(tx, &mut ways)
+            .and_then(|()| Ok(self.journal.end(&Record::Commit { tx, profile: None })?));
+        if let Err(error) = ended {
+            // The report is lost with the error, and the next rollback may know of these knobs no more.
+            let kept = ways.iter().filter(|way| way.fate == Fate::Foreign);
+            self.found.extend(kept.map(|way| left(&way.instance.name(), None)));
+            return Err(error);
         }
         let told = ways.into_iter().filter(|way| !way.aside || way.error.is_some());
         outcomes.extend(told.map(|way| Outcome {
@@ -64,8 +57,32 @@ impl Tuning {
             detail: way.error,
         }));
         let complete = outcomes.iter().all(|outcome| outcome.fate != Fate::Failed);
-        self.journal.end(&Record::Commit { tx, profile: None })?;
         Ok(RollbackReport { profile, complete, damaged_records, outcomes })
+    }
+
+    /// Both passes.
+    fn give_back(&mut self, tx: u64, ways: &mut [Way]) -> Result<(), ApplyError> {
+        let mut count = 0;
+        for way in ways.iter_mut().rev().filter(|way| way.fate == Fate::Restored) {
+            way.error = self.bring_back(tx, &mut count, way)?;
+        }
+        // What is somebody else's is let go last, so that after a crash before that it is found again and told.
+        ways.sort_by_key(|way| (way.fate == Fate::Foreign, rank(way.instance.knob)));
+        for way in &mut *ways {
+            way.error = self.bring_back(tx, &mut count, way)?;
+        }
+        for way in ways {
+            let knob = way.instance.name();
+            if way.error.is_some() {
+                way.fate = Fate::Failed;
+            } else {
+                if way.before.is_none() && self.is_absent(&way.instance) {
+                    way.fate = Fate::Gone;
+                }
+                self.journal.record(way.instance.knob.spec().lifetime, &[Record::Released { tx, knob }])?;
+            }
+        }
+        Ok(())
     }
 
     /// What becomes of each held knob, in the order of application, before anything is written.
@@ -166,4 +183,9 @@ impl Tuning {
         self.announce(tx, count, &step, &current)?;
         Ok(self.set(&way.instance, &way.goal).err().map(|error| error.to_string()))
     }
+}
+
+/// The line about a knob that an undo or a rollback left as it is.
+pub(super) fn left(knob: &str, why: Option<&str>) -> String {
+    format!("{knob} was not undone: {}", why.unwrap_or("somebody else has changed it since"))
 }

@@ -63,6 +63,9 @@ impl Tuning {
         if step.back
             && let Some(fate) = self.released(&knob, &step.instance, current.as_ref())
         {
+            if current.is_none() && self.may_come_back(&step.instance) {
+                return Ok(outcome(fate, None, None));
+            }
             self.journal.record(lifetime, &[Record::Released { tx, knob: knob.clone() }])?;
             return Ok(outcome(fate, current.as_ref(), current.as_ref()));
         }
@@ -120,9 +123,23 @@ impl Tuning {
         if *current == held.original {
             return Some(Fate::Already);
         }
-        let ours =
-            *current == held.written || held.open || instance.knob.is_remainder(&held.written, current);
+        let ours = instance.knob.is_effect(&held.written, current)
+            || held.open
+            || instance.knob.is_remainder(&held.written, current);
         (!ours).then_some(Fate::Foreign)
+    }
+
+    /// Whether a knob that is absent hangs on one that is held: an energy preference on the mode of the frequency
+    /// driver, what a CPU has on whether its threads run. Given up now, its original would be lost.
+    fn may_come_back(&self, instance: &Instance) -> bool {
+        let (name, target) = (instance.knob.spec().name, &instance.target);
+        let takes_it = |held: &crate::journal::Held| {
+            Instance::find(&held.knob).is_ok_and(|other| {
+                let spec = other.knob.spec();
+                spec.disturbs.contains(&name) && (spec.is_single() || other.target == *target)
+            })
+        };
+        self.journal.ledger().held.iter().any(takes_it)
     }
 
     /// Whether the device that has the name now is not the one that was written.

@@ -103,7 +103,8 @@ impl Tuning {
                 None => (from.clone(), Fate::Restored),
                 Some(now) if now == from => (from.clone(), Fate::Already),
                 Some(now) => {
-                    let is_made = |done: &String| done == now || instance.knob.is_remainder(done, now);
+                    let knob = instance.knob;
+                    let is_made = |done: &String| knob.is_effect(done, now) || knob.is_remainder(done, now);
                     let ours = last.done.as_ref().is_none_or(is_made);
                     if ours { (from.clone(), Fate::Restored) } else { (now.clone(), Fate::Foreign) }
                 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// When it is said, in the order of a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Stage {
     /// By the boot loader, before anything runs.
     CommandLine,
@@ -37,6 +38,7 @@ impl Stage {
 
 /// One line of somebody else's configuration that sets a knob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Claim {
     /// The full name of the knob.
     pub knob: String,

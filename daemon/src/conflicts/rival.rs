@@ -7,6 +7,7 @@ use crate::root::{Root, RootError};
 
 /// A program that sets the same knobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RivalFound {
     /// The name of its service.
     pub name: String,

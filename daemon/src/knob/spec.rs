@@ -8,6 +8,7 @@ use crate::root::{Root, RootError};
 /// What undoing a change can promise, and what making it may disturb. `plan` shows it before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Class {
     /// Writing the original back restores the very state.
     ExactInverse,
@@ -24,6 +25,7 @@ pub enum Class {
 /// How badly a wrong value can hurt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Risk {
     /// Some speed or power is lost.
     Low,
@@ -36,6 +38,7 @@ pub enum Risk {
 /// How long a written value lasts, and with it where its original is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Lifetime {
     /// Until the next boot; its journal is in memory as well.
     Volatile,
@@ -63,6 +66,21 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// The folder that is there for as long as the device is; `None` for what does not go, or comes back as the same
+    /// thing (a CPU that is switched off).
+    #[must_use]
+    pub fn folder(self, target: &str) -> Option<String> {
+        match self {
+            Self::Disk => Some(format!("/sys/block/{target}")),
+            Self::Interface => Some(format!("/sys/class/net/{target}")),
+            Self::Queue => {
+                let (device, queue) = target.rsplit_once('.')?;
+                Some(format!("/sys/class/net/{device}/queues/{queue}"))
+            }
+            Self::Machine | Self::NetNamespace | Self::Interrupt | Self::Mount => None,
+        }
+    }
+
     pub(super) fn read(self, root: &Root, target: &str) -> Result<Option<String>, RootError> {
         let namespace = || root.link("/proc/self/ns/net");
         match self {

@@ -27,7 +27,8 @@ pub struct Entry {
     pub source: String,
     /// Whether the profile holds even if the machine refuses this one.
     pub optional: bool,
-    /// Devices it is meant for, as shell patterns; empty means all but those that the knob skips.
+    /// Devices it is meant for, as shell patterns or as roles of processors; empty means all but those that the knob
+    /// skips.
     pub on: Vec<String>,
     /// Disks it is meant for; only for knobs of the family `block`.
     pub disks: Option<Disks>,
@@ -99,7 +100,7 @@ pub enum Disks {
 }
 
 /// The keys of an entry.
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "value", "at_least", "at_most", "one_of", "reason", "source", "optional", "on", "disks", "driver", "when",
 ];
 

@@ -13,8 +13,13 @@ const FOLDERS: &[&str] = &["/etc/diapason/profiles", "/usr/share/diapason/profil
 /// The profiles that are part of the program, so that a bare binary has them.
 const BUILT_IN: &[(&str, &str)] = &[
     ("balanced", include_str!("../../../profiles/balanced.toml")),
+    ("gpu-training", include_str!("../../../profiles/gpu-training.toml")),
+    ("nvme-loader", include_str!("../../../profiles/nvme-loader.toml")),
+    ("power-saver", include_str!("../../../profiles/power-saver.toml")),
+    ("trading-isolated", include_str!("../../../profiles/trading-isolated.toml")),
     ("trading-low-latency", include_str!("../../../profiles/trading-low-latency.toml")),
     ("training-throughput", include_str!("../../../profiles/training-throughput.toml")),
+    ("virtual-guest", include_str!("../../../profiles/virtual-guest.toml")),
 ];
 
 /// A chain of includes longer than this is a mistake.

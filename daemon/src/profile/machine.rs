@@ -84,7 +84,8 @@ pub struct Machine {
     pub never: Vec<Never>,
 }
 
-const KEYS: &[&str] = &["drift", "cpus", "knob", "never"];
+/// The keys of the file.
+pub(crate) const KEYS: &[&str] = &["drift", "cpus", "knob", "never"];
 /// An override needs no source: it is the administrator's word.
 const ENTRY_KEYS: &[&str] =
     &["value", "at_least", "at_most", "one_of", "reason", "source", "optional", "on", "disks", "driver"];

@@ -9,7 +9,7 @@ use super::source::{Key, Source, Table, Value};
 use super::{Fit, Include, Profile, Variable};
 
 /// The keys of a profile.
-const KEYS: &[&str] = &["summary", "include", "when", "fits", "knob", "environment"];
+pub(crate) const KEYS: &[&str] = &["summary", "include", "when", "fits", "knob", "environment"];
 
 /// Points beyond this say nothing more.
 const SCORE_MAX: i64 = 100;

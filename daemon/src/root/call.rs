@@ -8,4 +8,5 @@
 
 pub(super) mod mount;
 pub(super) mod passed;
+pub(super) mod process;
 pub(super) mod swap;

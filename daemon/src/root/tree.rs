@@ -94,6 +94,17 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String
     if path == "/sys/devices/virtual/workqueue/cpumask" {
         return vec![(format!("{path}_requested"), Some(data.to_owned()))];
     }
+    // In the passive mode there is no energy preference, and each mode starts with a governor and a hint of its own.
+    if path == "/sys/devices/system/cpu/intel_pstate/status" {
+        let (governor, hint) =
+            if data.trim() == "active" { ("powersave", "balance_performance") } else { ("schedutil", "") };
+        let files = |policy: u32| {
+            let at = |leaf| format!("/sys/devices/system/cpu/cpufreq/policy{policy}/{leaf}");
+            [("scaling_governor", governor), ("energy_performance_preference", hint)]
+                .map(|(leaf, word)| (at(leaf), (!word.is_empty()).then(|| word.to_owned())))
+        };
+        return (0..2).flat_map(files).collect();
+    }
     // Under the governor performance the processor's own governor is told the same.
     if let Some(policy) = path.strip_suffix("/scaling_governor").filter(|_| data.trim() == "performance") {
         return vec![(format!("{policy}/energy_performance_preference"), Some("performance".to_owned()))];

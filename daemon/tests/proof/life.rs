@@ -81,6 +81,8 @@ struct Life<'a> {
     /// What somebody else wrote while it was held, as the journal says.
     to_tell: BTreeSet<PathBuf>,
     foreign_told: bool,
+    /// Folders in which somebody else did something: whose they are nobody can say.
+    meddled: BTreeSet<PathBuf>,
     /// How many changes were refused in the last act, if the daemon lived through it.
     refusals: usize,
     fuse: Arc<Fuse>,
@@ -103,6 +105,7 @@ pub fn live(story: &Story) -> Tally {
         ours: BTreeSet::new(),
         to_tell: BTreeSet::new(),
         foreign_told: false,
+        meddled: BTreeSet::new(),
         refusals: 0,
         fuse: Arc::new(Fuse::of(Vec::new())),
         tuning: None,
@@ -114,7 +117,7 @@ pub fn live(story: &Story) -> Tally {
         life.tally.acts += 1;
         match act {
             Act::Apply(profile, trouble) => {
-                life.operate(Operation::Apply(&story.profiles[*profile]), trouble)
+                life.operate(Operation::Apply(&story.profiles[*profile]), trouble);
             }
             Act::Rollback(trouble) => life.operate(Operation::Rollback, trouble),
             Act::Foreign(deed) => drop(life.deed(*deed)),
@@ -132,8 +135,9 @@ impl Life<'_> {
     fn daemon(&mut self) -> &mut Tuning {
         if self.tuning.is_none() {
             self.fuse.renew(Vec::new());
-            self.tuning =
-                Some(self.machine.open(&self.fuse).unwrap_or_else(|error| panic!("{}: {error}", self.at)));
+            let tuning = self.machine.open(&self.fuse).unwrap();
+            self.note(Some(&tuning));
+            self.tuning = Some(tuning);
         }
         self.tuning.as_mut().unwrap()
     }
@@ -143,6 +147,10 @@ impl Life<'_> {
         let open = self.daemon().journal().ledger().open.clone();
         if open.is_some_and(|open| open.kind == Kind::Rollback) {
             self.tuning = None;
+        }
+        if matches!(operation, Operation::Apply(_)) {
+            // A profile may want the very value that somebody else has set.
+            self.to_tell.clear();
         }
         let name = self.daemon().profile().map(str::to_owned);
         let before = (self.machine.tree(), name);
@@ -177,7 +185,11 @@ impl Life<'_> {
         let (now, words) = (self.machine.tree(), told.words);
         let cut = died && trouble.power_cut;
         let counts = |path: &Path| {
-            !touched.iter().any(|file: &PathBuf| file.starts_with(path)) && !(cut && !is_persistent(path))
+            let theirs = touched.iter().any(|file: &PathBuf| file.starts_with(path));
+            let ended = cut && !is_persistent(path);
+            // Folders that drop-ins of ours share may be left for the last of them to take away.
+            let shared = path.extension().is_some_and(|extension| extension == "d");
+            !theirs && !ended && !shared
         };
         let same = |one: &Tree| differences(one, &now, &counts);
         let (as_before, as_after) = (same(&before.0), same(&after.0));
@@ -193,9 +205,12 @@ impl Life<'_> {
                 assert!(is_before || matches!(operation, Operation::Rollback), "{at}\n{words}\n{as_before}");
             }
             (_, 1) => {
-                // The list of swap areas is of several knobs, each of which may be as before or as after.
+                // The list of swap areas is of several knobs, each of which may be as before or as after; a queue's
+                // depth may be what the kernel chose, if setting it again was what was refused.
                 let neither = |path: &&PathBuf| {
-                    let counts = |path: &Path| counts(path) && !path.ends_with("proc/swaps");
+                    let counts = |path: &Path| {
+                        counts(path) && !["swaps", "nr_requests"].iter().any(|name| path.ends_with(name))
+                    };
                     let now = now.get(*path);
                     counts(path) && now != before.0.get(*path) && now != after.0.get(*path)
                 };
@@ -286,7 +301,7 @@ impl Life<'_> {
             self.note(opened.as_ref().ok());
         }
         self.fuse.renew(Vec::new());
-        let opened = self.machine.open(&self.fuse).unwrap_or_else(|error| panic!("{}: {error}", self.at));
+        let opened = self.machine.open(&self.fuse).unwrap();
         self.note(Some(&opened));
         drop(opened);
         let tree = self.machine.tree();
@@ -300,8 +315,6 @@ impl Life<'_> {
     fn note(&mut self, opened: Option<&Tuning>) {
         let found = opened.map(Tuning::found).unwrap_or_default();
         self.foreign_told |= found.iter().any(|line| line.contains("was not undone"));
-        // A rollback that is finished by the start tells how many knobs, not which.
-        self.foreign_told |= found.iter().any(|line| line.contains("an interrupted rollback"));
     }
 
     /// Does it, and returns the paths that differ now.
@@ -310,17 +323,30 @@ impl Life<'_> {
         self.machine.foreign(deed.path, deed.what);
         let after = self.machine.tree();
         let names: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
-        let touched: Vec<_> = names.into_iter().filter(|name| before.get(name) != after.get(name)).collect();
+        // Whoever sets one limit of dirty memory sets its twin to zero, though it may be that already.
+        let twin = |name: &PathBuf| {
+            deed.knob == "vm.dirty" && ["dirty_bytes", "dirty_ratio"].iter().any(|leaf| name.ends_with(leaf))
+        };
+        let differs = |name: &PathBuf| before.get(name) != after.get(name);
+        let touched: Vec<_> = names
+            .iter()
+            .filter(|name| differs(name) || (twin(name) && names.iter().any(differs)))
+            .cloned()
+            .collect();
         let running = self.tuning.as_ref().map(|tuning| tuning.journal().ledger());
         if running.is_some_and(|ledger| ledger.open.is_none() && ledger.held(deed.knob).is_some()) {
-            self.to_tell.extend(touched.clone());
+            let its_own = |name: &&PathBuf| name.ends_with(deed.path.trim_start_matches('/'));
+            self.to_tell.extend(touched.iter().filter(its_own).cloned());
         }
         for name in &touched {
             let content = after.get(name).cloned();
-            match content.clone().filter(|_| !self.ours.contains(name)) {
+            let ours = self.ours.contains(name);
+            self.meddled.extend(name.ancestors().skip(1).map(Path::to_owned));
+            match content {
                 // Not a matter of ours so far: what is there now is the original.
-                Some(content) => drop(self.originals.insert(name.clone(), content)),
-                None => drop(self.theirs.entry(name.clone()).or_default().insert(content)),
+                Some(content) if !ours => drop(self.originals.insert(name.clone(), content)),
+                None if !ours => drop(self.originals.remove(name)),
+                content => drop(self.theirs.entry(name.clone()).or_default().insert(content)),
             }
         }
         touched
@@ -383,7 +409,7 @@ impl Life<'_> {
         let now = self.machine.tree();
         let is_theirs = |path: &Path| {
             self.theirs.get(path).is_some_and(|contents| contents.contains(&now.get(path).cloned()))
-                || self.theirs.keys().any(|file| file.starts_with(path) && now.get(path) == Some(&None))
+                || self.meddled.contains(path)
         };
         let lost = differences(&self.originals, &now, &|path| !is_theirs(path));
         assert_eq!(lost, "", "{}: lost originals; {}", self.at, told.words);
@@ -391,6 +417,7 @@ impl Life<'_> {
         assert!(kept.is_empty() || self.foreign_told, "{}: nobody said that this is kept: {kept}", self.at);
         self.originals = now;
         self.theirs.clear();
+        self.meddled.clear();
         self.ours.clear();
         self.to_tell.clear();
         self.foreign_told = false;
@@ -415,7 +442,8 @@ fn done(tuning: &mut Tuning, machine: &Machine, operation: Operation<'_>) -> Tol
             Err(error) => (None, Vec::new(), error.to_string()),
         },
     };
-    let foreign = outcomes.iter().any(|outcome| outcome.fate == Fate::Foreign);
+    let foreign = outcomes.iter().any(|outcome| outcome.fate == Fate::Foreign)
+        || (ending.is_none() && tuning.found().iter().any(|line| line.contains("was not undone")));
     Told { ending, foreign, words }
 }
 

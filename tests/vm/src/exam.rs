@@ -25,6 +25,9 @@ const VALUES: &[(&str, &[&str])] = &[
     ("swap.file", &["64MiB"]),
     ("swap.zram", &["lzo-rle 64MiB", "lz4 64MiB"]),
     ("swap.devices", &["none"]),
+    ("systemd.environment", &["EXAM=1"]),
+    ("unit.environment", &["EXAM=1"]),
+    ("unit.limits", &["LimitRTPRIO=99"]),
 ];
 
 /// The exam's own profile.

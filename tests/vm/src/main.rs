@@ -5,25 +5,33 @@
 mod snapshot;
 
 mod exam;
+mod strike;
+mod watch;
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use snapshot::Snapshot;
 
-const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | exam FAMILY";
+const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | exam FAMILY | strike kill|stop|cut PID COUNT WATCHED COMMAND... | glimpse FILE COMMAND... | hold VALUE OVER | time COMMAND...";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["snapshot", file] => Ok(fs::write(file, serde_json::to_vec(&snapshot::take()?)?)?),
-        ["compare", before, after] => report(&load(before)?, &load(after)?),
-        ["exam", family] => {
-            Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(&exam::hold(family)?)?)?)
+        ["compare", before, after] => say(&snapshot::differences(&load(before)?, &load(after)?)),
+        ["since", before] => say(&snapshot::differences(&load(before)?, &snapshot::take()?)),
+        ["exam", family] => say(&exam::hold(family)?),
+        ["strike", blow, pid, count, watched, ref command @ ..] => {
+            let paths = fs::read_to_string(watched)?;
+            say(&strike::strike(strike::Blow::parse(blow, pid)?, count.parse()?, &paths, command)?)
         }
-        ["since", before] => report(&load(before)?, &snapshot::take()?),
+        ["glimpse", file, ref command @ ..] => say(&watch::glimpse(file, command)?),
+        ["time", ref command @ ..] => say(&watch::time(command)?),
+        ["hold", value, over] => say(&watch::hold(value.parse()?, Path::new(over))?),
         _ => bail!(USAGE),
     }
 }
@@ -32,8 +40,7 @@ fn load(file: &str) -> Result<Snapshot> {
     serde_json::from_slice(&fs::read(file)?).with_context(|| format!("{file} is no snapshot"))
 }
 
-/// The differences as JSON, for the suite outside.
-fn report(before: &Snapshot, after: &Snapshot) -> Result<()> {
-    let text = serde_json::to_string(&snapshot::differences(before, after))?;
-    Ok(writeln!(std::io::stdout(), "{text}")?)
+/// An answer as JSON, for the suite outside.
+fn say(answer: &impl serde::Serialize) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(answer)?)?)
 }

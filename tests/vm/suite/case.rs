@@ -93,7 +93,7 @@ pub fn prepare(guest: &mut Guest) -> Result<()> {
 /// Installs the package in a guest that has booted, and takes the first snapshot.
 pub fn install(guest: &mut Guest) -> Result<()> {
     guest.ok(&format!(
-        "modprobe zram; dpkg -i {PAYLOAD}/diapason.deb && systemctl start diapasond.socket diapasond.service"
+        "dpkg -i {PAYLOAD}/diapason.deb && systemctl start diapasond.socket diapasond.service"
     ))?;
     guest.ok(&format!("{PAYLOAD}/vm-guest snapshot {PRISTINE}"))?;
     Ok(())

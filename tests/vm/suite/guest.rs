@@ -71,7 +71,9 @@ impl Guest {
             }
         }
         self.boot()?;
-        self.ok(&format!("mkdir -p {PAYLOAD} && tar xf /dev/disk/by-id/virtio-payload -C {PAYLOAD}"))?;
+        self.ok(&format!(
+            "modprobe zram && mkdir -p {PAYLOAD} && tar xf /dev/disk/by-id/virtio-payload -C {PAYLOAD}"
+        ))?;
         Ok(())
     }
 

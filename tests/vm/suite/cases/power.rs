@@ -1,0 +1,95 @@
+//! The power goes in the middle of an apply, and the machine boots from what is on its disks.
+
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+use crate::case::{Case, Leaves, Notes, Starts, differences};
+use crate::guest::{Guest, PAYLOAD};
+
+/// Cuts at the first, at a middle and at a late change, one from outside, and one with the profile in force.
+pub const CUT: Case =
+    Case { name: "power-cut", quick: false, starts: Starts::Installed, leaves: Leaves::Anything, run: cuts };
+
+/// Volatile and persistent knobs in one profile: what a boot forgets and what it keeps.
+const PROFILE: &str = r#"
+summary = "power"
+include = "trading-low-latency"
+[knob."swap.file"]
+value = "64MiB"
+reason = "r"
+source = "s"
+[knob."systemd.environment"]
+value = ["POWER=1"]
+reason = "r"
+source = "s"
+[knob."unit.limits"]
+value = "LimitRTPRIO=99"
+on = "engine.service"
+reason = "r"
+source = "s"
+"#;
+
+/// Settings that differ from boot to boot though nobody sets them.
+const BOOT: &[(&str, &str)] = &[];
+
+/// Fails unless the settings are those of the first boot, but for what each boot makes anew.
+fn same_over_boots(guest: &mut Guest) -> Result<()> {
+    let mut found = differences(guest, "/root/first-boot")?;
+    found.retain(|line| !BOOT.iter().any(|(part, _)| line.contains(part)));
+    ensure!(
+        found.is_empty(),
+        "{} settings are not as after the first boot:\n{}",
+        found.len(),
+        found.join("\n")
+    );
+    Ok(())
+}
+
+fn cuts(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
+    guest.ok(&format!(
+        "cat > /etc/diapason/profiles/power.toml <<'END'\n{PROFILE}END
+         printf '[Service]\\nExecStart=/bin/sleep infinity\\n' > /etc/systemd/system/engine.service
+         systemctl enable -q diapasond.service diapasond.socket; echo zram > /etc/modules-load.d/zram.conf; sync"
+    ))?;
+    reboot(guest)?;
+    guest.ok(&format!("{PAYLOAD}/vm-guest snapshot /root/first-boot"))?;
+    // What an apply changes, files included.
+    guest.ok("diapason tune apply power")?;
+    let found = guest.json(&format!("{PAYLOAD}/vm-guest since /root/first-boot"))?;
+    guest.ok("diapason tune rollback")?;
+    let paths: Vec<&str> =
+        found.as_array().context("a list")?.iter().filter_map(|one| one["path"].as_str()).collect();
+    guest.ok(&format!("cat > /root/watched <<'END'\n{}\nEND\nsync", paths.join("\n")))?;
+    let total = paths.iter().filter(|path| path.starts_with('/')).count();
+    for count in [1, total / 2, total - 1] {
+        let _ = guest.sh_within(
+            &format!("{PAYLOAD}/vm-guest strike cut 0 {count} /root/watched diapason tune apply power"),
+            Duration::from_secs(90),
+        );
+        ensure!(guest.wait_for_power_off(Duration::from_secs(20)), "the power stayed on");
+        guest.boot()?;
+        settle(guest, notes, &format!("cut at {count} of {total} changes"))?;
+    }
+    guest.ok("(sleep 0.3; diapason tune apply power) >/dev/null 2>&1 & sleep 0.9")?;
+    guest.cut();
+    guest.boot()?;
+    settle(guest, notes, "cut from outside during an apply")?;
+    guest.ok("diapason tune apply power; sync")?;
+    reboot(guest)?;
+    settle(guest, notes, "cut with the profile in force")
+}
+
+fn reboot(guest: &mut Guest) -> Result<()> {
+    guest.cut();
+    guest.boot()
+}
+
+/// After a boot: the daemon runs, and once nothing is in force every setting is as after the first boot.
+fn settle(guest: &mut Guest, notes: &mut Notes, what: &str) -> Result<()> {
+    guest.ok("systemctl is-active diapasond").with_context(|| what.to_owned())?;
+    let status = guest.json("diapason tune status --json")?;
+    notes.say(format!("{what}: in force {}; found {}", status["profile"], status["found"]));
+    let back = guest.json("diapason tune rollback --json")?;
+    ensure!(back["complete"] == true, "{what}: rollback: {back:#}");
+    same_over_boots(guest).with_context(|| what.to_owned())
+}
