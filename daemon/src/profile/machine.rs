@@ -38,7 +38,6 @@ pub const FILE: &str = "/etc/diapason/machine.toml";
 /// What to do when somebody else changes a knob that is held.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Drift {
     /// Say so, and leave it as they left it.
