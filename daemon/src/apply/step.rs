@@ -3,7 +3,7 @@
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Instance, Lifetime};
+use crate::knob::{Class, Instance, Lifetime};
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -63,6 +63,9 @@ impl Tuning {
         if step.back
             && let Some(fate) = self.released(&knob, &step.instance, current.as_ref())
         {
+            if current.is_none() && self.may_come_back(&step.instance) {
+                return Ok(outcome(fate, None, None));
+            }
             self.journal.record(lifetime, &[Record::Released { tx, knob: knob.clone() }])?;
             return Ok(outcome(fate, current.as_ref(), current.as_ref()));
         }
@@ -87,7 +90,10 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&effect)))
+        // What is written and not in force yet says what is still to be done.
+        let waits = step.instance.knob.spec().class == Class::NeedsReboot;
+        let detail = waits.then(|| step.instance.remark(&self.root, Some(&effect)).ok().flatten()).flatten();
+        Ok(Outcome { detail, ..outcome(fate, Some(&current), Some(&effect)) })
     }
 
     /// Writes a value and looks whether it is there; returns what the machine made of it.
@@ -121,6 +127,19 @@ impl Tuning {
             || held.open
             || instance.knob.is_remainder(&held.written, current);
         (!ours).then_some(Fate::Foreign)
+    }
+
+    /// Whether a knob that is absent hangs on one that is held: an energy preference on the mode of the frequency
+    /// driver, what a CPU has on whether its threads run. Given up now, its original would be lost.
+    fn may_come_back(&self, instance: &Instance) -> bool {
+        let (name, target) = (instance.knob.spec().name, &instance.target);
+        let takes_it = |held: &crate::journal::Held| {
+            Instance::find(&held.knob).is_ok_and(|other| {
+                let spec = other.knob.spec();
+                spec.disturbs.contains(&name) && (spec.is_single() || other.target == *target)
+            })
+        };
+        self.journal.ledger().held.iter().any(takes_it)
     }
 
     /// Whether the device that has the name now is not the one that was written.
