@@ -470,17 +470,17 @@ fn drift_is_found_and_policies_differ() {
 fn figures_are_in_a_file() {
     let folder = machine();
     let daemon = Daemon::start(folder.path());
+    let figures = || content(&folder, "run/diapason/metrics.prom");
     daemon.client().apply("mine").unwrap();
-    let text = content(&folder, "run/diapason/metrics.prom");
     for line in [
         "diapason_profile_info{profile=\"mine\"} 1",
         "diapason_held_knobs 2",
         "diapason_last_apply_success 1",
     ] {
-        assert!(text.lines().any(|other| other == line), "no {line} in {text}");
+        until(line, || figures().lines().any(|other| other == line));
     }
     daemon.client().rollback().unwrap();
-    assert!(content(&folder, "run/diapason/metrics.prom").contains("diapason_held_knobs 0\n"));
+    until("nothing is held", || figures().contains("diapason_held_knobs 0\n"));
 }
 
 #[test]
