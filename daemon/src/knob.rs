@@ -38,6 +38,7 @@ mod ethtool;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod watchdog;
 mod workqueue;
 mod zram;
 
@@ -57,6 +58,7 @@ use crate::root::{Root, RootError};
 pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
     sysctl::KNOBS,
+    watchdog::KNOBS,
     dirty::KNOBS,
     cpu::KNOBS,
     range::KNOBS,
