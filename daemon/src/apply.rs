@@ -211,7 +211,9 @@ impl Tuning {
         for step in steps.iter().chain(already).filter(|step| disturbed.contains(&step.instance.name())) {
             let name = step.instance.name();
             let settled = |outcome: &&mut Outcome| {
-                outcome.knob == name && matches!(outcome.fate, Fate::Written | Fate::Already | Fate::Restored)
+                outcome.knob == name
+                    // One that failed on its way back may only have waited for the knob that changes it.
+                    && matches!(outcome.fate, Fate::Written | Fate::Already | Fate::Restored | Fate::Failed)
             };
             let Some(first) = outcomes.iter_mut().find(settled) else { continue };
             let again = self.step(tx, &mut count, step)?;
