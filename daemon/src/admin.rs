@@ -165,7 +165,9 @@ mod tests {
         let root = Root::new(folder.path());
         let write = |knob: &str, value: &str| {
             let request = Request::Write { knob: knob.to_owned(), value: value.to_owned() };
-            perform(&root, &serde_json::to_vec(&request).unwrap()).map(drop).map_err(|error| error.to_string())
+            perform(&root, &serde_json::to_vec(&request).unwrap())
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(write("vm.swappiness", "10"), Ok(()));
         assert_eq!(root.read("/proc/sys/vm/swappiness").unwrap().as_deref(), Some("10\n"));
@@ -178,7 +180,10 @@ mod tests {
         assert!(write("swap.file", "../../etc/shadow").is_err());
         let said = |bytes: &[u8]| perform(&root, bytes).map(drop).unwrap_err().to_string();
         assert!(said(b"{\"remove\":\"/etc\"}").contains("this is no request: unknown variant"));
-        assert!(said(b"{\"write\":{\"knob\":\"vm.swappiness\",\"value\":\"1\",\"path\":\"/x\"}}").contains("unknown field"));
+        assert!(
+            said(b"{\"write\":{\"knob\":\"vm.swappiness\",\"value\":\"1\",\"path\":\"/x\"}}")
+                .contains("unknown field")
+        );
         assert!(perform(&root, b"{\"nothing\":{}}").unwrap().is_none());
     }
 

@@ -20,6 +20,7 @@ const RECENT_MAX: usize = 32;
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Action {
     /// It was said.
     Reported,
@@ -46,6 +47,7 @@ pub struct Finding {
 
 /// What is known about a value that changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drift {
     /// The full name.
     pub knob: String,

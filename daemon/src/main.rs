@@ -142,7 +142,8 @@ fn machine(root: PathBuf) -> Result<Root, OptionError> {
 
 fn help(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let root = machine(options.root)?;
-    let listener = Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
+    let listener =
+        Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
     Ok(diapason_daemon::admin::serve(&root, listener.socket())?)
 }

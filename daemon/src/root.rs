@@ -10,8 +10,8 @@ mod tree;
 
 mod netlink;
 
-mod ethtool;
 mod admin;
+mod ethtool;
 mod file;
 
 mod cgroup;

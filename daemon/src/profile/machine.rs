@@ -38,6 +38,7 @@ pub const FILE: &str = "/etc/diapason/machine.toml";
 /// What to do when somebody else changes a knob that is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Drift {
     /// Say so, and leave it as they left it.
     #[default]
