@@ -21,7 +21,6 @@ const RECENT_MAX: usize = 32;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Action {
     /// It was said.
     Reported,
@@ -49,7 +48,6 @@ pub struct Finding {
 /// What is known about a value that changed.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drift {
     /// The full name.
     pub knob: String,

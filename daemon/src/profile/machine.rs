@@ -39,7 +39,6 @@ pub const FILE: &str = "/etc/diapason/machine.toml";
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Drift {
     /// Say so, and leave it as they left it.
     #[default]
