@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 use nix::unistd::geteuid;
 
-use crate::knob::{Class, Form, Instance, KnobError, UnknownKnob};
+use crate::knob::{Class, Form, Identity, Instance, KnobError, UnknownKnob};
 use crate::root::{Answer, Request, Root, RootError};
 use crate::watch::Watch;
 
@@ -52,6 +52,9 @@ pub enum AdminError {
     /// An action that cannot be undone.
     #[error("{0} cannot be undone and is not written")]
     Irreversible(String),
+    /// A knob of a network namespace, which is not this process's.
+    #[error("{0} is of a network namespace that the helper is not in; the daemon writes it itself")]
+    Namespace(String),
     /// The machine refused.
     #[error(transparent)]
     Root(#[from] RootError),
@@ -138,6 +141,9 @@ fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
             if instance.knob.spec().class == Class::Irreversible {
                 return Err(AdminError::Irreversible(knob));
             }
+            if matches!(instance.knob.spec().identity, Identity::NetNamespace | Identity::Interface) {
+                return Err(AdminError::Namespace(knob));
+            }
             match instance.knob.spec().form {
                 // The knob, or the machine, knows what it takes, and refuses anything else when it is written.
                 Form::Special(_) | Form::Word => {}
@@ -165,7 +171,9 @@ mod tests {
         let root = Root::new(folder.path());
         let write = |knob: &str, value: &str| {
             let request = Request::Write { knob: knob.to_owned(), value: value.to_owned() };
-            perform(&root, &serde_json::to_vec(&request).unwrap()).map(drop).map_err(|error| error.to_string())
+            perform(&root, &serde_json::to_vec(&request).unwrap())
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(write("vm.swappiness", "10"), Ok(()));
         assert_eq!(root.read("/proc/sys/vm/swappiness").unwrap().as_deref(), Some("10\n"));
@@ -175,10 +183,14 @@ mod tests {
         );
         assert!(write("kernel.core_pattern", "|/bin/sh").unwrap_err().contains("unknown knob"));
         assert!(write("vm.drop_caches", "3").unwrap_err().contains("cannot be undone"));
+        assert!(write("net.core.somaxconn", "4096").unwrap_err().contains("network namespace"));
         assert!(write("swap.file", "../../etc/shadow").is_err());
         let said = |bytes: &[u8]| perform(&root, bytes).map(drop).unwrap_err().to_string();
         assert!(said(b"{\"remove\":\"/etc\"}").contains("this is no request: unknown variant"));
-        assert!(said(b"{\"write\":{\"knob\":\"vm.swappiness\",\"value\":\"1\",\"path\":\"/x\"}}").contains("unknown field"));
+        assert!(
+            said(b"{\"write\":{\"knob\":\"vm.swappiness\",\"value\":\"1\",\"path\":\"/x\"}}")
+                .contains("unknown field")
+        );
         assert!(perform(&root, b"{\"nothing\":{}}").unwrap().is_none());
     }
 

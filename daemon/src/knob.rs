@@ -14,9 +14,11 @@ mod spec;
 mod attribute;
 mod delegate;
 mod drop_in;
+mod rlimit;
 mod swap;
 
 mod block;
+mod boot;
 mod clocksource;
 mod cpu;
 mod cpuset;
@@ -25,16 +27,24 @@ mod dma_latency;
 mod environment;
 mod halt_poll;
 mod hugepages;
+mod hugetlb;
 mod idle_states;
+mod iosched;
 mod irq;
 mod irqbalance;
 mod machinecheck;
+mod memory;
+mod module;
+mod mount;
+mod network;
 mod nic;
+mod nvme;
 mod range;
 mod rcu;
 mod scheduler;
 
 mod ethtool;
+mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
@@ -43,6 +53,7 @@ mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
+pub use rlimit::{LimitError, ProcessLimits};
 pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
 
 use crate::root::{Root, RootError};
@@ -56,8 +67,11 @@ use crate::root::{Root, RootError};
 /// work before the partition that takes some of them away; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
+    memory::KNOBS,
     sysctl::KNOBS,
+    network::KNOBS,
     dirty::KNOBS,
+    hugetlb::KNOBS,
     cpu::KNOBS,
     range::KNOBS,
     idle_states::KNOBS,
@@ -68,8 +82,12 @@ pub static ALL: &[&[&dyn Knob]] = &[
     halt_poll::KNOBS,
     dma_latency::KNOBS,
     block::KNOBS,
+    iosched::KNOBS,
+    nvme::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
+    queue::KNOBS,
+    mount::KNOBS,
     workqueue::KNOBS,
     cpuset::KNOBS,
     irq::KNOBS,
@@ -78,6 +96,8 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_file::KNOBS,
     swap_device::KNOBS,
     environment::KNOBS,
+    module::KNOBS,
+    boot::KNOBS,
 ];
 
 /// The value of a knob that is a held descriptor while nothing is held.
@@ -191,6 +211,51 @@ pub enum KnobError {
         path: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// Fewer pages than asked for.
+    #[error(
+        "{path}: {made} of {wanted} huge pages could be made; free or compact memory, ask for fewer, \
+         or reserve them when the machine boots (boot.cmdline with hugepagesz= and hugepages=)"
+    )]
+    Partial {
+        /// The file.
+        path: String,
+        /// Pages that were asked for.
+        wanted: u64,
+        /// Pages that there are now.
+        made: u64,
+    },
+    /// The file system of a mount lacks the option.
+    #[error("{point} is {kind}, which has no {setting}; leave this mount out")]
+    OtherFileSystem {
+        /// Where it is mounted.
+        point: String,
+        /// The file system.
+        kind: String,
+        /// The knob.
+        setting: &'static str,
+    },
+    /// A parameter that a loaded module does not let itself be told.
+    #[error("{parameter} can be set only when the module is loaded; give it to module.options")]
+    OnlyWhenLoaded {
+        /// Module and parameter.
+        parameter: String,
+    },
+    /// An argument of the kernel that no profile may set.
+    #[error("{argument} chooses what is booted; a profile only tunes it, so leave it to the administrator")]
+    ChoosesSystem {
+        /// The argument.
+        argument: String,
+    },
+    /// The setting belongs to a scheduler that the disk does not use.
+    #[error(
+        "{device} does not use the scheduler {scheduler}; set block.scheduler to it, or leave this disk out"
+    )]
+    OtherScheduler {
+        /// The disk.
+        device: String,
+        /// The scheduler.
+        scheduler: &'static str,
     },
     /// The kernel spreads the interrupts of a device by itself.
     #[error(
@@ -375,6 +440,12 @@ impl Instance {
         for knob in self.knob.spec().disturbs.iter().filter_map(|name| Some(find(name).ok()?.knob())) {
             let targets = match (knob.spec().is_single(), self.knob.spec().is_single()) {
                 (true, _) => vec![String::new()],
+                // The queues of an interface.
+                (false, false) if knob.spec().identity != self.knob.spec().identity => {
+                    let below = format!("{}.", self.target);
+                    let all = knob.targets(root).unwrap_or_default();
+                    all.into_iter().filter(|target| target.starts_with(&below)).collect()
+                }
                 (false, false) => vec![self.target.clone()],
                 (false, true) => knob.targets(root).unwrap_or_default(),
             };

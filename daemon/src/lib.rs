@@ -51,4 +51,4 @@ pub mod control;
 pub mod client;
 
 #[cfg(test)]
-mod schema;
+mod published;

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use diapason_daemon::admin;
 use diapason_daemon::apply::Tuning;
 use diapason_daemon::control::{Control, Listener, Service, Surroundings};
 use diapason_daemon::journal::Journal;
 use diapason_daemon::log::{Log, Priority};
 use diapason_daemon::profile::{Library, Machine};
-use diapason_daemon::root::{Root, passed};
+use diapason_daemon::root::{self, Root, passed};
 use diapason_daemon::uevent::Source;
-use diapason_daemon::watch::Watch;
 
 const HELP: &str = "\
 diapasond: tunes this host by profile, and undoes it exactly
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
 fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionError> {
     let (mut root, mut run, mut state, mut socket, mut profiles) =
         (PathBuf::from("/"), None, None, None, None);
-    let (mut compare, mut admin, mut helper) = (COMPARE, None, false);
+    let (mut compare, mut ask, mut helper) = (COMPARE, None, false);
     while let Some(word) = words.next() {
         let mut value = || words.next().map(PathBuf::from).ok_or_else(|| OptionError::NoValue(word.clone()));
         match word.as_str() {
@@ -104,7 +104,7 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
             "--state" => state = Some(value()?),
             "--socket" => socket = Some(value()?),
             "--profiles" => profiles = Some(value()?),
-            "--admin" => admin = Some(value()?),
+            "--admin" => ask = Some(value()?),
             "--helper" => helper = true,
             "--compare" => compare = seconds(&value()?.to_string_lossy())?,
             "--help" | "-h" => return Ok(Request::Say(HELP.to_owned())),
@@ -118,16 +118,8 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
     let state = state.unwrap_or_else(|| root.join("var/lib/diapason"));
     let name = if helper { "admin.sock" } else { "control.sock" };
     let socket = socket.unwrap_or_else(|| run.join(name));
-    let options = Options { root, run, state, socket, profiles, compare, admin };
+    let options = Options { root, run, state, socket, profiles, compare, admin: ask };
     Ok(if helper { Request::Help(options) } else { Request::Serve(options) })
-}
-
-/// Who tells the writers of files, if the kernel lets this process or its helper ask.
-fn watch(root: &Root) -> Option<Watch> {
-    if root.has_admin() {
-        return root.ask(&diapason_daemon::root::Request::Watch).ok().flatten().map(Watch::of);
-    }
-    Watch::open().ok()
 }
 
 fn seconds(word: &str) -> Result<Duration, OptionError> {
@@ -142,9 +134,10 @@ fn machine(root: PathBuf) -> Result<Root, OptionError> {
 
 fn help(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let root = machine(options.root)?;
-    let listener = Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
+    let listener =
+        Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-    Ok(diapason_daemon::admin::serve(&root, listener.socket())?)
+    Ok(admin::serve(&root, listener.socket())?)
 }
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
@@ -160,7 +153,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let journal = Journal::open(Root::create(&options.run)?, Root::create(&options.state)?, &boot)?;
     if root.has_admin() && journal.ledger().open.is_some() {
         // What a killed predecessor asked of the helper is done first; only then can be seen what is to be undone.
-        root.ask(&diapason_daemon::root::Request::Nothing {})?;
+        root.ask(&root::Request::Nothing {})?;
     }
     let library = Library::new(&root);
     let library =
@@ -171,8 +164,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         log.say(Priority::Error, &error.to_string(), &[]);
         Machine::default()
     });
-    let surroundings =
-        Surroundings { run: Root::new(&options.run), log, drift: machine.drift, watch: Watch::open().ok() };
+    let surroundings = Surroundings { run: Root::new(&options.run), log, drift: machine.drift };
     let source =
         if root.is_machine() { Source::kernel() } else { Source::tree(&options.run.join("uevents")) };
     let source = match source {

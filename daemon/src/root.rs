@@ -10,12 +10,14 @@ mod tree;
 
 mod netlink;
 
-mod ethtool;
 mod admin;
+mod ethtool;
 mod file;
 
 mod cgroup;
 mod hold;
+mod mount;
+mod process;
 mod swap;
 
 pub use admin::{Answer, Request};
@@ -23,6 +25,8 @@ pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
+pub use mount::{Mount, Remount};
+pub use process::Running;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -260,6 +264,17 @@ impl Root {
     /// When the kernel refuses to look.
     pub fn exists(&self, path: &str) -> Result<bool, RootError> {
         Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
+    }
+
+    /// Whether the permissions of a file allow anybody to write it; false when it is not there. The kernel refuses root
+    /// as well where they do not (sysfs).
+    ///
+    /// # Errors
+    /// When the kernel refuses to look.
+    pub fn is_writable(&self, path: &str) -> Result<bool, RootError> {
+        let Some(fd) = absent(self.open(path, "look at", OFlag::O_PATH))? else { return Ok(false) };
+        let refused = |errno| RootError::Refused { verb: "look at", path: path.to_owned(), errno };
+        Ok(nix::sys::stat::fstat(fd).map_err(refused)?.st_mode & 0o222 != 0)
     }
 
     /// A descriptor of the file at `path`, open for reading, that keeps the kernel's record of it in memory; `None` when

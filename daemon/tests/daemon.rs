@@ -482,3 +482,79 @@ fn figures_are_in_a_file() {
     daemon.client().rollback().unwrap();
     assert!(content(&folder, "run/diapason/metrics.prom").contains("diapason_held_knobs 0\n"));
 }
+
+#[test]
+fn what_the_daemon_may_not_do_its_helper_does() {
+    let folder = machine();
+    let socket = folder.path().join("run/diapason/admin.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let start = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_diapasond"));
+        command.args(words).arg("--root").arg(folder.path()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut helper = start(&["--helper"]);
+    until("the helper", || socket.exists());
+    let child = start(&["--admin", socket.to_str().unwrap()]);
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    daemon.client();
+    assert_eq!(daemon.client().apply("mine").unwrap().ending, Ending::Applied);
+    let drop_in = "etc/systemd/system.conf.d/50-diapason.conf";
+    assert!(content(&folder, drop_in).contains("A=1"));
+    assert!(daemon.client().rollback().unwrap().complete);
+    assert!(!folder.path().join(drop_in).exists());
+    assert_eq!(daemon.client().apply("hold").unwrap().ending, Ending::Applied);
+    assert_eq!(content(&folder, "dev/cpu_dma_latency"), "10\n");
+    // Without it, what is its own is refused, and nothing is left half done.
+    helper.kill().unwrap();
+    helper.wait().unwrap();
+    let report = daemon.client().apply("mine").unwrap();
+    let error = report.error.unwrap_or_default();
+    assert_eq!(report.ending, Ending::Undone);
+    assert!(error.contains("cannot reach the helper") && error.contains("diapason-admin.socket"), "{error}");
+    assert_eq!(swappiness(&folder), "60\n");
+    assert_eq!(daemon.client().status().unwrap().profile.as_deref(), Some("hold"));
+}
+
+#[test]
+fn a_full_run_and_a_read_only_proc_have_their_messages() {
+    diapason_tests::require!(Root);
+    let folder = machine();
+    let script = "mount -t tmpfs -o size=64k none \"$1/run\" && mount --bind \"$1/proc\" \"$1/proc\" && \
+        mount -o remount,bind,ro \"$1/proc\" && exec \"$0\" --root \"$1\"";
+    std::fs::create_dir_all(folder.path().join("run")).unwrap();
+    // A mount namespace of its own, which ends with the daemon.
+    let child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_diapasond")])
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(child) = child else { return };
+    let daemon = Daemon { child, prefix: PathBuf::new() };
+    let view = PathBuf::from(format!("/proc/{}/root", daemon.child.id()))
+        .join(folder.path().strip_prefix("/").unwrap());
+    let socket = view.join("run/diapason/control.sock");
+    let connect = || {
+        let start = Instant::now();
+        loop {
+            match Client::connect(&socket) {
+                Ok(client) => return client,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+        }
+    };
+    let report = connect().apply("mine").unwrap();
+    let error = report.error.unwrap_or_default();
+    assert_eq!(report.ending, Ending::Undone);
+    assert!(error.contains("vm.swappiness") && error.contains("Read-only file system"), "{error}");
+    // Fills what is left of /run: the intent cannot be recorded, so nothing is written.
+    let _ = std::fs::write(view.join("run/filler"), vec![0; 1 << 20]);
+    let refused = match connect().apply("mine") {
+        Err(error) => error.to_string(),
+        Ok(report) => report.error.unwrap_or_default(),
+    };
+    assert!(
+        refused.contains("the journal fails") && refused.contains("No space left on device"),
+        "{refused}"
+    );
+    assert_eq!(connect().status().unwrap().profile, None);
+}

@@ -3,7 +3,7 @@
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Instance, Lifetime};
+use crate::knob::{Class, Instance, Lifetime};
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -90,7 +90,10 @@ impl Tuning {
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&effect)))
+        // What is written and not in force yet says what is still to be done.
+        let waits = step.instance.knob.spec().class == Class::NeedsReboot;
+        let detail = waits.then(|| step.instance.remark(&self.root, Some(&effect)).ok().flatten()).flatten();
+        Ok(Outcome { detail, ..outcome(fate, Some(&current), Some(&effect)) })
     }
 
     /// Writes a value and looks whether it is there; returns what the machine made of it.

@@ -19,6 +19,7 @@ use crate::profile::Library;
 use crate::root::Root;
 use crate::switch::back;
 use crate::uevent::Gathering;
+use crate::watch::Watch;
 pub use care::Surroundings;
 
 const TUNING: &str = include_str!("io.diapason.Tuning.varlink");
@@ -34,6 +35,9 @@ pub struct Service {
     gathering: Gathering,
     /// The last apply since the start.
     last: Option<LastApply>,
+    /// Who tells the writers of files, and whether that was asked for: some kernels and rights do not have it.
+    watch: Option<Watch>,
+    asked: bool,
     /// What became of the profile in force when the machine started again.
     resumed: Option<String>,
 }
@@ -44,8 +48,18 @@ impl Service {
     pub fn new(root: Root, library: Library, tuning: Tuning, surroundings: Surroundings) -> Self {
         let drifts = Drifts::new(surroundings.drift, care::now());
         let gathering = Gathering::default();
-        let mut service =
-            Self { root, library, tuning, surroundings, drifts, gathering, last: None, resumed: None };
+        let mut service = Self {
+            root,
+            library,
+            tuning,
+            surroundings,
+            drifts,
+            gathering,
+            last: None,
+            watch: None,
+            asked: false,
+            resumed: None,
+        };
         let profile = service.tuning.profile().map(str::to_owned);
         if let Some(profile) = profile.filter(|_| !service.tuning.journal().same_boot()) {
             let said = match service.apply(&profile, Gate::default()) {
@@ -57,7 +71,6 @@ impl Service {
             };
             service.resumed = Some(format!("the machine has started anew; {profile} {said}"));
         }
-        service.look_around();
         service
     }
 

@@ -42,7 +42,8 @@ impl Knob for DmaLatency {
 
     fn read(&self, root: &Root, _target: &str) -> Result<Option<String>, KnobError> {
         // The daemon under systemd has a /dev of its own, without the device.
-        if !root.exists(PATH)? && !(root.is_holding() && root.exists(CLASS)?) {
+        let is_there = root.exists(PATH)? || (root.is_holding() && root.exists(CLASS)?);
+        if !is_there {
             return Ok(None);
         }
         Ok(Some(match root.held(NAME, PATH)? {

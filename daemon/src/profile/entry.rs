@@ -270,7 +270,12 @@ impl Reader<'_> {
             Named::Everywhere(_) => "",
         };
         let sample = expand(&text, name, &form, &Amounts::ANY);
-        match named.knob().settle(&Root::nowhere(), target, &sample) {
+        let settled = match named.knob().settle(&Root::nowhere(), target, &sample) {
+            // What only a machine can refuse is no fault of the profile; the form is.
+            Err(error) if !matches!(error, KnobError::Form(_)) => form.canonical(&sample).map_err(Into::into),
+            settled => settled,
+        };
+        match settled {
             // The share of another machine may fit.
             Err(KnobError::Form(FormError::Range { .. })) if sample != text => Ok(text),
             Err(error) => {

@@ -238,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_page_load() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/adding-a-profile.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let examples: Vec<&str> =
+            page.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap()).collect();
+        assert_eq!(examples.len(), 2);
+        parse::parse("example", "example.toml", examples[0])
+            .unwrap_or_else(|error| panic!("{}", error.with_excerpt()));
+        Machine::parse("machine.toml", examples[1])
+            .unwrap_or_else(|error| panic!("{}", error.with_excerpt()));
+    }
+
+    #[test]
     fn includes_are_replaced_knob_by_knob_and_circles_are_found() {
         let base = format!("summary = \"b\"\n{}{}", knob("vm.swappiness", 60), knob("vm.stat_interval", 10));
         let top = format!("summary = \"t\"\ninclude = \"base\"\n{}", knob("vm.swappiness", 1));

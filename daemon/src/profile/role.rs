@@ -72,7 +72,7 @@ pub struct Roles {
 /// Whether values of this form may name a role: they are lists or masks of processors.
 #[must_use]
 pub const fn takes(form: &Form) -> bool {
-    matches!(form, Form::Cpus)
+    matches!(form, Form::Cpus | Form::CpusOr(_))
 }
 
 impl Roles {

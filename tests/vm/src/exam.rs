@@ -36,6 +36,10 @@ const VALUES: &[(&str, &[&str])] = &[
     ("systemd.environment", &["EXAM=1"]),
     ("unit.environment", &["EXAM=1"]),
     ("unit.limits", &["LimitRTPRIO=99"]),
+    ("cpu.scaling_freq", &["max max", "min min"]),
+    ("cpu.perf_pct", &["50 100"]),
+    ("cpu.idle_states", &["latency_us 10"]),
+    ("uncore.freq_khz", &["max max"]),
 ];
 
 /// Sorts of devices on which a knob is tried: a machine has a hundred interrupts.
@@ -233,7 +237,8 @@ fn candidates(root: &Root, instance: &Instance, current: &str) -> Vec<String> {
                     values.push(next.iter().map(i64::to_string).collect::<Vec<_>>().join(" "));
                 }
             }
-            Form::Cpus => values.extend(["0-1", "0-2", "1-3", "1"].map(str::to_owned)),
+            // Fewer CPUs than there are, and at least one that runs.
+            Form::Cpus => values.extend(["0-1", "1-2", "0-2", "1-3", "1", "0"].map(str::to_owned)),
             Form::Choice(words) => values.extend(words.iter().map(|word| (*word).to_owned())),
             _ => {
                 // The refusal of nonsense lists what this machine offers.

@@ -24,8 +24,6 @@ pub struct Surroundings {
     pub log: Log,
     /// What is done when somebody else changes a held knob.
     pub drift: Policy,
-    /// Who tells the writers of files; `None` where the kernel does not let us ask.
-    pub watch: Option<Watch>,
 }
 
 /// The time in seconds since 1970.
@@ -41,7 +39,7 @@ impl Service {
 
     /// Who tells the writers of files.
     pub(in crate::control) const fn watch(&self) -> Option<&Watch> {
-        self.surroundings.watch.as_ref()
+        self.watch.as_ref()
     }
 
     /// Brings devices that came to the profile in force, and closes the accounts of those that went.
@@ -177,10 +175,13 @@ impl Service {
     }
 
     /// After something was done: watches what is held now, and writes the figures.
-    pub(super) fn look_around(&mut self) {
-        if let Some(watch) = &mut self.surroundings.watch {
-            let held = self.tuning.journal().ledger().held.iter();
-            let held: Vec<Instance> = held.filter_map(|held| Instance::find(&held.knob).ok()).collect();
+    pub(in crate::control) fn look_around(&mut self) {
+        let held = self.tuning.journal().ledger().held.iter();
+        let held: Vec<Instance> = held.filter_map(|held| Instance::find(&held.knob).ok()).collect();
+        if !held.is_empty() && !std::mem::replace(&mut self.asked, true) {
+            self.watch = Watch::of_root(&self.root);
+        }
+        if let Some(watch) = &mut self.watch {
             watch.follow(&self.root, &held);
             // Our own writes; they wake nobody any more.
             let _ = watch.touched();

@@ -5,7 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::published;
 use crate::knob::{Form, Spec, all};
 use crate::profile::condition::{FACTS, Fact, Kind};
 use crate::profile::{ENTRY_KEYS, MACHINE_KEYS, PROFILE_KEYS};
@@ -199,7 +198,7 @@ fn a_profile_has_its_schema() {
         "required": ["summary"],
         "$defs": definitions,
     });
-    published("profile", &schema);
+    super::schema("profile", &schema);
 }
 
 #[test]
@@ -243,5 +242,5 @@ fn a_machine_has_its_schema() {
         "additionalProperties": false,
         "$defs": shared.into_map(),
     });
-    published("machine", &schema);
+    super::schema("machine", &schema);
 }

@@ -2,7 +2,6 @@
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 
-use super::published;
 use crate::apply::report::{ApplyReport, RollbackReport, StatusReport, VerifyReport};
 use crate::conflicts::Conflicts;
 use crate::explain::{Description, Explanation};
@@ -14,7 +13,7 @@ fn publish<T: JsonSchema>(name: &str, title: &str) {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
     schema.insert("title".to_owned(), title.into());
-    published(name, schema.as_value());
+    super::schema(name, schema.as_value());
 }
 
 #[test]
