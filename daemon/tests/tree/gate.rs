@@ -13,8 +13,8 @@ use crate::case::{Machine, cases, differences};
 
 /// As the daemon does it.
 fn apply(machine: &Machine, profile: &Path, gate: Gate) -> ApplyReport {
-    let mut tuning = machine.open(None).unwrap();
     let plan = planned(machine, profile);
+    let mut tuning = machine.open(None).unwrap();
     let status = tuning.status(&[]);
     let told: Vec<String> =
         Switch::over(plan.clone(), &status).writes().map(|change| change.knob.clone()).collect();
