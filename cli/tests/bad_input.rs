@@ -123,10 +123,14 @@ fn tune_cases() -> Vec<Case> {
         file: Some(("mine.toml", content.to_owned())),
         arguments: "tune plan ./mine.toml",
     };
+    let machine = |what, content: &str| Case {
+        what,
+        file: Some(("etc/diapason/machine.toml", content.to_owned())),
+        arguments: "tune plan balanced --root .",
+    };
     let knob = |name: &str, value: &str| {
-        format!(
-            "summary = \"mine\"\n\n[knob.\"{name}\"]\nvalue = {value}\nreason = \"a test\"\nsource = \"none\"\n"
-        )
+        let value = if value.contains("=") { value.to_owned() } else { format!("value = {value}") };
+        format!("summary = \"mine\"\n\n[knob.\"{name}\"]\n{value}\nreason = \"a test\"\nsource = \"none\"\n")
     };
     vec![
         case("an unknown profile", "tune plan trading-low-latncy"),
@@ -137,6 +141,24 @@ fn tune_cases() -> Vec<Case> {
         profile("an unknown knob", &knob("vm.swapiness", "10")),
         profile("a knob value out of range", &knob("vm.swappiness", "900")),
         profile("a knob value of the wrong type", &knob("vm.swappiness", "\"low\"")),
+        profile("two kinds of value for one knob", &knob("vm.swappiness", "value = 1\nat_most = 2")),
+        profile("a bound on what is no number", &knob("hugepages.enabled", "at_least = \"always\"")),
+        profile(
+            "a value without its reason",
+            "summary = \"mine\"\n[knob.\"vm.swappiness\"]\nvalue = 1\nsource = \"none\"\n",
+        ),
+        profile("a condition that is not defined", &knob("vm.swappiness", "value = 1\nwhen = \"gest\"")),
+        profile("a condition on an unknown fact", "summary = \"mine\"\n[when.big]\nmemry = \">=64GiB\"\n"),
+        profile("a range that is none", "summary = \"mine\"\n[when.new]\nkernel = \"new\"\n"),
+        profile("an included profile that is not there", "summary = \"mine\"\ninclude = \"balancd\"\n"),
+        machine("a machine's file with an unknown policy", "drift = \"fight\"\n"),
+        machine("a machine's file with a role that is no list", "[cpus]\nisolated = \"2 to 7\"\n"),
+        machine(
+            "a machine's file that gives a CPU two roles",
+            "[cpus]\nhousekeeping = \"0-2\"\nisolated = \"2-7\"\n",
+        ),
+        case("explaining an unknown knob", "tune explain vm.swapiness"),
+        case("listing knobs that are not there", "tune knobs nix"),
     ]
 }
 
@@ -209,7 +231,9 @@ fn one_clear_message_each_and_nothing_left_behind() {
         let _ = write!(page, "\n## {title}\n\n| input | command | message |\n|---|---|---|\n");
         for case in cases {
             if let Some((name, content)) = &case.file {
-                std::fs::write(folder.path().join(name), content).unwrap();
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, content).unwrap();
             }
             let before = listing(folder.path());
             let output = diapason(folder.path(), &case.arguments.split(' ').collect::<Vec<_>>());

@@ -9,6 +9,7 @@ pub mod report;
 
 mod step;
 
+mod late;
 mod undo;
 
 mod rollback;
@@ -159,7 +160,7 @@ impl Tuning {
             steps.extend(self.backwards(plan));
         }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
-        match self.run(tx, &steps, &already, &mut outcomes) {
+        match self.run(tx, plan, steps, &already, &mut outcomes) {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
             Err(error) => {
                 let undone = self.undo();
@@ -181,15 +182,26 @@ impl Tuning {
     fn run(
         &mut self,
         tx: u64,
-        steps: &[Step],
+        plan: &Plan,
+        mut steps: Vec<Step>,
         already: &[Step],
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), ApplyError> {
-        self.snapshot(tx, steps)?;
+        self.snapshot(tx, &steps)?;
         let mut count = 0;
-        for step in steps {
+        for step in &steps {
             outcomes.push(self.step(tx, &mut count, step)?);
         }
+        let late = self.late(plan, &steps)?;
+        self.snapshot(tx, &late)?;
+        for step in &late {
+            let (name, family) = (step.instance.name(), step.instance.knob.spec().name);
+            outcomes.retain(|outcome| {
+                outcome.fate != Fate::Absent || outcome.knob != name && outcome.knob != family
+            });
+            outcomes.push(self.step(tx, &mut count, step)?);
+        }
+        steps.extend(late);
         // What the kernel changed along with a knob that was written after it, or that had its value already.
         let disturbed: BTreeSet<String> = steps
             .iter()
@@ -199,7 +211,9 @@ impl Tuning {
         for step in steps.iter().chain(already).filter(|step| disturbed.contains(&step.instance.name())) {
             let name = step.instance.name();
             let settled = |outcome: &&mut Outcome| {
-                outcome.knob == name && matches!(outcome.fate, Fate::Written | Fate::Already | Fate::Restored)
+                outcome.knob == name
+                    // One that failed on its way back may only have waited for the knob that changes it.
+                    && matches!(outcome.fate, Fate::Written | Fate::Already | Fate::Restored | Fate::Failed)
             };
             let Some(first) = outcomes.iter_mut().find(settled) else { continue };
             let again = self.step(tx, &mut count, step)?;

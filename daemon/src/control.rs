@@ -1,7 +1,9 @@
 //! The daemon's socket: apply, verify, rollback and status for whoever may ask.
 //!
-//! One thread, one loop, one closed list of events. Everything from outside has a limit: connections, bytes of a
-//! message, time without a word, time to take an answer. An operation holds the loop until it has ended, which
+//! One thread, one loop, one closed list of events: callers, devices that come and go, writes to held knobs, signals,
+//! time. Everything from outside has a limit: connections, bytes of a message, time without a word, time to take an
+//! answer, devices at a time. While nothing happens the loop wakes only to tell the service manager that it lives; held
+//! knobs are compared in passing. An operation holds the loop until it has ended, which
 //! is the order that transactions need; callers wait in the kernel's queue meanwhile.
 
 mod listen;
@@ -10,7 +12,7 @@ mod peer;
 mod service;
 
 pub use listen::Listener;
-pub use service::Service;
+pub use service::{Service, Surroundings};
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -22,10 +24,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
 use message::{Call, Reply};
 use peer::Peer;
+
+use crate::uevent::{Heard, Source};
 
 /// Callers at a time; more are turned away, so that nobody exhausts descriptors.
 const CONNECTIONS_MAX: usize = 16;
@@ -75,7 +80,11 @@ enum Event {
     Connect(UnixStream),
     /// A caller has sent bytes, or has gone.
     Ready(usize),
-    /// Time passed: the service manager wants a sign of life, silent callers are dismissed.
+    /// The kernel has told of devices.
+    Devices(Vec<Heard>),
+    /// Somebody else has written to the files of held knobs.
+    Touched,
+    /// Time passed: the service manager wants a sign of life, silent callers are dismissed, held knobs compared.
     Tick,
     /// The daemon is told to end.
     Stop,
@@ -94,17 +103,26 @@ struct Connection {
 pub struct Control {
     listener: Listener,
     signals: SignalFd,
+    source: Option<Source>,
     connections: Vec<Connection>,
     service: Service,
+    /// How often held knobs are compared, and when they last were.
+    interval: Duration,
+    compared: Duration,
 }
 
 impl Control {
-    /// A loop over `listener`. The signals TERM and INT, which the caller's only thread must not have handled
+    /// A loop over `listener` and `source`, which compares held knobs every `interval`. The signals TERM and INT, which the caller's only thread must not have handled
     /// otherwise, end it.
     ///
     /// # Errors
     /// When the kernel has no signal descriptor.
-    pub fn new(listener: Listener, service: Service) -> Result<Self, ControlError> {
+    pub fn new(
+        listener: Listener,
+        source: Option<Source>,
+        interval: Duration,
+        service: Service,
+    ) -> Result<Self, ControlError> {
         let failed = |verb| move |errno| ControlError::Loop { verb, errno };
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGTERM);
@@ -116,7 +134,8 @@ impl Control {
             verb: "listen",
             errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
         })?;
-        Ok(Self { listener, signals, connections: Vec::new(), service })
+        let compared = elapsed();
+        Ok(Self { listener, signals, source, connections: Vec::new(), service, interval, compared })
     }
 
     /// Serves until a signal ends it. What was applied stays applied: the journal outlives the daemon.
@@ -126,10 +145,14 @@ impl Control {
     pub fn run(mut self) -> Result<(), ControlError> {
         tell(&[NotifyState::Ready, NotifyState::Status(&self.service.summary())]);
         loop {
+            // Nobody waits any more, neither for an answer nor for the start.
+            self.service.look_around();
             for event in self.wait()? {
                 match event {
                     Event::Connect(stream) => self.admit(stream),
                     Event::Ready(at) => self.hear(at),
+                    Event::Devices(heard) => self.gather(heard),
+                    Event::Touched => patiently(&mut self.service, Service::touched),
                     Event::Tick => {
                         tell(&[NotifyState::Watchdog]);
                         let silent = |connection: &&mut Connection| connection.heard.elapsed() >= SILENCE_MAX;
@@ -137,6 +160,7 @@ impl Control {
                             .iter_mut()
                             .filter(silent)
                             .for_each(|connection| connection.gone = true);
+                        self.look_after();
                     }
                     Event::Stop => {
                         tell(&[NotifyState::Stopping]);
@@ -149,14 +173,17 @@ impl Control {
     }
 
     /// The next events. Those of callers come first, so that their places hold.
-    fn wait(&self) -> Result<Vec<Event>, ControlError> {
+    fn wait(&mut self) -> Result<Vec<Event>, ControlError> {
         let failed = |verb| move |errno| ControlError::Loop { verb, errno };
+        let timeout = PollTimeout::try_from(self.patience()).unwrap_or(PollTimeout::MAX);
         let interest = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut descriptors = vec![interest(self.signals.as_fd()), interest(self.listener.socket().as_fd())];
+        let mut descriptors = vec![interest(self.signals.as_fd()), interest(self.listener.as_fd())];
         descriptors.extend(self.connections.iter().map(|connection| interest(connection.stream.as_fd())));
-        let beat =
-            sd_notify::watchdog_enabled().map_or(SILENCE_MAX, |watchdog| watchdog / 2).min(SILENCE_MAX);
-        let timeout = PollTimeout::try_from(beat).unwrap_or(PollTimeout::MAX);
+        let callers = descriptors.len();
+        // Where there is none, the signals stand in: they are looked at first anyway.
+        let source = self.source.as_ref().map_or_else(|| self.signals.as_fd(), |source| source.as_fd());
+        let watch = self.service.watch().map_or_else(|| self.signals.as_fd(), |watch| watch.as_fd());
+        descriptors.extend([interest(source), interest(watch)]);
         match poll(&mut descriptors, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(failed("wait")(errno)),
@@ -172,8 +199,46 @@ impl Control {
         {
             events.push(Event::Connect(stream));
         }
+        if let Some(source) = self.source.as_ref().filter(|_| ready[callers]) {
+            events.push(Event::Devices(source.hear()));
+        }
+        if self.service.watch().is_some() && ready[callers + 1] {
+            events.push(Event::Touched);
+        }
         events.push(Event::Tick);
         Ok(events)
+    }
+
+    /// How long nothing may happen: until the service manager wants a sign of life, or devices are due.
+    fn patience(&mut self) -> Duration {
+        let beat = beat().min(self.interval);
+        let due = self.service.gathering().due().map(|due| due.saturating_duration_since(Instant::now()));
+        // A wait in whole milliseconds that ends early would be followed by another one of zero.
+        due.map_or(beat, |due| beat.min(due + Duration::from_millis(1)))
+    }
+
+    fn gather(&mut self, heard: Vec<Heard>) {
+        let now = Instant::now();
+        for heard in heard {
+            match heard {
+                Heard::Event(event) => self.service.gathering().take(event, now),
+                Heard::Lost => self.service.gathering().lose(now),
+            }
+        }
+    }
+
+    /// What is due: devices that came, and a look at every held knob. The look rides on a wake-up that happens anyway, so it
+    /// comes up to half a beat early.
+    fn look_after(&mut self) {
+        if let Some(batch) = self.service.gathering().ripe(Instant::now()) {
+            patiently(&mut self.service, |service| service.meet(&batch));
+            // A CPU or an interface that came back may have been reset.
+            self.compared = Duration::ZERO;
+        }
+        if elapsed() + beat() / 2 >= self.compared + self.interval {
+            patiently(&mut self.service, Service::compare);
+            self.compared = elapsed();
+        }
     }
 
     fn admit(&mut self, stream: UnixStream) {
@@ -213,19 +278,40 @@ impl Control {
     }
 }
 
-/// One answer, with more patience of the service manager while an operation runs.
+/// One answer.
 fn answer(service: &mut Service, call: &Call, peer: &Peer) -> Reply {
-    let watchdog = sd_notify::watchdog_enabled().filter(|_| service.is_operation(call));
+    if !service.is_operation(call) {
+        return service.answer(call, peer);
+    }
+    patiently(service, |service| {
+        let reply = service.answer(call, peer);
+        tell(&[NotifyState::Status(&service.summary())]);
+        reply
+    })
+}
+
+/// Does something that may take long, with more patience of the service manager meanwhile.
+fn patiently<T>(service: &mut Service, work: impl FnOnce(&mut Service) -> T) -> T {
+    let watchdog = sd_notify::watchdog_enabled();
     let microseconds = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
     if watchdog.is_some() {
         tell(&[NotifyState::WatchdogUsec(microseconds(OPERATION_MAX))]);
     }
-    let reply = service.answer(call, peer);
+    let done = work(service);
     if let Some(usual) = watchdog {
         tell(&[NotifyState::Watchdog, NotifyState::WatchdogUsec(microseconds(usual))]);
     }
-    tell(&[NotifyState::Status(&service.summary())]);
-    reply
+    done
+}
+
+/// How often the loop wakes while nothing happens.
+fn beat() -> Duration {
+    sd_notify::watchdog_enabled().map_or(SILENCE_MAX, |watchdog| watchdog / 2).min(SILENCE_MAX)
+}
+
+/// Time since the machine started, with the time that it slept: what a resume has reset is looked at soon after it.
+fn elapsed() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Tells the service manager, if there is one. That it does not listen changes nothing about the work.

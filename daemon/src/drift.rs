@@ -18,6 +18,7 @@ const REAPPLY_WINDOW: Duration = Duration::from_secs(600);
 const RECENT_MAX: usize = 32;
 
 /// What was done.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -45,6 +46,7 @@ pub struct Finding {
 }
 
 /// What is known about a value that changed.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     /// The full name.

@@ -35,6 +35,8 @@ pub struct Description {
     pub undo: String,
     /// How long a value lasts.
     pub lifetime: Lifetime,
+    /// Whether it lasts only while the daemon, or systemd for it, holds a descriptor.
+    pub hold: bool,
     /// Other knobs that the kernel changes along with it; their originals are kept too.
     pub disturbs: Vec<String>,
     /// Where this is written down.
@@ -52,13 +54,14 @@ impl Description {
             values: spec.form.describe(),
             per_device: !spec.is_single(),
             skips: owned(spec.skips),
-            kernels: None,
+            kernels: kernels(spec),
             reason: spec.reason.to_owned(),
             risk: spec.risk,
             caution: spec.caution.to_owned(),
             class: spec.class,
             undo: undo(spec.class, spec.lifetime).to_owned(),
             lifetime: spec.lifetime,
+            hold: spec.hold,
             disturbs: owned(spec.disturbs),
             source: spec.source.to_owned(),
         }
@@ -68,6 +71,16 @@ impl Description {
     #[must_use]
     pub fn all() -> Vec<Self> {
         knob::all().map(Self::of).collect()
+    }
+}
+
+/// The kernels that have a knob, in words.
+fn kernels(spec: &knob::Spec) -> Option<String> {
+    match (spec.since, spec.until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("{since} and later")),
+        (None, Some(until)) => Some(format!("before {until}")),
+        (Some(since), Some(until)) => Some(format!("from {since} to before {until}")),
     }
 }
 

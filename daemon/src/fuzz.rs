@@ -44,8 +44,11 @@ pub fn uevent(bytes: &[u8]) {
     let _ = Uevent::parse(bytes);
 }
 
+/// What takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Target)] = &[
     ("profile", profile),
     ("cpus", cpus),
     ("journal", journal),

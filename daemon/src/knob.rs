@@ -12,10 +12,13 @@ mod form;
 mod spec;
 
 mod attribute;
+mod delegate;
 mod drop_in;
+mod rlimit;
 mod swap;
 
 mod block;
+mod boot;
 mod clocksource;
 mod cpu;
 mod cpuset;
@@ -24,24 +27,34 @@ mod dma_latency;
 mod environment;
 mod halt_poll;
 mod hugepages;
+mod hugetlb;
 mod idle_states;
+mod iosched;
 mod irq;
 mod irqbalance;
 mod machinecheck;
+mod memory;
+mod module;
+mod mount;
+mod network;
 mod nic;
+mod nvme;
 mod range;
 mod rcu;
 mod scheduler;
 
 mod ethtool;
+mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod watchdog;
 mod workqueue;
 mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
+pub use rlimit::{LimitError, ProcessLimits};
 pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
 
 use crate::root::{Root, RootError};
@@ -55,8 +68,12 @@ use crate::root::{Root, RootError};
 /// work before the partition that takes some of them away; new swap before old swap is taken away.
 pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
+    memory::KNOBS,
     sysctl::KNOBS,
+    watchdog::KNOBS,
+    network::KNOBS,
     dirty::KNOBS,
+    hugetlb::KNOBS,
     cpu::KNOBS,
     range::KNOBS,
     idle_states::KNOBS,
@@ -67,8 +84,12 @@ pub static ALL: &[&[&dyn Knob]] = &[
     halt_poll::KNOBS,
     dma_latency::KNOBS,
     block::KNOBS,
+    iosched::KNOBS,
+    nvme::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
+    queue::KNOBS,
+    mount::KNOBS,
     workqueue::KNOBS,
     cpuset::KNOBS,
     irq::KNOBS,
@@ -77,6 +98,8 @@ pub static ALL: &[&[&dyn Knob]] = &[
     swap_file::KNOBS,
     swap_device::KNOBS,
     environment::KNOBS,
+    module::KNOBS,
+    boot::KNOBS,
 ];
 
 /// The value of a knob that is a held descriptor while nothing is held.
@@ -191,6 +214,51 @@ pub enum KnobError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Fewer pages than asked for.
+    #[error(
+        "{path}: {made} of {wanted} huge pages could be made; free or compact memory, ask for fewer, \
+         or reserve them when the machine boots (boot.cmdline with hugepagesz= and hugepages=)"
+    )]
+    Partial {
+        /// The file.
+        path: String,
+        /// Pages that were asked for.
+        wanted: u64,
+        /// Pages that there are now.
+        made: u64,
+    },
+    /// The file system of a mount lacks the option.
+    #[error("{point} is {kind}, which has no {setting}; leave this mount out")]
+    OtherFileSystem {
+        /// Where it is mounted.
+        point: String,
+        /// The file system.
+        kind: String,
+        /// The knob.
+        setting: &'static str,
+    },
+    /// A parameter that a loaded module does not let itself be told.
+    #[error("{parameter} can be set only when the module is loaded; give it to module.options")]
+    OnlyWhenLoaded {
+        /// Module and parameter.
+        parameter: String,
+    },
+    /// An argument of the kernel that no profile may set.
+    #[error("{argument} chooses what is booted; a profile only tunes it, so leave it to the administrator")]
+    ChoosesSystem {
+        /// The argument.
+        argument: String,
+    },
+    /// The setting belongs to a scheduler that the disk does not use.
+    #[error(
+        "{device} does not use the scheduler {scheduler}; set block.scheduler to it, or leave this disk out"
+    )]
+    OtherScheduler {
+        /// The disk.
+        device: String,
+        /// The scheduler.
+        scheduler: &'static str,
+    },
     /// The kernel spreads the interrupts of a device by itself.
     #[error(
         "the kernel spreads {name} (interrupt {number}) over the CPUs by itself and lets nobody else move it; mark the \
@@ -201,6 +269,14 @@ pub enum KnobError {
         name: String,
         /// The interrupt's number.
         number: u32,
+    },
+    /// A second name for a device.
+    #[error("the first interrupt of its name, {name}, is called {usual}; name it so")]
+    Alias {
+        /// The device as given.
+        name: String,
+        /// The knob on it.
+        usual: String,
     },
     /// A file of somebody else that has the last word.
     #[error("{path} {problem}")]
@@ -347,7 +423,15 @@ impl Instance {
     /// # Errors
     /// When the kernel refuses it.
     pub fn write(&self, root: &Root, value: &str) -> Result<(), KnobError> {
-        self.knob.write(root, &self.target, value)
+        if root.has_admin() && delegate::is_for_helper(self.knob.spec()) {
+            return delegate::ask(root, self, value);
+        }
+        match self.knob.write(root, &self.target, value) {
+            Err(KnobError::Root(error)) if root.has_admin() && delegate::is_for_more_rights(&error) => {
+                delegate::ask(root, self, value)
+            }
+            written => written,
+        }
     }
 
     /// What tells this very device from another that later gets the same name; `None` where nothing does.
@@ -382,6 +466,12 @@ impl Instance {
         for knob in self.knob.spec().disturbs.iter().filter_map(|name| Some(find(name).ok()?.knob())) {
             let targets = match (knob.spec().is_single(), self.knob.spec().is_single()) {
                 (true, _) => vec![String::new()],
+                // The queues of an interface.
+                (false, false) if knob.spec().identity != self.knob.spec().identity => {
+                    let below = format!("{}.", self.target);
+                    let all = knob.targets(root).unwrap_or_default();
+                    all.into_iter().filter(|target| target.starts_with(&below)).collect()
+                }
                 (false, false) => vec![self.target.clone()],
                 (false, true) => knob.targets(root).unwrap_or_default(),
             };

@@ -28,6 +28,10 @@ pub mod conflicts;
 pub mod explain;
 pub mod recommend;
 
+pub mod watch;
+
+pub mod drift;
+
 pub mod journal;
 
 pub mod apply;
@@ -38,11 +42,9 @@ pub mod uevent;
 
 pub mod log;
 
-pub mod drift;
-
-pub mod watch;
-
 pub mod metrics;
+
+pub mod admin;
 
 pub mod control;
 
@@ -52,4 +54,4 @@ pub mod client;
 pub mod fuzz;
 
 #[cfg(test)]
-mod schema;
+mod published;

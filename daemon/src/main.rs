@@ -5,12 +5,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use diapason_daemon::admin;
 use diapason_daemon::apply::Tuning;
-use diapason_daemon::control::{Control, Listener, Service};
+use diapason_daemon::control::{Control, Listener, Service, Surroundings};
 use diapason_daemon::journal::Journal;
-use diapason_daemon::profile::Library;
-use diapason_daemon::root::{Root, passed};
+use diapason_daemon::log::{Log, Priority};
+use diapason_daemon::profile::{Library, Machine};
+use diapason_daemon::root::{self, Root, passed};
+use diapason_daemon::uevent::Source;
 
 const HELP: &str = "\
 diapasond: tunes this host by profile, and undoes it exactly
@@ -25,6 +29,9 @@ Options:
   --state DIR     what outlives it: persistent journal                    [default: ROOT/var/lib/diapason]
   --profiles DIR  profiles that hide others of their name                 [default: none]
   --socket PATH   where to listen, unless systemd passes a socket         [default: RUN/control.sock]
+  --compare TIME  how often held knobs are compared, in seconds           [default: 60]
+  --admin PATH    socket of a helper with more rights, which does what this process may not do itself
+  --helper        be that helper: serve --socket, or what systemd passes, until nobody asks any more
   --help          this text
   --version       the version
 ";
@@ -32,16 +39,22 @@ Options:
 /// A command line that cannot be understood.
 const USAGE: u8 = 2;
 
+/// Often enough to find what the kernel does not tell, rarely enough to ride on the watchdog of the unit.
+const COMPARE: Duration = Duration::from_secs(60);
+
 struct Options {
     root: PathBuf,
     run: PathBuf,
     state: PathBuf,
     socket: PathBuf,
     profiles: Option<PathBuf>,
+    compare: Duration,
+    admin: Option<PathBuf>,
 }
 
 enum Request {
     Serve(Options),
+    Help(Options),
     Say(String),
 }
 
@@ -51,6 +64,8 @@ enum OptionError {
     Unknown(String),
     #[error("{0} needs a value; see diapasond --help")]
     NoValue(String),
+    #[error("--compare is {0:?}; give whole seconds from 1 to 86400")]
+    Compare(String),
     #[error("there is no root at {0}: {1}; see diapasond --help")]
     Root(PathBuf, std::io::Error),
 }
@@ -59,18 +74,19 @@ fn main() -> ExitCode {
     let request = match request(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())) {
         Ok(request) => request,
         Err(error) => {
-            log(&error.to_string());
+            Log::open().say(Priority::Error, &error.to_string(), &[]);
             return ExitCode::from(USAGE);
         }
     };
     let served = match request {
         Request::Say(text) => std::io::stdout().write_all(text.as_bytes()).map_err(Into::into),
         Request::Serve(options) => serve(options),
+        Request::Help(options) => help(options),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(&error.to_string());
+            Log::open().say(Priority::Error, &error.to_string(), &[]);
             ExitCode::FAILURE
         }
     }
@@ -79,6 +95,7 @@ fn main() -> ExitCode {
 fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionError> {
     let (mut root, mut run, mut state, mut socket, mut profiles) =
         (PathBuf::from("/"), None, None, None, None);
+    let (mut compare, mut ask, mut helper) = (COMPARE, None, false);
     while let Some(word) = words.next() {
         let mut value = || words.next().map(PathBuf::from).ok_or_else(|| OptionError::NoValue(word.clone()));
         match word.as_str() {
@@ -87,6 +104,9 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
             "--state" => state = Some(value()?),
             "--socket" => socket = Some(value()?),
             "--profiles" => profiles = Some(value()?),
+            "--admin" => ask = Some(value()?),
+            "--helper" => helper = true,
+            "--compare" => compare = seconds(&value()?.to_string_lossy())?,
             "--help" | "-h" => return Ok(Request::Say(HELP.to_owned())),
             "--version" | "-V" => {
                 return Ok(Request::Say(format!("diapasond {}\n", env!("CARGO_PKG_VERSION"))));
@@ -96,36 +116,70 @@ fn request(mut words: impl Iterator<Item = String>) -> Result<Request, OptionErr
     }
     let run = run.unwrap_or_else(|| root.join("run/diapason"));
     let state = state.unwrap_or_else(|| root.join("var/lib/diapason"));
-    let socket = socket.unwrap_or_else(|| run.join("control.sock"));
-    Ok(Request::Serve(Options { root, run, state, socket, profiles }))
+    let name = if helper { "admin.sock" } else { "control.sock" };
+    let socket = socket.unwrap_or_else(|| run.join(name));
+    let options = Options { root, run, state, socket, profiles, compare, admin: ask };
+    Ok(if helper { Request::Help(options) } else { Request::Serve(options) })
+}
+
+fn seconds(word: &str) -> Result<Duration, OptionError> {
+    let seconds = word.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| OptionError::Compare(word.to_owned()))
+}
+
+/// The machine by its real name, so that it is known as the machine however it is spelt.
+fn machine(root: PathBuf) -> Result<Root, OptionError> {
+    Ok(Root::new(std::fs::canonicalize(&root).map_err(|error| OptionError::Root(root, error))?))
+}
+
+fn help(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let root = machine(options.root)?;
+    let listener =
+        Listener::take(&mut passed()?).map_or_else(|| Listener::make(&options.socket, 0o600), Ok)?;
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
+    Ok(admin::serve(&root, listener.socket())?)
 }
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    // By its real name, so that the machine is known as the machine however it is spelt.
-    let root = Root::new(
-        std::fs::canonicalize(&options.root).map_err(|error| OptionError::Root(options.root, error))?,
-    );
+    let root = machine(options.root)?;
     let mut passed = passed()?;
     let socket = Listener::take(&mut passed);
     let root = root.holding(passed);
+    let root = options.admin.into_iter().fold(root, Root::with_admin);
     // A tree without a boot of its own is always in the same one.
     let boot = root
         .read("/proc/sys/kernel/random/boot_id")?
         .map_or_else(|| "tree".to_owned(), |id| id.trim().to_owned());
     let journal = Journal::open(Root::create(&options.run)?, Root::create(&options.state)?, &boot)?;
+    if root.has_admin() && journal.ledger().open.is_some() {
+        // What a killed predecessor asked of the helper is done first; only then can be seen what is to be undone.
+        root.ask(&root::Request::Nothing {})?;
+    }
     let library = Library::new(&root);
     let library =
         options.profiles.into_iter().fold(library, |library, folder| library.with_folder(Root::new(folder)));
-    let service = Service::new(root.clone(), library, Tuning::open(root, journal));
+    let log = Log::open();
+    let machine = library.machine().unwrap_or_else(|error| {
+        // Every plan says it again and is refused; what is in force is looked after all the same.
+        log.say(Priority::Error, &error.to_string(), &[]);
+        Machine::default()
+    });
+    let surroundings = Surroundings { run: Root::new(&options.run), log, drift: machine.drift };
+    let source =
+        if root.is_machine() { Source::kernel() } else { Source::tree(&options.run.join("uevents")) };
+    let source = match source {
+        Ok(source) => Some(source),
+        Err(errno) => {
+            let message = format!("the kernel does not tell of devices that come: {}", errno.desc());
+            surroundings.log.say(Priority::Warning, &message, &[]);
+            None
+        }
+    };
+    let service = Service::new(root.clone(), library, Tuning::open(root, journal), surroundings);
     for line in service.found() {
-        log(&line);
+        service.say(Priority::Warning, &line, &[]);
     }
-    let listener = socket.map_or_else(|| Listener::make(&options.socket), Ok)?;
-    log(&service.summary());
-    Ok(Control::new(listener, service)?.run()?)
-}
-
-/// A line for the journal of systemd, or whoever started this. That nobody reads it is no reason to stop.
-fn log(line: &str) {
-    let _ = writeln!(std::io::stderr(), "diapasond: {line}");
+    let listener = socket.map_or_else(|| Listener::make(&options.socket, 0o666), Ok)?;
+    service.say(Priority::Notice, &service.summary(), &[]);
+    Ok(Control::new(listener, source, options.compare, service)?.run()?)
 }

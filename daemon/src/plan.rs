@@ -64,6 +64,9 @@ pub struct Change {
     pub source: String,
     /// Where it is written: file, line and column.
     pub place: String,
+    /// Devices it is meant for, as shell patterns, where none of them is there yet.
+    #[serde(skip)]
+    pub on: Vec<String>,
 }
 
 /// Whether something is to be done.

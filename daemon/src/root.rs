@@ -10,23 +10,29 @@ mod tree;
 
 mod netlink;
 
+mod admin;
 mod ethtool;
 mod file;
 
 mod cgroup;
 mod hold;
+mod mount;
+mod process;
 mod swap;
 
+pub use admin::{Answer, Request};
 pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use hold::Held;
+pub use mount::{Mount, Remount};
+pub use process::Running;
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -83,6 +89,22 @@ pub enum RootError {
         /// The bound in bytes.
         limit: u64,
     },
+    /// The helper with more rights did not do it.
+    #[error("{helper} refused: {message}")]
+    Helper {
+        /// Its socket.
+        helper: String,
+        /// What it says.
+        message: String,
+    },
+    /// The helper with more rights did not answer.
+    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", errno.desc())]
+    NoHelper {
+        /// Its socket.
+        helper: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
@@ -109,7 +131,11 @@ impl RootError {
     pub const fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { errno, .. } | Self::Write { errno, .. } => Some(*errno),
-            Self::Path { .. } | Self::TooLarge { .. } | Self::Dead => None,
+            Self::Path { .. }
+            | Self::TooLarge { .. }
+            | Self::Helper { .. }
+            | Self::NoHelper { .. }
+            | Self::Dead => None,
         }
     }
 }
@@ -118,15 +144,18 @@ impl RootError {
 #[derive(Clone, Debug)]
 pub struct Root {
     prefix: PathBuf,
+    /// The folder `prefix`, opened by the first path below it.
+    folder: Arc<OnceLock<OwnedFd>>,
     fuse: Option<Arc<Fuse>>,
     holds: Option<Holds>,
+    admin: Option<Arc<PathBuf>>,
 }
 
 impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: None, holds: None }
+        Self { prefix: prefix.into(), folder: Arc::default(), fuse: None, holds: None, admin: None }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -156,7 +185,13 @@ impl Root {
     /// Another folder of the same machine as a root of its own, with the same fuse.
     #[must_use]
     pub fn beside(&self, prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), fuse: self.fuse.clone(), holds: None }
+        Self {
+            prefix: prefix.into(),
+            folder: Arc::default(),
+            fuse: self.fuse.clone(),
+            holds: None,
+            admin: None,
+        }
     }
 
     /// The prefix that every path is below.
@@ -254,6 +289,17 @@ impl Root {
         Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
     }
 
+    /// Whether the permissions of a file allow anybody to write it; false when it is not there. The kernel refuses root
+    /// as well where they do not (sysfs).
+    ///
+    /// # Errors
+    /// When the kernel refuses to look.
+    pub fn is_writable(&self, path: &str) -> Result<bool, RootError> {
+        let Some(fd) = absent(self.open(path, "look at", OFlag::O_PATH))? else { return Ok(false) };
+        let refused = |errno| RootError::Refused { verb: "look at", path: path.to_owned(), errno };
+        Ok(nix::sys::stat::fstat(fd).map_err(refused)?.st_mode & 0o222 != 0)
+    }
+
     /// A descriptor of the file at `path`, open for reading, that keeps the kernel's record of it in memory; `None` when
     /// it is not there.
     ///
@@ -261,6 +307,14 @@ impl Root {
     /// When the kernel refuses to open it.
     pub fn pin(&self, path: &str) -> Result<Option<OwnedFd>, RootError> {
         absent(self.open(path, "watch", OFlag::O_RDONLY | OFlag::O_NONBLOCK))
+    }
+
+    /// A descriptor of the device at `path`, open for reading and writing.
+    ///
+    /// # Errors
+    /// When it is not there or the kernel refuses to open it.
+    pub fn open_device(&self, path: &str) -> Result<OwnedFd, RootError> {
+        self.open(path, "open", OFlag::O_RDWR)
     }
 
     /// Writes `data` into an existing kernel file, in one call, as the kernel wants it.
@@ -318,22 +372,27 @@ impl Root {
         if self.fuse.as_ref().is_some_and(|fuse| fuse.is_dead()) { Err(RootError::Dead) } else { Ok(()) }
     }
 
+    /// The folder that every path is below, which is opened once: half of the system calls of a read were spent on it.
+    fn folder(&self) -> Result<&OwnedFd, Errno> {
+        if let Some(folder) = self.folder.get() {
+            return Ok(folder);
+        }
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let opened = nix::fcntl::open(&self.prefix, flags, Mode::empty())?;
+        Ok(self.folder.get_or_init(|| opened))
+    }
+
     fn open(&self, path: &str, verb: &'static str, flags: OFlag) -> Result<OwnedFd, RootError> {
         self.alive()?;
         let refused = |errno| RootError::Refused { verb, path: path.to_owned(), errno };
         let relative = relative(path)?;
-        let root = nix::fcntl::open(
-            &self.prefix,
-            OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(refused)?;
+        let root = self.folder().map_err(refused)?;
         let mode =
             if flags.contains(OFlag::O_CREAT) { Mode::from_bits_truncate(0o644) } else { Mode::empty() };
         let how =
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         for _ in 1..RACES_MAX {
-            match openat2(&root, relative, how) {
+            match openat2(root, relative, how) {
                 Err(Errno::EAGAIN) => std::thread::yield_now(),
                 other => return other.map_err(refused),
             }

@@ -82,6 +82,7 @@ fn returning(plan: &Plan, held: &HeldKnob) -> Option<Change> {
         reason: format!("{} does not set it, so it is given back", plan.profile),
         source: "the journal".to_owned(),
         place: String::new(),
+        on: Vec::new(),
     })
 }
 

@@ -13,7 +13,7 @@ use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
 use crate::knob::Instance;
-use crate::root::{Root, group};
+use crate::root::{Request, Root, group};
 
 /// Files that are watched; each holds a descriptor, of which a process has a thousand.
 const FILES_MAX: usize = 512;
@@ -60,9 +60,28 @@ impl Watch {
     /// # Errors
     /// When the kernel refuses it: without CAP_SYS_ADMIN, or where fanotify is not built in.
     pub fn open() -> Result<Self, Errno> {
+        Ok(Self::of(Self::group()?))
+    }
+
+    /// A group of watches for the process that tunes `root`: its helper's where it has one, else its own. `None` where
+    /// the kernel does not let either have one.
+    #[must_use]
+    pub fn of_root(root: &Root) -> Option<Self> {
+        if root.has_admin() {
+            return root.ask(&Request::Watch).ok().flatten().map(Self::of);
+        }
+        Self::open().ok()
+    }
+
+    /// A group of watches for another process.
+    ///
+    /// # Errors
+    /// As [`Watch::open`].
+    pub fn group() -> Result<OwnedFd, Errno> {
         let flags = InitFlags::FAN_CLASS_NOTIF | InitFlags::FAN_CLOEXEC | InitFlags::FAN_NONBLOCK;
         let group = Fanotify::init(flags, EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC)?;
-        Ok(Self { group, files: BTreeMap::new() })
+        let copy = group.as_fd().try_clone_to_owned();
+        copy.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     }
 
     /// The group of watches that `fd` is: one of a process with more rights.

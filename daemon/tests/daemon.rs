@@ -357,3 +357,211 @@ fn a_hold_goes_to_the_service_manager_and_comes_back() {
     drop(start_with_stored(folder.path()));
     assert_eq!(latency(), "2000000000\n");
 }
+
+fn put(folder: &tempfile::TempDir, name: &str, text: &str) {
+    let path = folder.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn content(folder: &tempfile::TempDir, name: &str) -> String {
+    std::fs::read_to_string(folder.path().join(name)).unwrap_or_default()
+}
+
+/// Waits until `true_now`, for as long as any machine could need.
+fn until(what: &str, mut true_now: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !true_now() {
+        assert!(start.elapsed() < Duration::from_secs(20), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn disk(folder: &tempfile::TempDir, name: &str, sequence: u32) {
+    put(folder, &format!("sys/block/{name}/diskseq"), &format!("{sequence}\n"));
+    put(folder, &format!("sys/block/{name}/queue/scheduler"), "[mq-deadline] none\n");
+}
+
+/// Says in the words of the kernel that a disk came or went.
+fn tell(daemon: &Daemon, action: &str, name: &str) {
+    let message =
+        format!("{action}@/devices/pci0/block/{name}\0ACTION={action}\0SUBSYSTEM=block\0DEVTYPE=disk\0");
+    let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    socket.send_to(message.as_bytes(), daemon.prefix.join("run/diapason/uevents")).unwrap();
+}
+
+const DISKS: &str =
+    "summary = \"Disks\"\n[knob.\"block.scheduler\"]\nvalue = \"none\"\nreason = \"r\"\nsource = \"s\"\n";
+
+#[test]
+fn a_disk_that_comes_is_as_one_that_was_there() {
+    let folder = machine();
+    put(&folder, "etc/diapason/profiles/disks.toml", DISKS);
+    disk(&folder, "sda", 1);
+    let daemon = Daemon::start(folder.path());
+    daemon.client().apply("disks").unwrap();
+    let scheduler = |name: &str| content(&folder, &format!("sys/block/{name}/queue/scheduler"));
+    assert_eq!(scheduler("sda"), "mq-deadline [none]\n");
+    disk(&folder, "sdb", 2);
+    tell(&daemon, "add", "sdb");
+    until("the scheduler of sdb", || scheduler("sdb") == "mq-deadline [none]\n");
+    let held =
+        || daemon.client().status().unwrap().held.into_iter().map(|held| held.knob).collect::<Vec<_>>();
+    until("both are held", || held() == ["block.sda.scheduler", "block.sdb.scheduler"]);
+    // It goes, and another disk comes under its name while many say so: its own original counts.
+    std::fs::remove_dir_all(folder.path().join("sys/block/sdb")).unwrap();
+    tell(&daemon, "remove", "sdb");
+    until("sdb is closed", || held() == ["block.sda.scheduler"]);
+    disk(&folder, "sdb", 3);
+    put(&folder, "sys/block/sdb/queue/scheduler", "mq-deadline none [bfq]\n");
+    (0..300).for_each(|_| tell(&daemon, "add", "sdb"));
+    until("the new sdb", || scheduler("sdb") == "mq-deadline [none] bfq\n");
+    // Somebody else's change of the first disk is none of this.
+    assert!(daemon.client().rollback().unwrap().complete);
+    assert_eq!(scheduler("sda"), "[mq-deadline] none\n");
+    assert_eq!(scheduler("sdb"), "mq-deadline none [bfq]\n");
+    let socket = folder.path().join("run/diapason/uevents");
+    daemon.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn drift_is_found_and_policies_differ() {
+    for (policy, after, held) in [("report", "42\n", 2), ("reapply", "10\n", 2), ("back-off", "42\n", 1)] {
+        let folder = machine();
+        put(&folder, "etc/diapason/machine.toml", &format!("drift = \"{policy}\"\n"));
+        let child = Command::new(env!("CARGO_BIN_EXE_diapasond"))
+            .args(["--compare", "1", "--root"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .spawn();
+        let daemon = Daemon { child: child.unwrap(), prefix: folder.path().to_owned() };
+        daemon.client().apply("mine").unwrap();
+        // A process of its own, as the daemon's and the test's are not somebody else's to the kernel.
+        let script = "echo 42 > \"$0\"; read wait";
+        let mut writer = Command::new("sh")
+            .args(["-c", script])
+            .arg(folder.path().join("proc/sys/vm/swappiness"))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until("the drift", || !daemon.client().status().unwrap().drift.is_empty());
+        until("what follows", || swappiness(&folder) == after);
+        until("what is held", || daemon.client().status().unwrap().held.len() == held);
+        let status = daemon.client().status().unwrap();
+        let drift = &status.drift[0];
+        assert_eq!(
+            (drift.knob.as_str(), drift.current.as_deref()),
+            ("vm.swappiness", Some("42")),
+            "{policy}"
+        );
+        // Only a privileged daemon is told who it was.
+        let name = format!("sh (process {})", writer.id());
+        let told = drift.writer.as_deref() == Some(name.as_str());
+        assert!(told || !nix::unistd::geteuid().is_root(), "{drift:?}");
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+        assert!(daemon.client().rollback().unwrap().complete);
+        assert_eq!(swappiness(&folder), if policy == "reapply" { "60\n" } else { "42\n" });
+    }
+}
+
+#[test]
+fn figures_are_in_a_file() {
+    let folder = machine();
+    let daemon = Daemon::start(folder.path());
+    let figures = || content(&folder, "run/diapason/metrics.prom");
+    daemon.client().apply("mine").unwrap();
+    for line in [
+        "diapason_profile_info{profile=\"mine\"} 1",
+        "diapason_held_knobs 2",
+        "diapason_last_apply_success 1",
+    ] {
+        until(line, || figures().lines().any(|other| other == line));
+    }
+    daemon.client().rollback().unwrap();
+    until("nothing is held", || figures().contains("diapason_held_knobs 0\n"));
+}
+
+#[test]
+fn what_the_daemon_may_not_do_its_helper_does() {
+    let folder = machine();
+    let socket = folder.path().join("run/diapason/admin.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let start = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_diapasond"));
+        command.args(words).arg("--root").arg(folder.path()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut helper = start(&["--helper"]);
+    until("the helper", || socket.exists());
+    let child = start(&["--admin", socket.to_str().unwrap()]);
+    let daemon = Daemon { child, prefix: folder.path().to_owned() };
+    daemon.client();
+    assert_eq!(daemon.client().apply("mine").unwrap().ending, Ending::Applied);
+    let drop_in = "etc/systemd/system.conf.d/50-diapason.conf";
+    assert!(content(&folder, drop_in).contains("A=1"));
+    assert!(daemon.client().rollback().unwrap().complete);
+    assert!(!folder.path().join(drop_in).exists());
+    assert_eq!(daemon.client().apply("hold").unwrap().ending, Ending::Applied);
+    assert_eq!(content(&folder, "dev/cpu_dma_latency"), "10\n");
+    // Without it, what is its own is refused, and nothing is left half done.
+    helper.kill().unwrap();
+    helper.wait().unwrap();
+    let report = daemon.client().apply("mine").unwrap();
+    let error = report.error.unwrap_or_default();
+    assert_eq!(report.ending, Ending::Undone);
+    assert!(error.contains("cannot reach the helper") && error.contains("diapason-admin.socket"), "{error}");
+    assert_eq!(swappiness(&folder), "60\n");
+    assert_eq!(daemon.client().status().unwrap().profile.as_deref(), Some("hold"));
+}
+
+#[test]
+fn a_full_run_and_a_read_only_proc_have_their_messages() {
+    diapason_tests::require!(Root);
+    let folder = machine();
+    let script = "mount -t tmpfs -o size=64k none \"$1/run\" && mount --bind \"$1/proc\" \"$1/proc\" && \
+        mount -o remount,bind,ro \"$1/proc\" && exec \"$0\" --root \"$1\"";
+    std::fs::create_dir_all(folder.path().join("run")).unwrap();
+    // A mount namespace of its own, which ends with the daemon.
+    let child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_diapasond")])
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(child) = child else { return };
+    let daemon = Daemon { child, prefix: PathBuf::new() };
+    let view = PathBuf::from(format!("/proc/{}/root", daemon.child.id()))
+        .join(folder.path().strip_prefix("/").unwrap());
+    let socket = view.join("run/diapason/control.sock");
+    let connect = || {
+        let start = Instant::now();
+        loop {
+            match Client::connect(&socket) {
+                Ok(client) => return client,
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+        }
+    };
+    let report = connect().apply("mine").unwrap();
+    let error = report.error.unwrap_or_default();
+    assert_eq!(report.ending, Ending::Undone);
+    assert!(error.contains("vm.swappiness") && error.contains("Read-only file system"), "{error}");
+    // Fills what is left of /run: the intent cannot be recorded, so nothing is written.
+    let _ = std::fs::write(view.join("run/filler"), vec![0; 1 << 20]);
+    // Its last page takes some more records.
+    let mut refused = String::new();
+    for _ in 0..200 {
+        refused = match connect().apply("mine") {
+            Err(error) => error.to_string(),
+            Ok(report) => report.error.unwrap_or_default(),
+        };
+        if !refused.contains("Read-only") {
+            break;
+        }
+    }
+    assert!(
+        refused.contains("the journal fails") && refused.contains("No space left on device"),
+        "{refused}"
+    );
+    assert_eq!(connect().status().unwrap().profile, None);
+}

@@ -89,14 +89,24 @@ pub fn status(socket: &Path, console: &Console) -> Result<(), Failure> {
         let held: Vec<Item> = report.held.iter().map(held).collect();
         let profile = report.profile.as_deref().unwrap_or("no profile");
         let mut text = format!(
-            "{} is in force, {} knobs are held (diapasond {})\n{}",
+            "{} is in force, {} knobs are held; drift: {} (diapasond {})\n{}",
             console.paint(Tone::Strong, profile),
             report.held.len(),
+            word(&report.drift_policy),
             report.version,
             items(console, &held)
         );
         for found in &report.found {
             text = format!("{text}\nfound at start: {found}");
+        }
+        for drift in &report.drift {
+            let writer = drift.writer.as_deref().unwrap_or("somebody");
+            let current = drift.current.as_deref().unwrap_or("nothing");
+            let action = word(&drift.action);
+            text = format!(
+                "{text}\ndrift: {writer} changed {} from {} to {current}; {action}",
+                drift.knob, drift.written
+            );
         }
         for rival in &report.rivals {
             text = format!("{text}\nalso running: {rival}, which writes the same knobs");

@@ -1,7 +1,8 @@
 //! `tune explain`: everything about one knob.
 
-use diapason_daemon::explain::{Explanation, Now, Word};
+use diapason_daemon::explain::{Description, Explanation, Now, Word};
 use diapason_daemon::host::Host;
+use diapason_daemon::knob::Lifetime;
 use diapason_daemon::profile::Library;
 
 use super::Where;
@@ -24,7 +25,7 @@ fn text(console: &Console, explanation: &Explanation) -> String {
         ("values", knob.values.clone()),
         ("risk", format!("{}: {}", word(&knob.risk), knob.caution)),
         ("undo", format!("{}: {}", word(&knob.class), knob.undo)),
-        ("lasts", lasts(&word(&knob.lifetime)).to_owned()),
+        ("lasts", lasts(knob).to_owned()),
         ("source", knob.source.clone()),
     ];
     if let Some(kernels) = &knob.kernels {
@@ -55,11 +56,11 @@ fn text(console: &Console, explanation: &Explanation) -> String {
     text
 }
 
-fn lasts(lifetime: &str) -> &'static str {
-    if lifetime == "persistent" {
-        "it is a file, and stays until it is undone"
-    } else {
-        "until the next boot"
+const fn lasts(knob: &Description) -> &'static str {
+    match (knob.hold, knob.lifetime) {
+        (true, _) => "while diapasond, or systemd for it, holds it open",
+        (false, Lifetime::Volatile) => "until the next boot",
+        (false, Lifetime::Persistent) => "it is a file, and stays until it is undone",
     }
 }
 

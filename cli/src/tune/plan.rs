@@ -70,10 +70,8 @@ fn text(console: &Console, switch: &Switch, long: bool) -> String {
     if let Some(in_force) = in_force {
         text.push_str(&format!("{in_force} is in force; only what differs would be touched\n"));
     }
-    let shown = plan.changes.iter().filter(|change| match change.state {
-        State::Change | State::Refused => true,
-        State::Already | State::AbsentOnThisHost => long || change.detail.is_some(),
-    });
+    let counts = |change: &&Change| matches!(change.state, State::Change | State::Refused);
+    let shown = plan.changes.iter().filter(|change| long || counts(change));
     let body: Vec<Item> = shown.map(|change| item(change, long)).collect();
     text.push_str(&part(console, "This profile", &items(console, &body)));
     let body: Vec<Item> = back.iter().map(|change| item(change, long)).collect();
@@ -94,14 +92,10 @@ fn text(console: &Console, switch: &Switch, long: bool) -> String {
     if disruptive > 0 {
         last = format!("{last}; {disruptive} of the changes may stall something for a moment");
     }
-    if !long && (plan.changes.len() > body_count(plan) || !plan.passed.is_empty()) {
+    if !long {
         last.push_str("\n--long shows all of them, with source, place and caution");
     }
     format!("{text}\n{last}")
-}
-
-fn body_count(plan: &Plan) -> usize {
-    plan.changes.iter().filter(|change| matches!(change.state, State::Change | State::Refused)).count()
 }
 
 fn item(change: &Change, long: bool) -> Item {

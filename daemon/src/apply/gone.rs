@@ -1,4 +1,4 @@
-//! Devices that went take their settings with them: nothing is left to restore.
+//! Knobs that are held no more without having been restored: their device went, or they are left to somebody else.
 
 use super::{ApplyError, Tuning};
 use crate::journal::{Held, Kind, Record};
@@ -12,24 +12,40 @@ impl Tuning {
     /// When the journal refuses a record; they are then still held.
     pub fn close_gone(&mut self) -> Result<Vec<String>, ApplyError> {
         let held = self.journal.ledger().held.iter();
-        let gone: Vec<Held> = held.filter(|held| self.is_gone(held)).cloned().collect();
-        if gone.is_empty() {
+        let gone = held.filter(|held| self.is_gone(held)).cloned().collect();
+        self.strike_off(gone)
+    }
+
+    /// Leaves `knobs` to whoever changed them: a rollback does not touch them any more.
+    ///
+    /// # Errors
+    /// As [`Tuning::close_gone`].
+    pub fn leave(&mut self, knobs: &[String]) -> Result<Vec<String>, ApplyError> {
+        let held = self.journal.ledger().held.iter();
+        let left = held.filter(|held| knobs.contains(&held.knob)).cloned().collect();
+        self.strike_off(left)
+    }
+
+    fn strike_off(&mut self, held: Vec<Held>) -> Result<Vec<String>, ApplyError> {
+        if held.is_empty() {
             return Ok(Vec::new());
         }
         let profile = self.journal.ledger().profile.clone();
         let tx = self.journal.begin(Kind::Apply, profile.as_deref())?;
-        for held in &gone {
+        for held in &held {
             let record = Record::Released { tx, knob: held.knob.clone() };
             self.journal.record(held.lifetime(), &[record])?;
         }
         self.journal.end(&Record::Commit { tx, profile })?;
-        Ok(gone.into_iter().map(|held| held.knob).collect())
+        Ok(held.into_iter().map(|held| held.knob).collect())
     }
 
     /// A file that cannot be read is no sign that its device is gone: its folder tells.
     fn is_gone(&self, held: &Held) -> bool {
         let Ok(instance) = Instance::find(&held.knob) else { return false };
-        let Some(folder) = instance.knob.spec().identity.folder(&instance.target) else { return false };
-        matches!(self.root.exists(&folder), Ok(false)) || self.is_another(&held.knob, &instance)
+        let spec = instance.knob.spec();
+        let folder = spec.identity.folder(&instance.target);
+        folder.is_some_and(|folder| matches!(self.root.exists(&folder), Ok(false)))
+            || (!spec.is_single() && self.is_another(&held.knob, &instance))
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::{Drift, Policy};
+
 /// What happened to one knob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,6 +161,15 @@ pub struct StatusReport {
     pub damaged_records: usize,
     /// Programs that set the same knobs and run now.
     pub rivals: Vec<String>,
+    /// What is done when somebody else changes a held knob.
+    #[serde(default)]
+    pub drift_policy: Policy,
+    /// The last changes by others since the daemon started, the newest last.
+    #[serde(default)]
+    pub drift: Vec<Drift>,
+    /// When all held knobs were last compared, in seconds since 1970.
+    #[serde(default)]
+    pub compared: u64,
     /// The version of the daemon.
     pub version: String,
 }

@@ -165,7 +165,7 @@ impl Tuning {
             let name = instance.name();
             let held = self.journal.ledger().held(&name).is_some();
             let known = held || ways.iter().any(|way| way.instance.name() == name);
-            if !known && let Some(goal) = self.look(&instance)? {
+            if !known && let Some(goal) = self.peek(&instance)? {
                 let before = Some(goal.clone());
                 ways.push(Way { instance, before, goal, fate: Fate::Already, error: None, aside: true });
             }

@@ -1,9 +1,11 @@
 //! One knob: read, compare, record, write, read back, compare.
 
+use std::collections::BTreeSet;
+
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Instance, Lifetime};
+use crate::knob::{Class, Instance, Lifetime};
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -19,13 +21,13 @@ impl Tuning {
     /// Records the values before the transaction: of every knob that it writes, and of every knob that the
     /// kernel will change along with one of them, before the first is written.
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
-        let mut instances: Vec<Instance> = Vec::new();
+        let (mut instances, mut names) = (Vec::new(), BTreeSet::new());
         for step in steps {
             for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
             {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
-                if !known && !instances.iter().any(|other| other.name() == name) {
+                if !known && names.insert(name) {
                     instances.push(instance);
                 }
             }
@@ -34,7 +36,7 @@ impl Tuning {
             let mut originals = Vec::new();
             for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
                 let knob = instance.name();
-                if let Some(value) = self.look(instance)? {
+                if let Some(value) = self.peek(instance)? {
                     originals.push(Record::Original {
                         tx,
                         identity: instance.identity(&self.root)?,
@@ -63,6 +65,9 @@ impl Tuning {
         if step.back
             && let Some(fate) = self.released(&knob, &step.instance, current.as_ref())
         {
+            if current.is_none() && self.may_come_back(&step.instance) {
+                return Ok(outcome(fate, None, None));
+            }
             self.journal.record(lifetime, &[Record::Released { tx, knob: knob.clone() }])?;
             return Ok(outcome(fate, current.as_ref(), current.as_ref()));
         }
@@ -81,13 +86,16 @@ impl Tuning {
         };
         self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
-            if let Some(value) = self.read(&other)? {
+            if let Some(value) = self.peek(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
                 self.journal.record(other.knob.spec().lifetime, &[done])?;
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };
-        Ok(outcome(fate, Some(&current), Some(&effect)))
+        // What is written and not in force yet says what is still to be done.
+        let waits = step.instance.knob.spec().class == Class::NeedsReboot;
+        let detail = waits.then(|| step.instance.remark(&self.root, Some(&effect)).ok().flatten()).flatten();
+        Ok(Outcome { detail, ..outcome(fate, Some(&current), Some(&effect)) })
     }
 
     /// Writes a value and looks whether it is there; returns what the machine made of it.
@@ -102,7 +110,8 @@ impl Tuning {
         }
     }
 
-    pub(super) fn look(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
+    /// As [`Self::read`], of a knob that was never written: what the device does not support it does not have.
+    pub(super) fn peek(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
         instance.look(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
     }
 
@@ -127,6 +136,19 @@ impl Tuning {
         (!ours).then_some(Fate::Foreign)
     }
 
+    /// Whether a knob that is absent hangs on one that is held: an energy preference on the mode of the frequency
+    /// driver, what a CPU has on whether its threads run. Given up now, its original would be lost.
+    fn may_come_back(&self, instance: &Instance) -> bool {
+        let (name, target) = (instance.knob.spec().name, &instance.target);
+        let takes_it = |held: &crate::journal::Held| {
+            Instance::find(&held.knob).is_ok_and(|other| {
+                let spec = other.knob.spec();
+                spec.disturbs.contains(&name) && (spec.is_single() || other.target == *target)
+            })
+        };
+        self.journal.ledger().held.iter().any(takes_it)
+    }
+
     /// Whether the device that has the name now is not the one that was written.
     pub(super) fn is_another(&self, knob: &str, instance: &Instance) -> bool {
         let then = self.journal.ledger().held(knob).and_then(|held| held.identity.clone());
@@ -146,7 +168,7 @@ impl Tuning {
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
         for other in step.instance.disturbed(&self.root) {
-            if let Some(from) = self.look(&other)? {
+            if let Some(from) = self.peek(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
                 *count += 1;

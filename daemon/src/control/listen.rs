@@ -24,11 +24,12 @@ impl Listener {
         Some(Self { socket: passed.remove(at).1.into(), path: None })
     }
 
-    /// A new socket at `path`.
+    /// A new socket at `path` with the permissions `mode`: 0o666 where anybody may ask and each call is judged by its
+    /// caller.
     ///
     /// # Errors
     /// When it cannot be made there.
-    pub fn make(path: &Path) -> Result<Self, ControlError> {
+    pub fn make(path: &Path, mode: u32) -> Result<Self, ControlError> {
         let failed = |verb| move |source| ControlError::Socket { verb, path: path.to_owned(), source };
         // Whoever left it is gone: the journal's lock lets only one daemon come this far.
         match std::fs::remove_file(path) {
@@ -38,13 +39,14 @@ impl Listener {
             _ => {}
         }
         let socket = UnixListener::bind(path).map_err(failed("make"))?;
-        // Anybody may ask for the status; who may change something is decided for each call.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         std::fs::set_permissions(path, mode).map_err(failed("open up"))?;
         Ok(Self { socket, path: Some(path.to_owned()) })
     }
 
-    pub(super) const fn socket(&self) -> &UnixListener {
+    /// The socket itself.
+    #[must_use]
+    pub const fn socket(&self) -> &UnixListener {
         &self.socket
     }
 }
@@ -86,9 +88,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         std::fs::write(&path, "left by somebody").unwrap();
-        drop(Listener::make(&path).unwrap());
+        drop(Listener::make(&path, 0o666).unwrap());
         assert!(!path.exists());
-        let error = Listener::make(&folder.path().join("none/socket")).unwrap_err().to_string();
+        let error = Listener::make(&folder.path().join("none/socket"), 0o666).unwrap_err().to_string();
         assert!(error.contains("its folder must exist and be writable"), "{error}");
     }
 }

@@ -1,27 +1,45 @@
 //! What the methods do.
 
+mod care;
+
+use std::time::Instant;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::message::{Call, Reply};
 use super::peer::Peer;
-use crate::apply::report::Ending;
+use crate::apply::report::{ApplyReport, Ending};
 use crate::apply::{Tuning, verify};
+use crate::drift::Drifts;
 use crate::host::{Host, rivals};
+use crate::metrics::LastApply;
 use crate::plan::{Gate, Plan};
 use crate::profile::Library;
 use crate::root::Root;
 use crate::switch::back;
+use crate::uevent::Gathering;
+use crate::watch::Watch;
+pub use care::Surroundings;
 
 const TUNING: &str = include_str!("io.diapason.Tuning.varlink");
 const SERVICE: &str = include_str!("org.varlink.service.varlink");
 
 /// A machine under the daemon's care.
-#[derive(Debug)]
 pub struct Service {
     root: Root,
     library: Library,
     tuning: Tuning,
+    surroundings: Surroundings,
+    drifts: Drifts,
+    gathering: Gathering,
+    /// The last apply since the start.
+    last: Option<LastApply>,
+    /// Who tells the writers of files, and whether that was asked for: some kernels and rights do not have it.
+    watch: Option<Watch>,
+    asked: bool,
+    /// Whether something was done since the last look around.
+    stirred: bool,
     /// What became of the profile in force when the machine started again.
     resumed: Option<String>,
 }
@@ -29,8 +47,22 @@ pub struct Service {
 impl Service {
     /// Takes over: after a restart of the machine, the profile that was in force is applied again.
     #[must_use]
-    pub fn new(root: Root, library: Library, tuning: Tuning) -> Self {
-        let mut service = Self { root, library, tuning, resumed: None };
+    pub fn new(root: Root, library: Library, tuning: Tuning, surroundings: Surroundings) -> Self {
+        let drifts = Drifts::new(surroundings.drift, care::now());
+        let gathering = Gathering::default();
+        let mut service = Self {
+            root,
+            library,
+            tuning,
+            surroundings,
+            drifts,
+            gathering,
+            last: None,
+            watch: None,
+            asked: false,
+            stirred: true,
+            resumed: None,
+        };
         let profile = service.tuning.profile().map(str::to_owned);
         if let Some(profile) = profile.filter(|_| !service.tuning.journal().same_boot()) {
             let said = match service.apply(&profile, Gate::default()) {
@@ -87,7 +119,10 @@ impl Service {
             ("io.diapason.Tuning", "Rollback") => {
                 permit(peer)?;
                 let rolled_back = self.tuning.rollback();
-                report(&rolled_back.map_err(|refused| Reply::error("Failed", &refused.to_string()))?)
+                let rolled_back =
+                    rolled_back.map_err(|refused| Reply::error("Failed", &refused.to_string()))?;
+                self.say_rolled_back(&rolled_back);
+                report(&rolled_back)
             }
             ("io.diapason.Tuning", "Verify") => {
                 let name = call.text("profile")?.or(self.tuning.profile());
@@ -100,6 +135,9 @@ impl Service {
                 // Rivals that cannot be listed are not there for this caller.
                 let mut status = self.tuning.status(&rivals(&self.root).unwrap_or_default());
                 status.found = self.found();
+                status.drift_policy = self.drifts.policy();
+                status.drift = self.drifts.recent().cloned().collect();
+                status.compared = self.drifts.compared();
                 report(&status)
             }
             ("org.varlink.service", "GetInfo") => Ok(Reply::of(json!({
@@ -125,15 +163,14 @@ impl Service {
         }
     }
 
-    fn apply(
-        &mut self,
-        name: &str,
-        gate: Gate,
-    ) -> Result<crate::apply::report::ApplyReport, (&'static str, String)> {
+    fn apply(&mut self, name: &str, gate: Gate) -> Result<ApplyReport, (&'static str, String)> {
+        let begun = Instant::now();
         let plan = self.plan(name)?;
         let held = back(&plan, &self.tuning.status(&[]).held);
         let plan = plan.gated(gate, &held);
-        self.tuning.apply(&plan).map_err(|error| ("Failed", error.to_string()))
+        let report = self.tuning.apply(&plan).map_err(|error| ("Failed", error.to_string()))?;
+        self.say_applied(&report, begun.elapsed());
+        Ok(report)
     }
 
     /// The plan for a profile, by name: the daemon reads no file that a caller points at.

@@ -1,8 +1,9 @@
 //! Interrupts by the names that drivers give them: /sys/kernel/irq.
 //!
 //! A number says nothing and may change with each boot; the name of an action (`eth0-TxRx-3`, `nvme0q1`) says which
-//! queue of which device it is. Where several interrupts share one name, each is also known by its chip and the
-//! number it has there: `xhci_hcd@IR-PCI-MSIX-0000:00:14.0-0`.
+//! queue of which device it is. Where several interrupts share one name, the one with the lowest number has it, so
+//! that a device that comes later takes no name away; the others are known by their chip and the number they have
+//! there as well: `xhci_hcd@IR-PCI-MSIX-0000:80:14.0-0`.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -57,7 +58,7 @@ pub fn interrupts(root: &Root) -> Result<Vec<Interrupt>, RootError> {
     Ok(interrupts)
 }
 
-/// The names of all of them, each once: the action alone where it is the only one of its name.
+/// The names of all of them, each once: the action alone for the first of its name.
 ///
 /// # Errors
 /// As [`interrupts`].
@@ -65,8 +66,8 @@ pub fn interrupt_names(root: &Root) -> Result<Vec<String>, RootError> {
     let all = interrupts(root)?;
     let mut names = Vec::new();
     for interrupt in &all {
-        let is_only = all.iter().filter(|other| other.actions == interrupt.actions).count() == 1;
-        let name = if is_only { interrupt.actions.clone() } else { interrupt.place() };
+        let is_first = !names.contains(&interrupt.actions);
+        let name = if is_first { interrupt.actions.clone() } else { interrupt.place() };
         if !names.contains(&name) {
             names.push(name);
         }
@@ -75,8 +76,8 @@ pub fn interrupt_names(root: &Root) -> Result<Vec<String>, RootError> {
     Ok(names)
 }
 
-/// The interrupt of a name, with or without its place. Of several that share a name the lowest number is meant,
-/// which is the one that had it first.
+/// The interrupt of a name. The first of its name is found with its place as well, as that is how it is known when
+/// one before it goes away.
 ///
 /// # Errors
 /// As [`interrupts`].
@@ -141,7 +142,8 @@ mod tests {
         // A second controller takes nothing from the first: the old name still finds it.
         put(&tree, 40, "xhci_hcd", "IR-PCI-MSIX-0000:80:14.0", 0);
         let names = interrupt_names(&root).unwrap();
-        assert!(names.contains(&"xhci_hcd@IR-PCI-MSIX-0000:80:14.0-0".to_owned()), "{names:?}");
+        let later = "xhci_hcd@IR-PCI-MSIX-0000:80:14.0-0";
+        assert_eq!(names, ["timer", "xhci_hcd", "eth0-TxRx-0", "a!b,c", later]);
         assert_eq!(number("xhci_hcd"), Some(24));
         assert_eq!(number("xhci_hcd@IR-PCI-MSIX-0000:80:14.0-0"), Some(40));
         // The hint is not believed: the queue has another number now.

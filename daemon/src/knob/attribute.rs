@@ -13,6 +13,8 @@ pub(super) struct Attribute {
     spec: Spec,
     place: Place,
     offers: Offers,
+    /// The file that holds the largest number the device takes; `*` stands for the device.
+    bound: Option<&'static str>,
     /// Words that say that this machine lacks the setting.
     lacking: &'static [&'static str],
     /// Whether CPUs are a mask in the file, not a list.
@@ -51,7 +53,7 @@ impl Attribute {
     }
 
     const fn at(spec: Spec, place: Place) -> Self {
-        Self { spec, place, offers: Offers::Nothing, lacking: &[], mask: false }
+        Self { spec, place, offers: Offers::Nothing, lacking: &[], mask: false, bound: None }
     }
 
     /// The CPUs of the file are a mask `ff,ffffffff`; the value is a list all the same.
@@ -81,6 +83,12 @@ impl Attribute {
     /// The choices are in another file.
     pub(super) const fn offered_in(mut self, path: &'static str) -> Self {
         self.offers = Offers::File(path);
+        self
+    }
+
+    /// The largest number that the device takes is in another file.
+    pub(super) const fn at_most_in(mut self, path: &'static str) -> Self {
+        self.bound = Some(path);
         self
     }
 
@@ -168,6 +176,14 @@ impl Knob for Attribute {
         let value = self.spec.form.canonical(asked)?;
         if self.spec.form == Form::Cpus {
             return possible(root, &value);
+        }
+        if let Some(bound) = self.bound
+            && let Some(Ok(max)) =
+                root.read(&bound.replace('*', target))?.map(|text| text.trim().parse::<i64>())
+            && let Ok(given) = value.parse::<i64>()
+            && given > max
+        {
+            return Err(FormError::Range { given, min: 0, max }.into());
         }
         let list = match self.offers {
             Offers::Nothing => None,

@@ -6,7 +6,26 @@ use super::{Form, Knob, Spec};
 
 const SOURCE: &str = "kernel Documentation/ABI/stable/sysfs-block";
 /// Not disks: a profile means them only by name.
-const SKIPS: &[&str] = &["loop*", "ram*", "zram*", "sr*", "fd*", "dm-*", "md*"];
+pub(super) const SKIPS: &[&str] = &["loop*", "ram*", "zram*", "sr*", "fd*", "dm-*", "md*"];
+
+/// What a change of the scheduler changes: depth and throttling of the queue, and what the old and the new scheduler
+/// can be told (`iosched`).
+const DISTURBED: &[&str] = &[
+    "block.nr_requests",
+    "block.wbt_lat_usec",
+    "block.iosched.read_expire",
+    "block.iosched.write_expire",
+    "block.iosched.writes_starved",
+    "block.iosched.front_merges",
+    "block.iosched.fifo_batch",
+    "block.iosched.prio_aging_expire",
+    "block.iosched.read_lat_nsec",
+    "block.iosched.write_lat_nsec",
+    "block.iosched.low_latency",
+    "block.iosched.slice_idle",
+    "block.iosched.strict_guarantees",
+    "block.iosched.timeout_sync",
+];
 
 const fn row(name: &'static str, form: Form) -> Spec {
     Spec::new(name, form).from(SOURCE).per_device(Identity::Disk, SKIPS)
@@ -17,7 +36,7 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         row("block.scheduler", Form::Word)
             .why("who orders requests: none leaves it to a fast device, mq-deadline bounds the wait of a slow one")
             .risk(Risk::Low, "the queue is drained for the change; the kernel resets nr_requests and throttling with it")
-            .disturbs(&["block.nr_requests", "block.wbt_lat_usec"]),
+            .disturbs(DISTURBED),
         "/sys/block/*/queue/scheduler",
     )
     .marked(),
@@ -65,5 +84,54 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             // Writing even the same value tells the kernel that a person chose it, which no write takes back.
             .class(Class::BestEffort),
         "/sys/block/*/queue/wbt_lat_usec",
+    ),
+    &Attribute::file(
+        row("block.max_sectors_kb", Form::integer(1, 1_048_576))
+            .why("the largest request that is sent to the device, in KiB")
+            .risk(Risk::Low, "large requests make small ones wait")
+            // The kernel keeps beside the value that a person chose it, which no write of a value takes back.
+            .class(Class::BestEffort),
+        "/sys/block/*/queue/max_sectors_kb",
+    )
+    .at_most_in("/sys/block/*/queue/max_hw_sectors_kb"),
+    &Attribute::file(
+        row("block.discard_max_bytes", Form::integer(0, i64::MAX))
+            .why("the largest discard that is sent at once; smaller ones stall a flash disk for less long")
+            .risk(Risk::Low, "0 switches discarding off; the kernel takes only multiples of discard_granularity")
+            .class(Class::BestEffort),
+        "/sys/block/*/queue/discard_max_bytes",
+    )
+    .at_most_in("/sys/block/*/queue/discard_max_hw_bytes"),
+    &Attribute::file(
+        row("block.iostats_passthrough", Form::flag())
+            .why("whether requests that programs send past the file system are counted too")
+            .risk(Risk::Low, "counting takes time"),
+        "/sys/block/*/queue/iostats_passthrough",
+    ),
+    &Attribute::file(
+        row("block.io_poll", Form::flag())
+            .why("whether a program may wait for a request by polling; since Linux 5.16 the driver decides (nvme.poll_queues)")
+            .risk(Risk::Low, "newer kernels take the write and change nothing, which is reported"),
+        "/sys/block/*/queue/io_poll",
+    ),
+    &Attribute::file(
+        row("block.io_poll_delay", Form::integer(-1, 1_000_000))
+            .why("how long a polling program sleeps first, in microseconds: -1 not at all, 0 half of the usual time")
+            .risk(Risk::Low, "newer kernels (6.4) take the write and change nothing, which is reported"),
+        "/sys/block/*/queue/io_poll_delay",
+    ),
+    &Attribute::file(
+        row("block.queue_depth", Form::integer(1, 65_535))
+            .why("requests that a SCSI or SATA disk holds itself")
+            .risk(Risk::Low, "1 makes the disk work in order; more let a disk that seeks delay single requests")
+            .from("kernel Documentation/ABI/stable/sysfs-block"),
+        "/sys/block/*/device/queue_depth",
+    ),
+    &Attribute::file(
+        row("block.power_control", Form::Choice(&["auto", "on"]))
+            .why("whether the disk may be suspended while it is idle; on keeps it awake")
+            .risk(Risk::Low, "on costs power")
+            .from("kernel Documentation/ABI/testing/sysfs-devices-power"),
+        "/sys/block/*/device/power/control",
     ),
 ];

@@ -11,6 +11,7 @@ use crate::root::{Held, Root};
 
 const NAME: &str = "cpu.dma_latency";
 const PATH: &str = "/dev/cpu_dma_latency";
+const CLASS: &str = "/sys/class/misc/cpu_dma_latency";
 /// No bound: `PM_QOS_CPU_LATENCY_DEFAULT_VALUE` of `linux/pm_qos.h`, 2,000 seconds in microseconds.
 const NEUTRAL: i32 = 2_000_000_000;
 
@@ -40,7 +41,9 @@ impl Knob for DmaLatency {
     }
 
     fn read(&self, root: &Root, _target: &str) -> Result<Option<String>, KnobError> {
-        if !root.exists(PATH)? {
+        // The daemon under systemd has a /dev of its own, without the device.
+        let is_there = root.exists(PATH)? || (root.is_holding() && root.exists(CLASS)?);
+        if !is_there {
             return Ok(None);
         }
         Ok(Some(match root.held(NAME, PATH)? {

@@ -9,7 +9,8 @@ use super::form::FormError;
 use crate::root::Root;
 
 const BYTES_MAX: u64 = 64 << 10;
-const WRITTEN: &str = "# Written by diapasond; `diapason tune rollback` takes it away.\n";
+/// The first line of every file of ours.
+pub(super) const WRITTEN: &str = "# Written by diapasond; `diapason tune rollback` takes it away.\n";
 
 /// The state of the file at `path`; `None` when not even the folder above its own is there.
 pub(super) fn read(root: &Root, path: &str) -> Result<Option<String>, KnobError> {

@@ -5,9 +5,8 @@
 //! `diapason tune env`, which needs no file at all.
 
 use super::drop_in::{accepts, assignments, read, state, write};
-use super::form::{FormError, one_of};
 use super::spec::{Class, Identity, Risk, Spec};
-use super::{Form, Knob, KnobError};
+use super::{Form, Knob, KnobError, rlimit};
 use crate::root::Root;
 
 const ASSIGNMENTS: &str = "a list of NAME=VALUE, each name once";
@@ -34,7 +33,7 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         content: Content::Environment,
     },
     &DropIn {
-        spec: Spec::new("unit.limits", Form::Special("a list of SETTING=VALUE of systemd.exec(5), each once"))
+        spec: Spec::new("unit.limits", Form::Special(rlimit::EXPECTED))
             .why("processors, priority and limits of one service; in force when it starts again")
             .risk(Risk::Medium, "a real-time service that spins starves the others on its processors")
             .from(SOURCE)
@@ -43,25 +42,6 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .persistent(),
         content: Content::Limits,
     },
-];
-
-/// Settings that say how a service runs, and none of those that say what runs.
-const LIMITS: &[&str] = &[
-    "CPUAffinity",
-    "CPUSchedulingPolicy",
-    "CPUSchedulingPriority",
-    "IOSchedulingClass",
-    "IOSchedulingPriority",
-    "LimitMEMLOCK",
-    "LimitNICE",
-    "LimitNOFILE",
-    "LimitRTPRIO",
-    "LimitSTACK",
-    "NUMAMask",
-    "NUMAPolicy",
-    "Nice",
-    "OOMScoreAdjust",
-    "TimerSlackNSec",
 ];
 
 struct DropIn {
@@ -119,13 +99,33 @@ impl Knob for DropIn {
             Content::Manager => state("Manager", &variable("DefaultEnvironment")),
             Content::Environment => state("Service", &variable("Environment")),
             Content::Limits => {
-                let known = |(name, value): &(&str, &str)| {
-                    let name = one_of(name, LIMITS.iter().copied())?;
-                    Ok::<_, FormError>(format!("{name}={}", value.replace('%', "%%")))
-                };
-                state("Service", &pairs.iter().map(known).collect::<Result<Vec<_>, _>>()?)
+                let line = |(name, value): &(&str, &str)| format!("{name}={}", value.replace('%', "%%"));
+                state("Service", &rlimit::settings(asked)?.iter().map(line).collect::<Vec<_>>())
             }
         })
+    }
+
+    /// Whether the processes of the service run with it, which they do only from their next start on.
+    fn remark(&self, root: &Root, target: &str, current: Option<&str>) -> Result<Option<String>, KnobError> {
+        let lines = current.and_then(|value| value.strip_prefix("file\n")).unwrap_or_default().lines();
+        let set: Vec<String> = lines.map(|line| line.replace("%%", "%")).collect();
+        for pid in processes(root, target)? {
+            let missing = match self.content {
+                Content::Manager => return Ok(None),
+                Content::Environment => unset(root, &pid, &set),
+                Content::Limits => {
+                    let pairs: Vec<_> = set.iter().filter_map(|line| line.split_once('=')).collect();
+                    rlimit::lacking(root, &pid, &pairs)
+                }
+            };
+            if !missing.is_empty() {
+                let missing = missing.join(", ");
+                return Ok(Some(format!(
+                    "written, not in force for process {pid}: {missing}; run `systemctl daemon-reload` and restart {target}"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
@@ -135,6 +135,24 @@ impl Knob for DropIn {
     fn is_effect(&self, wanted: &str, actual: &str) -> bool {
         accepts(wanted, actual)
     }
+}
+
+/// The processes of a system service; none where it does not run.
+fn processes(root: &Root, unit: &str) -> Result<Vec<String>, KnobError> {
+    let list = root.read(&format!("/sys/fs/cgroup/system.slice/{unit}/cgroup.procs"))?;
+    Ok(list.unwrap_or_default().split_whitespace().map(str::to_owned).collect())
+}
+
+/// The variables that a process does not have.
+fn unset(root: &Root, pid: &str, set: &[String]) -> Vec<String> {
+    // The variables of a process are its own affair unless the kernel lets us look.
+    let Some(has) = root.read(&format!("/proc/{pid}/environ")).ok().flatten() else { return Vec::new() };
+    let written = set.iter().filter_map(|line| line.strip_prefix("Environment=\"")?.strip_suffix('"'));
+    let plain = written.map(|variable| variable.replace("\\\"", "\"").replace("\\\\", "\\"));
+    let missing = plain.filter(|variable| !has.split('\0').any(|one| one == variable));
+    missing
+        .map(|variable| format!("{} is not set so", variable.split('=').next().unwrap_or_default()))
+        .collect()
 }
 
 /// A value inside double quotes of a unit file: quotes and backslashes escaped, no specifiers.

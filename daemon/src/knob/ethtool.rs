@@ -26,9 +26,9 @@ const fn channels(setting: &'static str, name: &'static str, why: &'static str) 
         .why(why)
         .risk(
             Risk::Medium,
-            "the link is down for up to seconds; the spreading table and the masks of queues that go away are \
-             made anew by the driver",
+            "the link is down for up to seconds, and the driver makes its table that spreads packets anew",
         )
+        .disturbs(&["nic.rps_cpus", "nic.rps_flow_cnt", "nic.xps_cpus"])
         .class(Class::Disruptive);
     Setting { spec, group: Group::Channels, name: setting, rounding: Rounding::None }
 }
@@ -333,7 +333,11 @@ impl Knob for Setting {
 
     fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
         let value = self.spec.form.canonical(asked)?;
-        let settings = root.ethtool(target, self.group)?.ok_or_else(|| self.unsupported(target))?;
+        let Some(settings) = root.ethtool(target, self.group)? else {
+            // Without the device only the form can be judged.
+            let known = !target.is_empty() && root.exists(&format!("/sys/class/net/{target}"))?;
+            return if known { Err(self.unsupported(target)) } else { Ok(value) };
+        };
         let now = *settings.get(self.name).ok_or_else(|| self.unsupported(target))?;
         let bound = settings.get(&format!("{}-max", self.name)).copied();
         let max = bound.unwrap_or(u32::MAX);
@@ -395,9 +399,12 @@ impl Knob for Offload {
 
     fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
         let value = Form::Choice(&["on", "off"]).canonical(asked)?;
-        let known = self.read(root, target)?.is_some();
-        let unsupported = || KnobError::Unsupported { device: target.to_owned(), setting: self.spec.name };
-        if known { Ok(value) } else { Err(unsupported()) }
+        // Without the device only the form can be judged.
+        let Some(features) = root.features(target)? else { return Ok(value) };
+        if features.get(self.name).is_some_and(|feature| !feature.fixed) {
+            return Ok(value);
+        }
+        Err(KnobError::Unsupported { device: target.to_owned(), setting: self.spec.name })
     }
 
     fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
@@ -446,6 +453,8 @@ mod tests {
         assert_eq!(knob.settle(&root, "eth0", "2000").unwrap(), "2016");
         let said = knob.settle(&root, "eth0", "5000").unwrap_err().to_string();
         assert_eq!(said, "5000 is out of range; give 0 to 4096");
+        assert_eq!(knob.settle(&root, "eth1", "512").unwrap(), "512", "it may be plugged in later");
+        std::fs::create_dir_all(folder.path().join("sys/class/net/eth1")).unwrap();
         let said = knob.settle(&root, "eth1", "512").unwrap_err().to_string();
         assert_eq!(said, "the driver of eth1 offers no nic.ring.rx; there is nothing to set");
     }

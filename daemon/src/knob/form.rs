@@ -39,6 +39,8 @@ pub enum Form {
     Word,
     /// CPUs, at least one, as the kernel's list: `0-3,8`.
     Cpus,
+    /// CPUs as the kernel's list, or one word that stands for none of them.
+    CpusOr(&'static str),
     /// A text that the knob reads by itself; the description is for people.
     Special(&'static str),
 }
@@ -177,6 +179,8 @@ impl Form {
                 }
                 Ok(cpus.to_string())
             }
+            Self::CpusOr(word) if asked.trim() == word => Ok(word.to_owned()),
+            Self::CpusOr(_) => Self::Cpus.canonical(asked),
             Self::Special(_) => Ok(asked.trim().to_owned()),
         }
     }
@@ -199,6 +203,7 @@ impl Form {
             Self::Choice(words) => words.join(" | "),
             Self::Word => "what the kernel offers here".to_owned(),
             Self::Cpus => "CPUs, like 0-3,8".to_owned(),
+            Self::CpusOr(word) => format!("CPUs, like 0-3,8, or {word}"),
             Self::Special(description) => description.to_owned(),
         }
     }

@@ -30,7 +30,8 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
     &Attribute::file(
         row("hugepages.shmem_enabled", Form::Choice(&["always", "within_size", "advise", "never", "deny", "force"]))
             .why("whether shared memory and tmpfs get huge pages")
-            .risk(Risk::Medium, "always and force waste memory in small files"),
+            .risk(Risk::Medium, "always and force waste memory in small files")
+            .disturbs(&["vm.min_free_kbytes"]),
         "/sys/kernel/mm/transparent_hugepage/shmem_enabled",
     )
     .marked(),
@@ -65,9 +66,9 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
     ),
     &Attribute::file(
-        row("hugepages.ksm_run", Form::integer(0, 1))
-            .why("whether equal pages of different programs are shared, by scanning memory")
-            .risk(Risk::Low, "off uses more memory on hosts of virtual machines")
+        row("hugepages.ksm_run", Form::integer(0, 2))
+            .why("whether equal pages of different programs are shared, by scanning memory; 2 takes the sharing back")
+            .risk(Risk::Low, "0 and 2 use more memory on hosts of virtual machines; 0 leaves what is shared as it is")
             .from("kernel Documentation/admin-guide/mm/ksm.rst"),
         "/sys/kernel/mm/ksm/run",
     ),

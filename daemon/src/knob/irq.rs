@@ -66,7 +66,15 @@ impl Knob for Affinity {
         }
     }
 
-    fn settle(&self, root: &Root, _target: &str, asked: &str) -> Result<String, KnobError> {
+    fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
+        // Two names for one interrupt would be two originals of one setting.
+        if let Some((actions, _)) = target.split_once('@')
+            && let Some(first) = interrupt(root, actions)?
+            && interrupt(root, target)?.as_ref() == Some(&first)
+        {
+            let (name, usual) = (target.to_owned(), format!("irq.{actions}.affinity"));
+            return Err(KnobError::Alias { name, usual });
+        }
         let value = possible(root, &self.spec.form.canonical(asked)?)?;
         running(root, &value)?;
         Ok(value)
@@ -139,5 +147,7 @@ mod tests {
             Some("25/PCI-MSI/524289/eth0-TxRx-0")
         );
         assert_eq!(knob.read(&root, "none").unwrap(), None);
+        let alias = knob.settle(&root, "eth0-TxRx-0@PCI-MSI-524289", "1").unwrap_err();
+        assert!(alias.to_string().ends_with("is called irq.eth0-TxRx-0.affinity; name it so"), "{alias}");
     }
 }

@@ -1,7 +1,7 @@
 //! Receive polling and queues of network interfaces: /sys/class/net.
 
 use super::attribute::Attribute;
-use super::spec::{Identity, Risk};
+use super::spec::{Class, Identity, Risk};
 use super::{Form, Knob, KnobError, Spec};
 use crate::root::Root;
 
@@ -44,5 +44,30 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .from("kernel Documentation/ABI/testing/sysfs-class-net")
             .per_device(Identity::Interface, SKIPS),
         "/sys/class/net/*/tx_queue_len",
+    ),
+    &Attribute::file(
+        Spec::new("nic.threaded", Form::integer(0, 2))
+            .why("whether receiving runs in a thread of its own, which can be placed and given a priority; 2 makes it poll")
+            .risk(Risk::Medium, "each batch waits for the scheduler; a thread that polls takes a processor")
+            .from(SOURCE)
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/threaded",
+    ),
+    &Attribute::file(
+        Spec::new("nic.mtu", Form::integer(68, 65_535))
+            .why("the largest packet, in bytes; large ones carry more per interrupt")
+            .risk(Risk::High, "the whole path must agree; drivers take the link down for the change")
+            .from("kernel Documentation/ABI/testing/sysfs-class-net")
+            .class(Class::Disruptive)
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/mtu",
+    ),
+    &Attribute::file(
+        Spec::new("nic.power_control", Form::Choice(&["auto", "on"]))
+            .why("whether the interface may be suspended while it is idle; on keeps it awake")
+            .risk(Risk::Low, "on costs power")
+            .from("kernel Documentation/ABI/testing/sysfs-devices-power")
+            .per_device(Identity::Interface, SKIPS),
+        "/sys/class/net/*/device/power/control",
     ),
 ];

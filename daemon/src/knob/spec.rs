@@ -57,6 +57,10 @@ pub enum Identity {
     Disk,
     /// A network interface, told by its index and the address burnt into it, in a network namespace.
     Interface,
+    /// A mount, told by its number and its device.
+    Mount,
+    /// A queue `eth0.rx-0` of a network interface, told by its interface.
+    Queue,
     /// An interrupt, told by its number, its chip and what has taken it.
     Interrupt,
 }
@@ -69,7 +73,11 @@ impl Identity {
         match self {
             Self::Disk => Some(format!("/sys/block/{target}")),
             Self::Interface => Some(format!("/sys/class/net/{target}")),
-            Self::Machine | Self::NetNamespace | Self::Interrupt => None,
+            Self::Queue => {
+                let (device, queue) = target.rsplit_once('.')?;
+                Some(format!("/sys/class/net/{device}/queues/{queue}"))
+            }
+            Self::Machine | Self::NetNamespace | Self::Interrupt | Self::Mount => None,
         }
     }
 
@@ -84,6 +92,15 @@ impl Identity {
             }
             Self::Disk => {
                 Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
+            }
+            Self::Mount => {
+                let mounts = root.mounts()?.into_iter();
+                let mut here = mounts.filter(|mount| super::mount::escaped(&mount.point) == target);
+                Ok(here.next().map(|mount| format!("{}/{}", mount.id, mount.device)))
+            }
+            Self::Queue => {
+                let device = target.rsplit_once('.').map_or(target, |(device, _)| device);
+                Self::Interface.read(root, device)
             }
             Self::Interface => {
                 let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;

@@ -6,7 +6,7 @@
 //! `dirty`.
 
 use super::attribute::Attribute;
-use super::spec::Class::{BestEffort, Irreversible};
+use super::spec::Class::Irreversible;
 use super::spec::Identity::NetNamespace;
 use super::spec::Risk::{High, Low, Medium};
 use super::{Form, Knob, Spec};
@@ -91,7 +91,8 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         Spec::new("vm.overcommit_ratio", Form::integer(0, 1_000))
             .why("the share of memory that counts when overcommit_memory is 2, in per cent")
             .risk(Medium, "only meaningful with overcommit_memory 2")
-            .from(VM),
+            .from(VM)
+            .disturbs(&["vm.overcommit_kbytes"]),
     ),
     &Attribute::sysctl(
         Spec::new("vm.max_map_count", Form::integer(65_530, MAX))
@@ -110,12 +111,6 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .why("how many pages are read at once from swap, as a power of two")
             .risk(Low, "0 reads one page at a time, right for zram and flash")
             .from(VM),
-    ),
-    &Attribute::sysctl(
-        Spec::new("vm.nr_hugepages", Form::integer(0, 16_777_216))
-            .why("reserved huge pages of the default size: fewer address misses, never swapped")
-            .risk(Medium, "reserves memory at once; a fragmented machine yields fewer, which is reported")
-            .from(VM).class(BestEffort),
     ),
     &Attribute::sysctl(
         Spec::new("vm.laptop_mode", Form::integer(0, 3_600))
@@ -176,28 +171,6 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .why("scheduler statistics on each switch")
             .risk(Low, "latencytop and perf sched see less when off")
             .from(KERNEL),
-    ),
-    &Attribute::sysctl(
-        Spec::new("kernel.watchdog", Form::flag())
-            .why("the detector of stuck CPUs, a timer on each CPU")
-            .risk(Medium, "hangs are not reported")
-            .from(KERNEL)
-            // It is both detectors at once: off switches both off, on switches both on.
-            .disturbs(&["kernel.soft_watchdog", "kernel.nmi_watchdog"]),
-    ),
-    &Attribute::sysctl(
-        Spec::new("kernel.soft_watchdog", Form::flag())
-            .why("the detector of CPUs that no longer schedule")
-            .risk(Medium, "such hangs are not reported")
-            .from(KERNEL)
-            .disturbs(&["kernel.watchdog"]),
-    ),
-    &Attribute::sysctl(
-        Spec::new("kernel.nmi_watchdog", Form::flag())
-            .why("the detector of hard lock-ups, which takes a performance counter")
-            .risk(Medium, "hard lock-ups are not reported")
-            .from(KERNEL)
-            .disturbs(&["kernel.watchdog"]),
     ),
     &Attribute::sysctl(
         Spec::new("kernel.watchdog_cpumask", Form::Cpus)

@@ -6,7 +6,7 @@
 use super::attribute::{Attribute, possible};
 use super::form::FormError;
 use super::irq::running;
-use super::spec::{Identity, Risk, Spec};
+use super::spec::{Class, Identity, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::cpu_set::CpuSet;
 use crate::root::Root;
@@ -19,8 +19,9 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
     &Unbound {
         spec: Spec::new("workqueue.unbound_cpumask", Form::Cpus)
             .why("the CPUs for background work of the kernel that belongs to no CPU")
-            .risk(Risk::Low, "few CPUs make write-back and other background work slower")
-            .from(SOURCE),
+            .risk(Risk::Low, "few CPUs make write-back and other background work slower; a write also counts on the CPUs of a partition that somebody else isolated, until that partition changes")
+            .from(SOURCE)
+            .class(Class::BestEffort),
     },
     &Attribute::file(
         Spec::new("workqueue.cpumask", Form::Cpus)

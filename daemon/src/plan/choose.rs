@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::knob::{self, Instance, Knob, KnobError, Named};
 use crate::pattern::covers;
 use crate::profile::condition::{Facts, all_hold};
-use crate::profile::{Ask, Disks, Entry, Profile, Role, Roles, expand};
+use crate::profile::{Ask, Disks, Entry, Profile, Role, Roles, expand, fill_roles};
 use crate::root::{Root, RootError};
 
 /// A knob on a device, and what it should be.
@@ -37,7 +37,7 @@ pub(super) fn choose<'a>(
         // The profile's names were checked when it was loaded.
         let Ok(named) = knob::find(&entry.knob) else { continue };
         let rank = knob::rank(named.knob());
-        let asked = match asked(entry, &named, facts, &roles) {
+        let asked = match empty_role(entry, &roles).map_or_else(|| asked(entry, &named, facts, &roles), Err) {
             Ok(asked) => asked,
             Err(role) => {
                 let detail = format!(
@@ -52,7 +52,7 @@ pub(super) fn choose<'a>(
         let instances = match &named {
             Named::One(instance) => vec![instance.clone()],
             Named::Everywhere(knob) => match knob.targets(root) {
-                Ok(targets) => select(entry, *knob, targets, facts.host),
+                Ok(targets) => select(entry, *knob, targets, facts.host, &roles),
                 Err(KnobError::Root(error)) => return Err(error),
                 Err(_) => Vec::new(),
             },
@@ -122,7 +122,10 @@ fn asked(entry: &Entry, named: &Named, facts: &Facts<'_>, roles: &Roles) -> Resu
     let one = |text: &str| match Role::of(text).filter(|_| crate::profile::takes_roles(&spec.form)) {
         Some(role) if roles.of_role(role).is_empty() => Err(role),
         Some(role) => Ok(roles.of_role(role).to_string()),
-        None => Ok(expand(text, spec.name, &spec.form, &facts.amounts)),
+        None => {
+            let filled = fill_roles(text, |role| roles.of_role(role).to_string())?;
+            Ok(expand(&filled, spec.name, &spec.form, &facts.amounts))
+        }
     };
     match &entry.ask {
         // A role that is empty leaves the other candidates.
@@ -134,10 +137,26 @@ fn asked(entry: &Entry, named: &Named, facts: &Facts<'_>, roles: &Roles) -> Resu
     }
 }
 
+/// The role without processors that an entry is limited to, where all its devices are named by such roles.
+fn empty_role(entry: &Entry, roles: &Roles) -> Option<Role> {
+    let empty = |word: &String| Role::of(word).filter(|role| roles.of_role(*role).is_empty());
+    let first = entry.on.first().and_then(empty);
+    first.filter(|_| entry.on.iter().all(|word| empty(word).is_some()))
+}
+
 /// The devices that an entry means.
-fn select(entry: &Entry, knob: &'static dyn Knob, targets: Vec<String>, host: &Host) -> Vec<Instance> {
+fn select(
+    entry: &Entry,
+    knob: &'static dyn Knob,
+    targets: Vec<String>,
+    host: &Host,
+    roles: &Roles,
+) -> Vec<Instance> {
     let wanted = |target: &String| {
-        let named = entry.on.iter().any(|pattern| covers(pattern, target));
+        let named = entry.on.iter().any(|pattern| match Role::of(pattern) {
+            Some(role) => cpu_of(target).is_some_and(|cpu| roles.of_role(role).contains(cpu)),
+            None => covers(pattern, target),
+        });
         let by_default =
             entry.on.is_empty() && !knob.spec().skips.iter().any(|pattern| covers(pattern, target));
         (named || by_default)
@@ -145,6 +164,13 @@ fn select(entry: &Entry, knob: &'static dyn Knob, targets: Vec<String>, host: &H
             && (entry.driver.is_empty() || has_driver(&entry.driver, target, host))
     };
     targets.into_iter().filter(wanted).map(|target| Instance { knob, target }).collect()
+}
+
+/// The processor whose name a device is: `cpu3`, `machinecheck3`, or `policy3`, which a frequency policy has of its
+/// first processor.
+fn cpu_of(target: &str) -> Option<u32> {
+    let digits = ["cpu", "machinecheck", "policy"].iter().find_map(|prefix| target.strip_prefix(prefix))?;
+    digits.parse().ok()
 }
 
 fn is_disk(disks: Disks, target: &str, host: &Host) -> bool {

@@ -81,6 +81,7 @@ pub(super) fn decide(name: &str, chosen: &Chosen<'_>, reading: Reading) -> Chang
         reason: entry.reason.clone(),
         source: entry.source.clone(),
         place: entry.place.to_string(),
+        on: if state == State::AbsentOnThisHost { entry.on.clone() } else { Vec::new() },
     }
 }
 

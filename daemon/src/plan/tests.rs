@@ -131,6 +131,42 @@ fn values_in_the_words_of_a_profile() {
 }
 
 #[test]
+fn processors_by_role() {
+    let mut files = vec![
+        ("sys/devices/system/cpu/online".to_owned(), "0-3\n".to_owned()),
+        ("proc/irq/default_smp_affinity".to_owned(), "f\n".to_owned()),
+        ("sys/devices/system/cpu/possible".to_owned(), "0-3\n".to_owned()),
+    ];
+    for cpu in 0..4 {
+        let at = |leaf: &str| format!("sys/devices/system/cpu/cpu{cpu}/{leaf}");
+        files.push((at("power/pm_qos_resume_latency_us"), "0\n".to_owned()));
+        files.push((at("topology/core_cpus_list"), format!("{cpu}\n")));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let text = format!(
+        "summary = \"t\"\n[knob.\"cpu.pm_qos_resume_latency_us\"]\nvalue = \"n/a\"\non = \"isolated\"\n{SAID}\
+         [knob.\"irq.default_smp_affinity\"]\nvalue = \"housekeeping\"\n{SAID}"
+    );
+    let told = |machine: &str| told(&planned(&files, machine, &text));
+    assert_eq!(
+        told("[cpus]\nisolated = \"2-3\"\n"),
+        [
+            "cpu.cpu2.pm_qos_resume_latency_us -> n/a Change",
+            "cpu.cpu3.pm_qos_resume_latency_us -> n/a Change",
+            "irq.default_smp_affinity -> 0-1 Change",
+        ]
+    );
+    assert_eq!(
+        told("[cpus]\nisolated = \"\"\n"),
+        [
+            "irq.default_smp_affinity -> 0-3 Already",
+            "cpu.pm_qos_resume_latency_us Role: no processor of this machine has the role isolated; give it some in \
+             /etc/diapason/machine.toml",
+        ]
+    );
+}
+
+#[test]
 fn an_action_is_refused() {
     let text = format!("summary = \"t\"\n[knob.\"vm.drop_caches\"]\nvalue = 3\n{SAID}");
     assert_eq!(planned(&[("proc/sys/vm/drop_caches", "0\n")], "", &text).obstacles().count(), 1);

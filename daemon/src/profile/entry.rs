@@ -27,7 +27,8 @@ pub struct Entry {
     pub source: String,
     /// Whether the profile holds even if the machine refuses this one.
     pub optional: bool,
-    /// Devices it is meant for, as shell patterns; empty means all but those that the knob skips.
+    /// Devices it is meant for, as shell patterns or as roles of processors; empty means all but those that the knob
+    /// skips.
     pub on: Vec<String>,
     /// Disks it is meant for; only for knobs of the family `block`.
     pub disks: Option<Disks>,
@@ -268,8 +269,15 @@ impl Reader<'_> {
             Named::One(instance) => instance.target.as_str(),
             Named::Everywhere(_) => "",
         };
-        let sample = expand(&text, name, &form, &Amounts::ANY);
-        match named.knob().settle(&Root::nowhere(), target, &sample) {
+        // Any CPU shows whether the form is right.
+        let filled = role::fill(&text, |_| "0".to_owned()).unwrap_or_else(|_| text.clone());
+        let sample = expand(&filled, name, &form, &Amounts::ANY);
+        let settled = match named.knob().settle(&Root::nowhere(), target, &sample) {
+            // What only a machine can refuse is no fault of the profile; the form is.
+            Err(error) if !matches!(error, KnobError::Form(_)) => form.canonical(&sample).map_err(Into::into),
+            settled => settled,
+        };
+        match settled {
             // The share of another machine may fit.
             Err(KnobError::Form(FormError::Range { .. })) if sample != text => Ok(text),
             Err(error) => {

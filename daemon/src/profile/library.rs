@@ -13,8 +13,13 @@ const FOLDERS: &[&str] = &["/etc/diapason/profiles", "/usr/share/diapason/profil
 /// The profiles that are part of the program, so that a bare binary has them.
 const BUILT_IN: &[(&str, &str)] = &[
     ("balanced", include_str!("../../../profiles/balanced.toml")),
+    ("gpu-training", include_str!("../../../profiles/gpu-training.toml")),
+    ("nvme-loader", include_str!("../../../profiles/nvme-loader.toml")),
+    ("power-saver", include_str!("../../../profiles/power-saver.toml")),
+    ("trading-isolated", include_str!("../../../profiles/trading-isolated.toml")),
     ("trading-low-latency", include_str!("../../../profiles/trading-low-latency.toml")),
     ("training-throughput", include_str!("../../../profiles/training-throughput.toml")),
+    ("virtual-guest", include_str!("../../../profiles/virtual-guest.toml")),
 ];
 
 /// A chain of includes longer than this is a mistake.
@@ -230,6 +235,19 @@ mod tests {
         let files = Root::new(folder).list("/").unwrap();
         let files: Vec<_> = files.iter().filter_map(|file| file.strip_suffix(".toml")).collect();
         assert_eq!(files, shipped, "profiles/ and the list in library.rs differ");
+    }
+
+    #[test]
+    fn the_examples_of_the_page_load() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/adding-a-profile.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let examples: Vec<&str> =
+            page.split("```toml\n").skip(1).map(|part| part.split("```").next().unwrap()).collect();
+        assert_eq!(examples.len(), 2);
+        parse::parse("example", "example.toml", examples[0])
+            .unwrap_or_else(|error| panic!("{}", error.with_excerpt()));
+        Machine::parse("machine.toml", examples[1])
+            .unwrap_or_else(|error| panic!("{}", error.with_excerpt()));
     }
 
     #[test]

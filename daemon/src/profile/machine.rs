@@ -36,6 +36,7 @@ use crate::root::Root;
 pub const FILE: &str = "/etc/diapason/machine.toml";
 
 /// What to do when somebody else changes a knob that is held.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Drift {

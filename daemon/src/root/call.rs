@@ -2,8 +2,11 @@
 
 #![expect(
     unsafe_code,
-    reason = "swapon(2) and swapoff(2) have no safe wrapper in nix or rustix, nor has a descriptor out of LISTEN_FDS"
+    reason = "swapon(2), swapoff(2), mount_setattr(2), fspick(2) and fsconfig(2) have no safe wrapper in nix, nor has a \
+              descriptor out of LISTEN_FDS"
 )]
 
+pub(super) mod mount;
 pub(super) mod passed;
+pub(super) mod process;
 pub(super) mod swap;

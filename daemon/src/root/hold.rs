@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sd_notify::NotifyState;
 
-use super::{Root, RootError, errno};
+use super::{Request, Root, RootError, errno};
 
 /// The descriptors of this process that are settings, by name.
 pub(super) type Holds = Arc<Mutex<BTreeMap<String, Hold>>>;
@@ -112,7 +112,11 @@ impl Root {
         }
         let mut holds = holds.lock().unwrap_or_else(PoisonError::into_inner);
         if !holds.contains_key(name) {
-            let file = File::from(self.open(path, "hold", OFlag::O_RDWR)?);
+            let file = match self.has_admin() {
+                true => self.ask(&Request::Latency)?.ok_or_else(|| refused(Errno::ENODEV))?,
+                false => self.open(path, "hold", OFlag::O_RDWR)?,
+            };
+            let file = File::from(file);
             holds.insert(name.to_owned(), Hold { file, value: None, stored: false });
         }
         let Some(hold) = holds.get_mut(name) else { return Ok(()) };

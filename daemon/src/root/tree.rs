@@ -38,7 +38,8 @@ pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno
     }
     let number = |text: &str| text.trim().parse::<i64>().is_ok();
     let name = path.rsplit('/').next().unwrap_or(path);
-    let cpus = ["cpus", "cpumask", "affinity"].iter().any(|part| name.contains(part));
+    let cpus =
+        ["cpus", "cpumask", "affinity", "rxqs", "rps_default_mask"].iter().any(|part| name.contains(part));
     if number(old) && !number(word) && word != "n/a" && !cpus {
         return Err(Errno::EINVAL);
     }
@@ -50,7 +51,8 @@ pub(super) fn accepted(path: &str, old: &str, new: &str) -> Result<String, Errno
 ///
 /// The limits of dirty memory are pairs of which one is zero; a disk whose scheduler changes gets that scheduler's
 /// queue depth (`blk_mq_init_sched`: twice the smaller of the device's own depth and 128; without a scheduler the
-/// device's own, here 64); a zram device that is reset forgets its size, its algorithm and its content.
+/// device's own, here 64) and the usual values of what it can be told; a zram device that is reset forgets its size,
+/// its algorithm and its content.
 pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String>)> {
     if let Some(stem) = path.strip_prefix("/proc/sys/vm/dirty_") {
         let other = [("ratio", "bytes"), ("bytes", "ratio")].iter().find_map(|(member, other)| {
@@ -61,10 +63,51 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String
     }
     if let Some(queue) = path.strip_suffix("/queue/scheduler") {
         let depth = if data.trim() == "none" { "64" } else { "128" };
-        return vec![(format!("{queue}/queue/nr_requests"), Some(depth.to_owned()))];
+        // A real one takes the files of the old scheduler away and makes those of the new one; a picture keeps them.
+        let usual = [
+            ("read_expire", "500"),
+            ("write_expire", "5000"),
+            ("fifo_batch", "16"),
+            ("read_lat_nsec", "2000000"),
+            ("write_lat_nsec", "10000000"),
+            ("low_latency", "1"),
+            ("slice_idle", "8"),
+        ];
+        let usual = usual
+            .into_iter()
+            .map(|(leaf, usual)| (format!("{queue}/queue/iosched/{leaf}"), Some(usual.to_owned())));
+        return std::iter::once((format!("{queue}/queue/nr_requests"), Some(depth.to_owned())))
+            .chain(usual)
+            .collect();
+    }
+    // The kernel fits its reserve to huge pages when it starts or stops to make them: figures of a guest of 2 GiB.
+    if path == "/sys/kernel/mm/transparent_hugepage/enabled" {
+        let reserve = if data.trim() == "never" { "5535" } else { "67584" };
+        return vec![("/proc/sys/vm/min_free_kbytes".to_owned(), Some(reserve.to_owned()))];
+    }
+    let overcommit = [("ratio", "kbytes"), ("kbytes", "ratio")];
+    if let Some((_, other)) =
+        overcommit.iter().find(|(one, _)| path == format!("/proc/sys/vm/overcommit_{one}"))
+    {
+        return vec![(format!("/proc/sys/vm/overcommit_{other}"), Some("0".to_owned()))];
+    }
+    if path == "/proc/sys/kernel/watchdog" && data.trim() == "0" {
+        let detectors = ["/proc/sys/kernel/soft_watchdog", "/proc/sys/kernel/nmi_watchdog"];
+        return detectors.map(|path| (path.to_owned(), Some("0".to_owned()))).to_vec();
     }
     if path == "/sys/devices/virtual/workqueue/cpumask" {
         return vec![(format!("{path}_requested"), Some(data.to_owned()))];
+    }
+    // In the passive mode there is no energy preference, and each mode starts with a governor and a hint of its own.
+    if path == "/sys/devices/system/cpu/intel_pstate/status" {
+        let (governor, hint) =
+            if data.trim() == "active" { ("powersave", "balance_performance") } else { ("schedutil", "") };
+        let files = |policy: u32| {
+            let at = |leaf| format!("/sys/devices/system/cpu/cpufreq/policy{policy}/{leaf}");
+            [("scaling_governor", governor), ("energy_performance_preference", hint)]
+                .map(|(leaf, word)| (at(leaf), (!word.is_empty()).then(|| word.to_owned())))
+        };
+        return (0..2).flat_map(files).collect();
     }
     // Under the governor performance the processor's own governor is told the same.
     if let Some(policy) = path.strip_suffix("/scaling_governor").filter(|_| data.trim() == "performance") {

@@ -2,7 +2,8 @@
 //! and is given back; then every setting of the machine is compared.
 //!
 //! The catalogue says which knobs there are and which values are well formed; what was really done is judged by
-//! the snapshots, which know nothing of knobs. A knob is tried on each of its devices but those that nobody tunes.
+//! the snapshots, which know nothing of knobs. A knob is tried on each of its devices but those that nobody tunes,
+//! one device of each sort.
 
 use std::fs;
 use std::path::Path;
@@ -16,19 +17,33 @@ use serde::Serialize;
 
 use crate::snapshot::{self, Difference};
 
-/// Values for knobs whose form is their own.
+/// Values for knobs whose form is their own; a `*` at the end stands for any rest of the name.
 const VALUES: &[(&str, &[&str])] = &[
     ("vm.dirty", &["bytes 268435456"]),
     ("vm.dirty_background", &["bytes 67108864"]),
     ("vm.min_free_kbytes", &["69632"]),
-    ("hugepages.nr_hugepages", &["8"]),
+    ("vm.nr_hugepages", &["8"]),
     ("swap.file", &["64MiB"]),
     ("swap.zram", &["lzo-rle 64MiB", "lz4 64MiB"]),
     ("swap.devices", &["none"]),
+    ("nic.feature.*", &["on", "off"]),
+    ("nic.xps_rxqs", &["0"]),
+    ("cpu.perf_pct", &["50 100"]),
+    ("cpu.scaling_freq", &["1800000 2400000"]),
+    ("cpu.idle_states", &["latency_us 60"]),
+    ("uncore.freq_khz", &["max max"]),
+    ("cpuset.partition", &["3"]),
     ("systemd.environment", &["EXAM=1"]),
     ("unit.environment", &["EXAM=1"]),
     ("unit.limits", &["LimitRTPRIO=99"]),
+    ("cpu.scaling_freq", &["max max", "min min"]),
+    ("cpu.perf_pct", &["50 100"]),
+    ("cpu.idle_states", &["latency_us 10"]),
+    ("uncore.freq_khz", &["max max"]),
 ];
+
+/// Sorts of devices on which a knob is tried: a machine has a hundred interrupts.
+const KINDS_MAX: usize = 8;
 
 /// The exam's own profile.
 const PROFILE: &str = "/etc/diapason/profiles/exam.toml";
@@ -108,6 +123,13 @@ fn examine(root: &Root, knob: &'static dyn Knob, client: &mut Client, lines: &mu
     };
     let mut targets = knob.targets(root).with_context(|| spec.name)?;
     targets.retain(|target| !is_skipped(target));
+    let mut kinds = Vec::new();
+    targets.retain(|target| {
+        let kind = kind(target);
+        let is_new = !kinds.contains(&kind) && kinds.len() < KINDS_MAX;
+        kinds.push(kind);
+        is_new
+    });
     let before = lines.len();
     for target in targets {
         let instance = Instance { knob, target };
@@ -149,6 +171,17 @@ fn examine(root: &Root, knob: &'static dyn Knob, client: &mut Client, lines: &mu
     Ok(())
 }
 
+/// What sort of device a target is: its name without numbers, and its driver.
+fn kind(target: &str) -> String {
+    let name: String = target.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+    let places =
+        [format!("/sys/class/net/{target}/device/driver"), format!("/sys/block/{target}/device/driver")];
+    let driver = places.iter().find_map(|place| fs::read_link(place).ok());
+    let driver = driver.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    // Two network cards of one driver have names of one length but other numbers.
+    driver.unwrap_or(name)
+}
+
 /// One round trip. The error says whether the machine, rather than the daemon, is the reason.
 fn attempt(client: &mut Client, name: &str, wanted: &str) -> std::result::Result<(), (bool, String)> {
     let ours = |error: &dyn std::fmt::Display| (false, error.to_string());
@@ -178,7 +211,10 @@ fn attempt(client: &mut Client, name: &str, wanted: &str) -> std::result::Result
 fn candidates(root: &Root, instance: &Instance, current: &str) -> Vec<String> {
     let spec = instance.knob.spec();
     let mut values: Vec<String> = Vec::new();
-    if let Some((_, own)) = VALUES.iter().find(|(name, _)| *name == spec.name) {
+    if let Some((_, own)) = VALUES.iter().find(|(name, _)| match name.strip_suffix('*') {
+        Some(head) => spec.name.starts_with(head),
+        None => *name == spec.name,
+    }) {
         values.extend(own.iter().map(|value| (*value).to_owned()));
     } else {
         let near = |now: i64, step: i64| [now + step, now - step, now.saturating_mul(2), now / 2];
@@ -201,6 +237,8 @@ fn candidates(root: &Root, instance: &Instance, current: &str) -> Vec<String> {
                     values.push(next.iter().map(i64::to_string).collect::<Vec<_>>().join(" "));
                 }
             }
+            // Fewer CPUs than there are, and at least one that runs.
+            Form::Cpus => values.extend(["0-1", "1-2", "0-2", "1-3", "1", "0"].map(str::to_owned)),
             Form::Choice(words) => values.extend(words.iter().map(|word| (*word).to_owned())),
             _ => {
                 // The refusal of nonsense lists what this machine offers.

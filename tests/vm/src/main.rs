@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use snapshot::Snapshot;
 
-const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | exam FAMILY | strike kill|stop|cut PID COUNT WATCHED COMMAND... | glimpse FILE COMMAND... | hold VALUE OVER | time COMMAND...";
+const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | exam FAMILY | strike kill|stop|cut PID COUNT WATCHED COMMAND... | glimpse FILE COMMAND... | hold VALUE OVER | time COMMAND... | hog MIB READY OVER";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +30,7 @@ fn main() -> Result<()> {
             say(&strike::strike(strike::Blow::parse(blow, pid)?, count.parse()?, &paths, command)?)
         }
         ["glimpse", file, ref command @ ..] => say(&watch::glimpse(file, command)?),
+        ["hog", mib, ready, over] => say(&watch::hog(mib.parse()?, Path::new(ready), Path::new(over))?),
         ["time", ref command @ ..] => say(&watch::time(command)?),
         ["hold", value, over] => say(&watch::hold(value.parse()?, Path::new(over))?),
         _ => bail!(USAGE),

@@ -58,6 +58,30 @@ pub fn time(command: &[&str]) -> Result<u128> {
     Ok(elapsed)
 }
 
+/// Fills `mib` MiB with what compresses badly, says `ready`, waits for `over`, and looks whether all of it is still
+/// there: the pages were in swap meanwhile.
+pub fn hog(mib: usize, ready: &Path, over: &Path) -> Result<usize> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let words: Vec<u64> = (0..mib << 17).map(|_| next()).collect();
+    let sum = |words: &[u64]| words.iter().fold(0_u64, |sum, word| sum.rotate_left(1) ^ word);
+    let before = sum(&words);
+    fs::write(ready, "")?;
+    let end = Instant::now() + WATCH_MAX;
+    while !over.exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    if sum(&words) != before {
+        bail!("memory that was in swap has changed");
+    }
+    Ok(words.len())
+}
+
 /// A bound on the wake-up latency, sampled.
 #[derive(Debug, Serialize)]
 pub struct Hold {

@@ -142,7 +142,6 @@ fn like(changed: &Value) -> Result<String> {
             "[knob.\"{knob}\"]\nvalue = \"{value}\"\noptional = true\nreason = \"as TuneD\"\nsource = \"TuneD\"\n"
         )
     };
-    let mut governors = 0;
     for one in changed.as_array().context("a list")? {
         let (path, value) =
             (one["path"].as_str().unwrap_or_default(), one["after"].as_str().unwrap_or_default().trim());
@@ -150,28 +149,20 @@ fn like(changed: &Value) -> Result<String> {
             .split_whitespace()
             .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'))
             .unwrap_or(value);
-        match path.strip_prefix("/proc/sys/").map(|name| name.replace('/', ".")) {
-            Some(name) if name == "vm.dirty_bytes" => add("vm.dirty", &format!("bytes {value}"))?,
-            Some(name) if name == "vm.dirty_background_bytes" => {
-                add("vm.dirty_background", &format!("bytes {value}"))?
+        let coupled = ["vm.dirty_ratio", "vm.dirty_background_ratio"];
+        match path.strip_prefix("/proc/sys/").map(|name| name.replace('/', ".")).as_deref() {
+            // What the kernel changes along with other settings.
+            Some("vm.min_free_kbytes") => {}
+            Some(name) if coupled.contains(&name) && value == "0" => {}
+            Some(name) if coupled.contains(&name) => {
+                add(name.trim_end_matches("_ratio"), &format!("ratio {value}"))?;
             }
-            // What the kernel changes along with the two above, and with huge pages.
-            Some(name)
-                if ["vm.dirty_ratio", "vm.dirty_background_ratio", "vm.min_free_kbytes"]
-                    .contains(&name.as_str()) =>
-            {
-                if name.ends_with("_ratio") && value != "0" {
-                    add(name.trim_end_matches("_ratio"), &format!("ratio {value}"))?;
-                }
+            Some(name @ ("vm.dirty_bytes" | "vm.dirty_background_bytes")) => {
+                add(name.trim_end_matches("_bytes"), &format!("bytes {value}"))?;
             }
-            Some(name) => add(&name, value)?,
+            Some(name) => add(name, value)?,
             None if path.ends_with("/transparent_hugepage/enabled") => add("hugepages.enabled", value)?,
-            None if path.ends_with("/scaling_governor") => {
-                governors += 1;
-                if governors == 1 {
-                    add("cpu.governor", value)?;
-                }
-            }
+            None if path.ends_with("/policy0/scaling_governor") => add("cpu.governor", value)?,
             None if path == "/dev/cpu_dma_latency" => add("cpu.dma_latency", value)?,
             None => {}
         }
