@@ -9,7 +9,7 @@
 use super::Tuning;
 use super::report::{Fate, Outcome};
 use crate::journal::{Intent, Record, Transaction};
-use crate::knob::{Instance, rank};
+use crate::knob::{Instance, Lifetime, rank};
 
 /// A knob on its way back to the value before the transaction.
 struct Way {
@@ -126,8 +126,12 @@ impl Tuning {
         for instance in std::iter::once(way.instance.clone()).chain(way.instance.disturbed(&self.root)) {
             let knob = instance.name();
             let mine = |intent: &&Intent| intent.knob == knob;
-            if let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) {
-                self.note(&instance, Record::Undoing { tx: open.tx, step, knob });
+            let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) else { continue };
+            let refused = self.note(&instance, Record::Undoing { tx: open.tx, step, knob });
+            // Files change in several calls: after a death between them, with nothing on record, what is left would
+            // be taken for somebody else's. The next pass, or the next start, tries again.
+            if way.instance.knob.spec().lifetime == Lifetime::Persistent && refused.is_some() {
+                return refused;
             }
         }
         self.set(&way.instance, &way.goal).err().map(|error| error.to_string())
@@ -138,13 +142,13 @@ impl Tuning {
         matches!(self.read(instance), Ok(None))
     }
 
-    /// Records what an undo does; that the journal refuses it is said, and is no reason to leave a knob changed.
-    fn note(&mut self, instance: &Instance, record: Record) {
-        if let Err(error) = self.journal.insist(instance.knob.spec().lifetime, &record) {
-            let said = error.to_string();
-            if self.found.last() != Some(&said) {
-                self.found.push(said);
-            }
+    /// Records what an undo does; what the journal says when it refuses that.
+    fn note(&mut self, instance: &Instance, record: Record) -> Option<String> {
+        let refused = self.journal.insist(instance.knob.spec().lifetime, &record).err()?;
+        let said = refused.to_string();
+        if self.found.last() != Some(&said) {
+            self.found.push(said.clone());
         }
+        Some(said)
     }
 }
