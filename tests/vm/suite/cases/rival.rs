@@ -18,7 +18,7 @@ pub const COMPARE: Case =
     Case { name: "rival", quick: false, starts: Starts::Installed, leaves: Leaves::Anything, run: compare };
 
 /// How often each time is taken; the median counts.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 /// How one of the two is driven.
 struct Side {
