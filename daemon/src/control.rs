@@ -144,9 +144,9 @@ impl Control {
     /// When the kernel refuses to wait.
     pub fn run(mut self) -> Result<(), ControlError> {
         tell(&[NotifyState::Ready, NotifyState::Status(&self.service.summary())]);
-        // After that, as nobody waits for it: the helper may have to be started to watch files.
-        self.service.look_around();
         loop {
+            // Nobody waits any more, neither for an answer nor for the start.
+            self.service.look_around();
             for event in self.wait()? {
                 match event {
                     Event::Connect(stream) => self.admit(stream),

@@ -48,6 +48,7 @@ mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod watchdog;
 mod workqueue;
 mod zram;
 
@@ -69,6 +70,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     hugepages::KNOBS,
     memory::KNOBS,
     sysctl::KNOBS,
+    watchdog::KNOBS,
     network::KNOBS,
     dirty::KNOBS,
     hugetlb::KNOBS,

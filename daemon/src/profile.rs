@@ -60,7 +60,7 @@ pub use library::Library;
 pub use machine::{Drift, FILE as MACHINE_FILE, Machine, Never};
 pub use place::{Excerpt, Place};
 pub use problem::{Problem, ProfileError};
-pub use role::{Origin, Role, Roles, takes as takes_roles};
+pub use role::{Origin, Role, Roles, fill as fill_roles, takes as takes_roles};
 
 #[cfg(test)]
 pub(crate) use {entry::KEYS as ENTRY_KEYS, machine::KEYS as MACHINE_KEYS, parse::KEYS as PROFILE_KEYS};

@@ -35,8 +35,8 @@ fn systemd_finds_nothing_wrong() {
     assert!(ours.is_empty(), "{ours:#?}");
 }
 
-/// The target is 2.0 for the service that faces callers and writes. The helper has CAP_SYS_ADMIN and swap, and faces only
-/// the daemon.
+/// The target is 2.0 for the service that faces callers and writes. The helper has CAP_SYS_ADMIN, swap and the mounts of
+/// the machine, and faces only the daemon.
 #[test]
 fn the_exposure_is_bounded() {
     let (_folder, paths) = units();

@@ -1,5 +1,7 @@
 //! One knob: read, compare, record, write, read back, compare.
 
+use std::collections::BTreeSet;
+
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
@@ -19,13 +21,13 @@ impl Tuning {
     /// Records the values before the transaction: of every knob that it writes, and of every knob that the
     /// kernel will change along with one of them, before the first is written.
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
-        let mut instances: Vec<Instance> = Vec::new();
+        let (mut instances, mut names) = (Vec::new(), BTreeSet::new());
         for step in steps {
             for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
             {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
-                if !known && !instances.iter().any(|other| other.name() == name) {
+                if !known && names.insert(name) {
                     instances.push(instance);
                 }
             }

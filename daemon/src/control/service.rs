@@ -38,6 +38,8 @@ pub struct Service {
     /// Who tells the writers of files, and whether that was asked for: some kernels and rights do not have it.
     watch: Option<Watch>,
     asked: bool,
+    /// Whether something was done since the last look around.
+    stirred: bool,
     /// What became of the profile in force when the machine started again.
     resumed: Option<String>,
 }
@@ -58,6 +60,7 @@ impl Service {
             last: None,
             watch: None,
             asked: false,
+            stirred: true,
             resumed: None,
         };
         let profile = service.tuning.profile().map(str::to_owned);

@@ -11,7 +11,8 @@ use super::spec::{Lifetime, Spec};
 use super::{Instance, KnobError};
 use crate::root::{Request, Root, RootError};
 
-/// Families whose volatile knobs take several steps, of which the daemon could do only the first, or none (mounts).
+/// Families whose volatile knobs take several steps, of which the daemon could do only the first, or act on the mount
+/// namespace of the machine.
 const FAMILIES: &[&str] = &["swap", "cpuset", "mount"];
 
 /// Whether a knob is written by the helper only.

@@ -61,7 +61,7 @@ impl Root {
         if end.is_err() && data.is_empty() {
             return end;
         }
-        let plain = Self { prefix: self.prefix.clone(), fuse: None, holds: None, admin: None };
+        let plain = Self { fuse: None, ..self.clone() };
         let created = durable && !plain.exists(path)?;
         let mut file =
             File::from(plain.open(path, "open", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?);
