@@ -60,7 +60,7 @@ pub use library::Library;
 pub use machine::{Drift, FILE as MACHINE_FILE, Machine, Never};
 pub use place::{Excerpt, Place};
 pub use problem::{Problem, ProfileError};
-pub use role::{Origin, Role, Roles, takes as takes_roles};
+pub use role::{Origin, Role, Roles, fill as fill_roles, takes as takes_roles};
 
 #[cfg(test)]
 pub(crate) use {entry::KEYS as ENTRY_KEYS, machine::KEYS as MACHINE_KEYS, parse::KEYS as PROFILE_KEYS};
@@ -192,4 +192,11 @@ impl Profile {
         let is_last = |at: usize| here[at + 1..].iter().all(|later| later.name != here[at].name);
         (0..here.len()).filter(|at| is_last(*at)).map(|at| setting(here[at])).collect()
     }
+}
+
+/// What the fuzzer and its test do with any text.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(text: &str) {
+    let _ = parse::parse("fuzz", "fuzz", text).map_err(|error| error.to_string());
+    let _ = machine::Machine::parse("fuzz", text).map_err(|error| error.to_string());
 }

@@ -6,6 +6,8 @@
 mod case;
 #[path = "tree/crash.rs"]
 mod crash;
+#[path = "tree/gate.rs"]
+mod gate;
 #[path = "tree/host.rs"]
 mod host;
 #[path = "tree/knobs.rs"]

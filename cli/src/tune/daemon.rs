@@ -89,9 +89,10 @@ pub fn status(socket: &Path, console: &Console) -> Result<(), Failure> {
         let held: Vec<Item> = report.held.iter().map(held).collect();
         let profile = report.profile.as_deref().unwrap_or("no profile");
         let mut text = format!(
-            "{} is in force, {} knobs are held (diapasond {})\n{}",
+            "{} is in force, {} knobs are held; drift: {} (diapasond {})\n{}",
             console.paint(Tone::Strong, profile),
             report.held.len(),
+            word(&report.drift_policy),
             report.version,
             items(console, &held)
         );

@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::knob::{self, Instance, Knob, KnobError, Named};
 use crate::pattern::covers;
 use crate::profile::condition::{Facts, all_hold};
-use crate::profile::{Ask, Disks, Entry, Profile, Role, Roles, expand};
+use crate::profile::{Ask, Disks, Entry, Profile, Role, Roles, expand, fill_roles};
 use crate::root::{Root, RootError};
 
 /// A knob on a device, and what it should be.
@@ -76,7 +76,10 @@ pub(super) fn choose<'a>(
             }
             let chosen = Chosen { rank, instance, entry, asked: asked.clone() };
             let is_exact = entry.knob == name;
-            match choice.chosen.iter_mut().find(|other| other.instance.name() == name) {
+            let is_same = |other: &&mut Chosen<'_>| {
+                other.rank == rank && other.instance.target == chosen.instance.target
+            };
+            match choice.chosen.iter_mut().find(is_same) {
                 // The later entry wins, but one that names the device beats one that means all of them.
                 Some(other) if is_exact || other.entry.knob != name => *other = chosen,
                 Some(_) => {}
@@ -122,7 +125,10 @@ fn asked(entry: &Entry, named: &Named, facts: &Facts<'_>, roles: &Roles) -> Resu
     let one = |text: &str| match Role::of(text).filter(|_| crate::profile::takes_roles(&spec.form)) {
         Some(role) if roles.of_role(role).is_empty() => Err(role),
         Some(role) => Ok(roles.of_role(role).to_string()),
-        None => Ok(expand(text, spec.name, &spec.form, &facts.amounts)),
+        None => {
+            let filled = fill_roles(text, |role| roles.of_role(role).to_string())?;
+            Ok(expand(&filled, spec.name, &spec.form, &facts.amounts))
+        }
     };
     match &entry.ask {
         // A role that is empty leaves the other candidates.

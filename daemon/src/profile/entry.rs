@@ -269,7 +269,9 @@ impl Reader<'_> {
             Named::One(instance) => instance.target.as_str(),
             Named::Everywhere(_) => "",
         };
-        let sample = expand(&text, name, &form, &Amounts::ANY);
+        // Any CPU shows whether the form is right.
+        let filled = role::fill(&text, |_| "0".to_owned()).unwrap_or_else(|_| text.clone());
+        let sample = expand(&filled, name, &form, &Amounts::ANY);
         let settled = match named.knob().settle(&Root::nowhere(), target, &sample) {
             // What only a machine can refuse is no fault of the profile; the form is.
             Err(error) if !matches!(error, KnobError::Form(_)) => form.canonical(&sample).map_err(Into::into),

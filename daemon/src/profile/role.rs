@@ -75,6 +75,25 @@ pub const fn takes(form: &Form) -> bool {
     matches!(form, Form::Cpus | Form::CpusOr(_))
 }
 
+/// `text` with `{isolated}` and the like replaced by lists; of a text without them it is a copy.
+///
+/// # Errors
+/// The first role of the text that `list` has no CPUs for.
+pub fn fill(text: &str, list: impl Fn(Role) -> String) -> Result<String, Role> {
+    let mut filled = text.to_owned();
+    for role in [Role::Isolated, Role::Housekeeping, Role::Online] {
+        let place = format!("{{{}}}", role.word());
+        if filled.contains(&place) {
+            let cpus = list(role);
+            if cpus.is_empty() {
+                return Err(role);
+            }
+            filled = filled.replace(&place, &cpus);
+        }
+    }
+    Ok(filled)
+}
+
 impl Roles {
     /// The roles on a machine whose own file gives these CPUs to the workload or to everything else; where it gives
     /// one of the two, the others have the other role. CPUs that do not run have none.
@@ -133,6 +152,15 @@ mod tests {
 
     fn set() -> impl Strategy<Value = CpuSet> {
         prop::collection::vec(0..12_u32, 0..8).prop_map(|cpus| cpus.into_iter().collect())
+    }
+
+    #[test]
+    fn a_text_is_filled_with_lists() {
+        let list = |role| if role == Role::Isolated { "2-7".to_owned() } else { String::new() };
+        let text = "nohz_full={isolated} rcu_nocbs={isolated}";
+        assert_eq!(fill(text, list), Ok("nohz_full=2-7 rcu_nocbs=2-7".to_owned()));
+        assert_eq!(fill("irqaffinity={housekeeping}", list), Err(Role::Housekeeping));
+        assert_eq!(fill("quiet {x}", list), Ok("quiet {x}".to_owned()));
     }
 
     proptest! {
