@@ -203,3 +203,10 @@ impl Profile {
         here.max_by_key(|entry| entry.layer).map(|entry| entry.ask.text())
     }
 }
+
+/// What the fuzzer and its test do with any text.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(text: &str) {
+    let _ = parse::parse("fuzz", "fuzz", text).map_err(|error| error.to_string());
+    let _ = machine::Machine::parse("fuzz", text).map_err(|error| error.to_string());
+}
