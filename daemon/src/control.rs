@@ -144,9 +144,9 @@ impl Control {
     /// When the kernel refuses to wait.
     pub fn run(mut self) -> Result<(), ControlError> {
         tell(&[NotifyState::Ready, NotifyState::Status(&self.service.summary())]);
-        // After that, as nobody waits for it: the helper may have to be started to watch files.
-        self.service.look_around();
         loop {
+            // Nobody waits any more, neither for an answer nor for the start.
+            self.service.look_around();
             for event in self.wait()? {
                 match event {
                     Event::Connect(stream) => self.admit(stream),
@@ -317,4 +317,14 @@ fn elapsed() -> Duration {
 /// Tells the service manager, if there is one. That it does not listen changes nothing about the work.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
+}
+
+/// What the fuzzer and its test do with any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(bytes: &[u8]) {
+    for message in bytes.split(|byte| *byte == 0) {
+        if let Ok(call) = Call::parse(message) {
+            let _ = (call.split(), call.text("profile"), call.text("interface"));
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! One knob: read, compare, record, write, read back, compare.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
@@ -19,28 +22,30 @@ impl Tuning {
     /// Records the values before the transaction: of every knob that it writes, and of every knob that the
     /// kernel will change along with one of them, before the first is written.
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
-        let mut instances: Vec<Instance> = Vec::new();
+        let (mut instances, mut names) = (Vec::new(), BTreeSet::new());
         for step in steps {
             for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
             {
                 let name = instance.name();
                 let known = self.journal.ledger().held(&name).is_some();
-                if !known && !instances.iter().any(|other| other.name() == name) {
+                if !known && names.insert(name) {
                     instances.push(instance);
                 }
             }
         }
+        // Every knob of a device has the device's identity, which takes several reads and a question to the kernel.
+        let mut identities: BTreeMap<_, Option<String>> = BTreeMap::new();
         for lifetime in [Lifetime::Volatile, Lifetime::Persistent] {
             let mut originals = Vec::new();
             for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
                 let knob = instance.name();
-                if let Some(value) = self.read(instance)? {
-                    originals.push(Record::Original {
-                        tx,
-                        identity: instance.identity(&self.root)?,
-                        value,
-                        knob,
-                    });
+                if let Some(value) = self.peek(instance)? {
+                    let device = (instance.knob.spec().identity, instance.target.clone());
+                    let identity = match identities.entry(device) {
+                        Entry::Occupied(known) => known.get().clone(),
+                        Entry::Vacant(unknown) => unknown.insert(instance.identity(&self.root)?).clone(),
+                    };
+                    originals.push(Record::Original { tx, identity, value, knob });
                 }
             }
             self.journal.record(lifetime, &originals)?;
@@ -84,7 +89,7 @@ impl Tuning {
         };
         self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
-            if let Some(value) = self.read(&other)? {
+            if let Some(value) = self.peek(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
                 self.journal.record(other.knob.spec().lifetime, &[done])?;
             }
@@ -106,6 +111,11 @@ impl Tuning {
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
         }
+    }
+
+    /// As [`Self::read`], of a knob that was never written: what the device does not support it does not have.
+    pub(super) fn peek(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
+        instance.look(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
     }
 
     pub(super) fn read(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
@@ -161,7 +171,7 @@ impl Tuning {
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
         for other in step.instance.disturbed(&self.root) {
-            if let Some(from) = self.read(&other)? {
+            if let Some(from) = self.peek(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
                 *count += 1;

@@ -11,8 +11,9 @@ use super::spec::{Lifetime, Spec};
 use super::{Instance, KnobError};
 use crate::root::{Request, Root, RootError};
 
-/// Families whose volatile knobs take several steps, of which the daemon could do only the first.
-const FAMILIES: &[&str] = &["swap", "cpuset"];
+/// Families whose volatile knobs take several steps, of which the daemon could do only the first, or act on the mount
+/// namespace of the machine.
+const FAMILIES: &[&str] = &["swap", "cpuset", "mount"];
 
 /// Whether a knob is written by the helper only.
 pub(super) fn is_for_helper(spec: &Spec) -> bool {

@@ -173,28 +173,6 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .from(KERNEL),
     ),
     &Attribute::sysctl(
-        Spec::new("kernel.watchdog", Form::flag())
-            .why("the detector of stuck CPUs, a timer on each CPU")
-            .risk(Medium, "hangs are not reported")
-            .from(KERNEL)
-            // It is both detectors at once: off switches both off, on switches both on.
-            .disturbs(&["kernel.soft_watchdog", "kernel.nmi_watchdog"]),
-    ),
-    &Attribute::sysctl(
-        Spec::new("kernel.soft_watchdog", Form::flag())
-            .why("the detector of CPUs that no longer schedule")
-            .risk(Medium, "such hangs are not reported")
-            .from(KERNEL)
-            .disturbs(&["kernel.watchdog"]),
-    ),
-    &Attribute::sysctl(
-        Spec::new("kernel.nmi_watchdog", Form::flag())
-            .why("the detector of hard lock-ups, which takes a performance counter")
-            .risk(Medium, "hard lock-ups are not reported")
-            .from(KERNEL)
-            .disturbs(&["kernel.watchdog"]),
-    ),
-    &Attribute::sysctl(
         Spec::new("kernel.watchdog_cpumask", Form::Cpus)
             .why("the CPUs that the detectors watch; each of them has a timer for it")
             .risk(Medium, "hangs on the other CPUs are not reported")

@@ -91,6 +91,10 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String
     {
         return vec![(format!("/proc/sys/vm/overcommit_{other}"), Some("0".to_owned()))];
     }
+    if path == "/proc/sys/kernel/watchdog" && data.trim() == "0" {
+        let detectors = ["/proc/sys/kernel/soft_watchdog", "/proc/sys/kernel/nmi_watchdog"];
+        return detectors.map(|path| (path.to_owned(), Some("0".to_owned()))).to_vec();
+    }
     if path == "/sys/devices/virtual/workqueue/cpumask" {
         return vec![(format!("{path}_requested"), Some(data.to_owned()))];
     }

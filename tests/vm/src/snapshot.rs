@@ -39,33 +39,58 @@ const SHUNNED: &[&str] = &[
     "/sys/fs/bpf",
 ];
 
+/// Reading is the kernel's work, on as many CPUs as the guest has.
+const THREADS: usize = 4;
+
 /// Longer than any setting; a longer file is a table or a dump.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
 /// Path, or the name of a question, and the answer.
-pub type Snapshot = BTreeMap<String, Vec<u8>>;
+/// Each letter of the text is one byte, so that nothing is lost.
+pub type Snapshot = BTreeMap<String, String>;
 
 /// Reads all of it.
 pub fn take() -> Result<Snapshot> {
+    let mut paths = Vec::new();
+    let is_read = |mode: u32| mode & 0o400 != 0;
+    let is_setting = |mode: u32| mode & 0o600 == 0o600;
+    walk(Path::new("/proc/sys"), &is_read, &mut paths);
+    walk(Path::new("/sys"), &is_setting, &mut paths);
+    walk(Path::new("/sys/kernel/debug/sched"), &is_setting, &mut paths);
+    walk(Path::new("/proc/irq"), &is_setting, &mut paths);
+    walk(Path::new("/etc"), &|_| true, &mut paths);
+    paths.push(PathBuf::from("/proc/mounts"));
     let mut snapshot = Snapshot::new();
-    walk(Path::new("/proc/sys"), &|mode| mode & 0o400 != 0, &mut snapshot)?;
-    walk(Path::new("/sys"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
-    walk(Path::new("/sys/kernel/debug/sched"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
-    walk(Path::new("/proc/irq"), &|mode| mode & 0o600 == 0o600, &mut snapshot)?;
-    walk(Path::new("/etc"), &|_| true, &mut snapshot)?;
+    std::thread::scope(|scope| {
+        let share = paths.len().div_ceil(THREADS);
+        let read = |path: &PathBuf| (path.to_string_lossy().into_owned(), content(path));
+        let threads: Vec<_> = paths
+            .chunks(share)
+            .map(|paths| scope.spawn(move || paths.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        for thread in threads {
+            snapshot.extend(thread.join().ok().context("a reader failed")?);
+        }
+        anyhow::Ok(())
+    })?;
     swaps(&mut snapshot)?;
-    snapshot.insert("/proc/mounts".to_owned(), fs::read("/proc/mounts")?);
     let mut latency = [0; 4];
     if let Ok(mut file) = File::open("/dev/cpu_dma_latency") {
         file.read_exact(&mut latency)?;
-        snapshot.insert("/dev/cpu_dma_latency".to_owned(), i32::from_ne_bytes(latency).to_string().into());
+        snapshot.insert("/dev/cpu_dma_latency".to_owned(), i32::from_ne_bytes(latency).to_string());
     }
     cards(&mut snapshot)?;
     Ok(snapshot)
 }
 
+/// Bytes as text of as many letters.
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
 /// Every file below `folder` whose mode is wanted. Links are not followed: what they lead to is met elsewhere.
-fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, snapshot: &mut Snapshot) -> Result<()> {
+/// `uevent` is no setting but a description that can be triggered.
+fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, paths: &mut Vec<PathBuf>) {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         // A folder that has just gone (a unit's control group) is no finding.
@@ -78,22 +103,22 @@ fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, snapshot: &mut Snapshot) ->
                     folders.push(path);
                 }
             } else if kind.is_file()
+                && !path.ends_with("uevent")
                 && entry.metadata().is_ok_and(|metadata| wanted(metadata.permissions().mode()))
             {
-                snapshot.insert(path.to_string_lossy().into_owned(), content(&path));
+                paths.push(path);
             }
         }
     }
-    Ok(())
 }
 
 /// The bytes of a file, or the kernel's error: that a setting cannot be read is part of what it is.
-fn content(path: &Path) -> Vec<u8> {
+fn content(path: &Path) -> String {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     match read {
-        Ok(_) => bytes,
-        Err(error) => format!("error {}", error.raw_os_error().unwrap_or(0)).into_bytes(),
+        Ok(_) => text(&bytes),
+        Err(error) => format!("error {}", error.raw_os_error().unwrap_or(0)),
     }
 }
 
@@ -102,7 +127,7 @@ fn swaps(snapshot: &mut Snapshot) -> Result<()> {
     for line in fs::read_to_string("/proc/swaps")?.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [path, kind, size, _, priority] = words[..] {
-            snapshot.insert(format!("swap {path}"), format!("{kind} {size} {priority}").into_bytes());
+            snapshot.insert(format!("swap {path}"), format!("{kind} {size} {priority}"));
         }
     }
     // A swap file that is left behind would be one too.
@@ -110,7 +135,7 @@ fn swaps(snapshot: &mut Snapshot) -> Result<()> {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let size = entry.metadata()?.size();
             if size > 1 << 20 {
-                snapshot.insert(entry.path().to_string_lossy().into_owned(), size.to_string().into_bytes());
+                snapshot.insert(entry.path().to_string_lossy().into_owned(), size.to_string());
             }
         }
     }
@@ -126,7 +151,7 @@ fn cards(snapshot: &mut Snapshot) -> Result<()> {
         let name = card.file_name().context("a card has a name")?.to_string_lossy().into_owned();
         for question in ["-k", "-c", "-g", "-l", "-a"] {
             let answer = Command::new("ethtool").args([question, &name]).output().context("ethtool")?;
-            snapshot.insert(format!("ethtool {question} {name}"), answer.stdout);
+            snapshot.insert(format!("ethtool {question} {name}"), text(&answer.stdout));
         }
     }
     Ok(())
@@ -150,13 +175,12 @@ pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
     paths.dedup();
     paths.retain(|path| before.get(*path) != after.get(*path));
     paths.retain(|path| !NOISE.iter().any(|(head, tail, _)| path.starts_with(head) && path.ends_with(tail)));
-    let text = |bytes: Option<&Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     paths
         .into_iter()
         .map(|path| Difference {
             path: path.clone(),
-            before: text(before.get(path)),
-            after: text(after.get(path)),
+            before: before.get(path).cloned(),
+            after: after.get(path).cloned(),
         })
         .collect()
 }
@@ -168,7 +192,7 @@ mod tests {
     #[test]
     fn differences_name_what_came_went_and_changed() {
         let map = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec())).collect::<Snapshot>()
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Snapshot>()
         };
         let before = map(&[("a", "1"), ("b", "2"), ("/proc/sys/fs/file-nr", "5")]);
         let after = map(&[("b", "3"), ("c", "4"), ("/proc/sys/fs/file-nr", "6")]);

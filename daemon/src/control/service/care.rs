@@ -64,7 +64,7 @@ impl Service {
             let what = if batch.overflowed { "many devices".to_owned() } else { names.join(", ") };
             self.extend(&plan, &format!("{what} came"));
         }
-        self.look_around();
+        self.stirred = true;
     }
 
     /// Compares every held knob with what was written.
@@ -79,7 +79,7 @@ impl Service {
         });
         let new = self.drifts.compare(findings.collect(), now());
         self.respond(&new);
-        self.look_around();
+        self.stirred = true;
     }
 
     /// Looks at the knobs whose files somebody else wrote to.
@@ -94,7 +94,7 @@ impl Service {
         }
         if !new.is_empty() {
             self.respond(&new);
-            self.look_around();
+            self.stirred = true;
         }
     }
 
@@ -174,8 +174,11 @@ impl Service {
         }
     }
 
-    /// After something was done: watches what is held now, and writes the figures.
+    /// After something was done, and its caller was answered: watches what is held now, and writes the figures.
     pub(in crate::control) fn look_around(&mut self) {
+        if !std::mem::take(&mut self.stirred) {
+            return;
+        }
         let held = self.tuning.journal().ledger().held.iter();
         let held: Vec<Instance> = held.filter_map(|held| Instance::find(&held.knob).ok()).collect();
         if !held.is_empty() && !std::mem::replace(&mut self.asked, true) {
@@ -214,7 +217,7 @@ impl Service {
         let priority = if applied { Priority::Notice } else { Priority::Error };
         self.say(priority, &message, &[("DIAPASON_PROFILE", &report.profile)]);
         self.say_failed(&report.outcomes);
-        self.look_around();
+        self.stirred = true;
     }
 
     pub(super) fn say_rolled_back(&mut self, report: &RollbackReport) {
@@ -229,7 +232,7 @@ impl Service {
         let priority = if report.complete { Priority::Notice } else { Priority::Error };
         self.say(priority, &message, &[("DIAPASON_PROFILE", profile)]);
         self.say_failed(&report.outcomes);
-        self.look_around();
+        self.stirred = true;
     }
 
     fn say_failed(&self, outcomes: &[Outcome]) {
