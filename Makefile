@@ -6,7 +6,7 @@ export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake vers
 	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test build bench bench-once deb oracles tools clean check
+.PHONY: demo test build bench bench-once deb oracles tools clean check crash-test fuzz
 
 demo: build
 	target/release/diapason demo
@@ -16,6 +16,25 @@ build: tools
 
 test: tools oracles
 	cargo test --workspace
+
+# 100,000 deaths of the tuning daemon out of tests/crash/seeds, then a strike at every system call it makes.
+crash-test: tools
+	cargo test -p diapason-daemon --test proof -- --ignored --nocapture every_seed
+	CRASH_WHOLE=1 cargo test -p diapason-daemon --test every_syscall
+
+# Every reader of the daemon under libFuzzer, on the stable compiler: coverage is a pass of LLVM. New inputs are kept in
+# fuzz/corpus; an input that breaks a promise is left behind as a file.
+FUZZ_SECONDS ?= 60
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+fuzz: tools
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --manifest-path fuzz/Cargo.toml --target $(FUZZ_HOST)
+	@set -e; for target in $$(ls fuzz/seeds); do echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		mkdir -p fuzz/corpus/$$target; \
+		fuzz/target/$(FUZZ_HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+		-artifact_prefix=fuzz/corpus/broken-$$target- -print_final_stats=1 fuzz/corpus/$$target fuzz/seeds/$$target; done
 
 check:
 	cargo fmt --all --check
@@ -28,12 +47,13 @@ bench: tools
 bench-once: tools
 	cargo bench -p diapason-benches -- --test
 
-# What a build needs: a C compiler and Python's venv from the distribution, CMake from pip where it is too old.
+# What builds and tests need: a C compiler, strace and Python's venv from the distribution, CMake from pip where it is too old.
 tools: $(VENV)/tools
 $(VENV)/tools:
 	@set -e; lacking=""; \
 	command -v cc >/dev/null || lacking="$$lacking build-essential"; \
 	/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || lacking="$$lacking python3-venv"; \
+	command -v strace >/dev/null || lacking="$$lacking strace"; \
 	if [ -n "$$lacking" ]; then $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y --no-install-recommends $$lacking; fi
 	/usr/bin/python3 -m venv --system-site-packages $(VENV)

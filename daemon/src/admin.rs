@@ -141,7 +141,10 @@ fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
             if instance.knob.spec().class == Class::Irreversible {
                 return Err(AdminError::Irreversible(knob));
             }
-            if matches!(instance.knob.spec().identity, Identity::NetNamespace | Identity::Interface) {
+            if matches!(
+                instance.knob.spec().identity,
+                Identity::NetNamespace | Identity::Interface | Identity::Queue
+            ) {
                 return Err(AdminError::Namespace(knob));
             }
             match instance.knob.spec().form {

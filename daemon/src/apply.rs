@@ -25,7 +25,7 @@ pub use verify::verify;
 
 use std::collections::BTreeSet;
 
-use crate::journal::{Journal, JournalError, Kind, Record};
+use crate::journal::{Held, Journal, JournalError, Kind, Record};
 use crate::knob::{Instance, KnobError};
 use crate::plan::{Change, Plan, State};
 use crate::root::{Root, RootError};
@@ -79,14 +79,14 @@ pub struct Tuning {
 impl Tuning {
     /// Takes over a machine: an apply that was interrupted is undone, a rollback that was interrupted is finished.
     ///
-    /// # Errors
-    /// When the journal refuses a record.
-    pub fn open(root: Root, journal: Journal) -> Result<Self, ApplyError> {
+    /// What could not be done or recorded is in [`Tuning::found`], and is tried again by the next start.
+    #[must_use]
+    pub fn open(root: Root, journal: Journal) -> Self {
         let found = journal.found().to_vec();
         let mut tuning = Self { root, journal, found };
         tuning.take_up_holds();
-        tuning.recover()?;
-        Ok(tuning)
+        tuning.recover();
+        tuning
     }
 
     /// What opening found, in words.
@@ -226,16 +226,21 @@ impl Tuning {
     }
 
     /// Steps that bring knobs of the profile before, which the plan does not name, back to their originals; in
-    /// reverse, as the last one changed may rest on the first.
+    /// reverse, as the last one changed may rest on the first. What the kernel changed along with a knob that the
+    /// plan names stays with it.
     fn backwards(&self, plan: &Plan) -> Vec<Step> {
-        let named = |knob: &str| {
-            plan.changes.iter().any(|change| change.knob == knob && change.state != State::Refused)
+        let named = || plan.changes.iter().filter(|change| change.state != State::Refused);
+        let instances = named().filter_map(|change| Instance::find(&change.knob).ok());
+        let beside: BTreeSet<String> =
+            instances.flat_map(|instance| instance.disturbed(&self.root)).map(|other| other.name()).collect();
+        let stays = |held: &&Held| {
+            named().any(|change| change.knob == held.knob) || (held.aside && beside.contains(&held.knob))
         };
-        let step = |held: &crate::journal::Held| {
+        let step = |held: &Held| {
             let instance = Instance::find(&held.knob).ok()?;
             Some(Step { instance, wanted: held.original.clone(), optional: true, back: true })
         };
-        self.journal.ledger().held.iter().rev().filter(|held| !named(&held.knob)).filter_map(step).collect()
+        self.journal.ledger().held.iter().rev().filter(|held| !stays(held)).filter_map(step).collect()
     }
 }
 

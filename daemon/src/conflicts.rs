@@ -247,5 +247,23 @@ fn outcome(verdict: Verdict, claims: &[Claim]) -> String {
     }
 }
 
+/// What the fuzzer and its test do with any text, read as a file of each of the forms that say who sets what.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(text: &str) {
+    let files = [layered::File { path: "/fuzz".to_owned(), text: text.to_owned() }];
+    let assignments = sysctl_d::read(&files);
+    let merged = sysctl_d::merged(&assignments);
+    for assignment in &assignments {
+        let _ = sysctl_d::winner(&merged, &assignment.key);
+        let _ = sysctl_d::normal(&assignment.key);
+    }
+    let knobs = Files::new(vec![(
+        "/sys/block/sda/queue/scheduler".to_owned(),
+        "block.scheduler".to_owned(),
+        "sda".to_owned(),
+    )]);
+    let _ = udev::claims(&files, &knobs, &Root::nowhere());
+}
+
 #[cfg(test)]
 mod tests;

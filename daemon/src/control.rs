@@ -318,3 +318,13 @@ fn elapsed() -> Duration {
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
+
+/// What the fuzzer and its test do with any bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(bytes: &[u8]) {
+    for message in bytes.split(|byte| *byte == 0) {
+        if let Ok(call) = Call::parse(message) {
+            let _ = (call.split(), call.text("profile"), call.text("interface"));
+        }
+    }
+}

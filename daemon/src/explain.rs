@@ -206,7 +206,7 @@ impl Explanation {
 }
 
 fn now(instance: &Instance, root: &Root) -> Now {
-    let (current, error) = match instance.read(root) {
+    let (current, error) = match instance.look(root) {
         Ok(current) => (current, None),
         Err(error) => (None, Some(error.to_string())),
     };

@@ -42,8 +42,13 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 #[non_exhaustive]
 pub enum JournalError {
     /// The machine refused.
-    #[error("the journal fails: {0}")]
-    Root(#[from] RootError),
+    #[error("the journal in {folder} fails: {error}")]
+    Root {
+        /// Its folder.
+        folder: String,
+        /// What the machine said.
+        error: RootError,
+    },
     /// Another daemon works on the same folder.
     #[error("another diapasond holds {path}; stop it first")]
     Busy {
@@ -67,6 +72,12 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    fn at(root: &Root, error: RootError) -> Self {
+        Self::Root { folder: root.prefix().display().to_string(), error }
+    }
+}
+
 /// Both logs and what they add up to.
 #[derive(Debug)]
 pub struct Journal {
@@ -87,7 +98,7 @@ impl Journal {
     /// When a folder cannot be used, another process uses it, or a log is of a later version.
     pub fn open(run: Root, state: Root, boot: &str) -> Result<Self, JournalError> {
         let busy = || JournalError::Busy { path: run.prefix().join("lock").display().to_string() };
-        let lock = run.lock("/lock")?.ok_or_else(busy)?;
+        let lock = run.lock("/lock").map_err(|error| JournalError::at(&run, error))?.ok_or_else(busy)?;
         let (mut volatile, mut volatile_records) = Log::open(run, false)?;
         let (persistent, persistent_records) = Log::open(state, true)?;
         let mut found: Vec<String> = Vec::new();
@@ -109,19 +120,25 @@ impl Journal {
         };
         let last_boot = boot_of(&volatile_records);
         let same_boot = last_boot.as_deref() == Some(boot);
-        if !same_boot && !volatile_records.is_empty() {
-            found.push(
-                "the volatile journal is of an earlier boot, with which its knobs ended; it is dropped"
-                    .to_owned(),
-            );
-        }
-        if !same_boot {
+        // Where no line tells the boot any more it has to be this one: another one's log is gone with /run.
+        let unknown = last_boot.is_none() && volatile.damaged() > 0;
+        if !same_boot && !unknown {
+            if !volatile_records.is_empty() {
+                found.push(
+                    "the volatile journal is of an earlier boot, with which its knobs ended; it is dropped"
+                        .to_owned(),
+                );
+            }
             volatile_records.clear();
             volatile.forget();
         }
         let damaged = volatile.damaged() + persistent.damaged();
         if damaged > 0 {
-            found.push(format!("{damaged} journal records are damaged; roll back before the next apply"));
+            found.push(format!(
+                "{damaged} journal records in {} and {} are damaged; roll back before the next apply",
+                volatile.path(),
+                persistent.path()
+            ));
         }
         let ledger = Ledger::fold(&volatile_records, &persistent_records);
         let mut journal = Self {
@@ -210,16 +227,42 @@ impl Journal {
         Ok(())
     }
 
+    /// Records what has happened already: refused now, it comes before whatever is recorded next, and until then
+    /// no transaction ends.
+    ///
+    /// # Errors
+    /// When the log refuses it; it counts nevertheless.
+    pub fn insist(&mut self, lifetime: Lifetime, record: &Record) -> Result<(), JournalError> {
+        let log = match lifetime {
+            Lifetime::Volatile => &mut self.volatile,
+            Lifetime::Persistent => &mut self.persistent,
+        };
+        let appended = log.append(std::slice::from_ref(record));
+        if appended.is_err() {
+            log.owe(record);
+        }
+        self.ledger.take(record);
+        appended
+    }
+
     /// Ends a transaction in both logs. The persistent one comes first: a transaction that either log calls
     /// ended has ended, and only this one survives a power cut. What fails after it is said in
     /// [`Journal::found`].
     ///
     /// # Errors
-    /// When the persistent log refuses it; then the transaction has not ended.
+    /// When the persistent log refuses it, or the other one still refuses what came before it; then the
+    /// transaction has not ended.
     pub fn end(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.volatile.settle()?;
         self.persistent.append(std::slice::from_ref(record))?;
         self.ledger.take(record);
-        let rest = self.volatile.append(std::slice::from_ref(record)).and_then(|()| self.compact());
+        let rest = match self.volatile.append(std::slice::from_ref(record)) {
+            Ok(()) => self.compact(),
+            Err(error) => {
+                self.volatile.owe(record);
+                Err(error)
+            }
+        };
         if let Err(error) = rest {
             self.found.push(error.to_string());
         }
@@ -251,6 +294,19 @@ impl Journal {
     fn open_record(&self) -> Record {
         Record::Open { version: record::VERSION, boot: self.boot.clone(), last_tx: self.ledger.last_tx }
     }
+}
+
+/// What the fuzzer and its test do with any bytes: what can be read says the same when it is written anew, wherever
+/// it is cut into two logs it adds up, and no record of it is lost.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(bytes: &[u8]) {
+    let content = line::decode(bytes);
+    let Ok(again) = line::encode(&content.records, 0) else { return };
+    let again = line::decode(&again);
+    assert!(again.damaged == 0 && !again.torn && again.records == content.records);
+    assert!(content.whole_bytes <= bytes.len() as u64);
+    let (one, other) = content.records.split_at(content.records.len() / 2);
+    let _ = (Ledger::fold(one, other), Ledger::fold(other, one), Ledger::fold(&content.records, &[]));
 }
 
 #[cfg(test)]

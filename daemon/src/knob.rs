@@ -322,6 +322,19 @@ pub enum KnobError {
     },
 }
 
+impl KnobError {
+    /// Whether this is what a file answers that is there for a feature which this very device lacks
+    /// (`wbt_lat_usec` without throttling).
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        use nix::errno::Errno::{EBUSY, EINVAL, EIO, EOPNOTSUPP};
+        matches!(
+            self,
+            Self::Root(RootError::Refused { verb: "read", errno: EINVAL | EOPNOTSUPP | EIO | EBUSY, .. })
+        )
+    }
+}
+
 /// A name that no knob has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown knob {name:?}{}", suggestion.as_ref().map(|known| format!("; did you mean {known:?}?")).unwrap_or_default())]
@@ -386,12 +399,23 @@ impl Instance {
         }
     }
 
-    /// The value now; see [`Knob::read`].
+    /// The value now; see [`Knob::read`]. For a knob that was written, an error is never absence: it was there.
     ///
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(&self, root: &Root) -> Result<Option<String>, KnobError> {
         self.knob.read(root, &self.target)
+    }
+
+    /// The value now, for a knob that was never written: what the device does not support it does not have.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn look(&self, root: &Root) -> Result<Option<String>, KnobError> {
+        match self.read(root) {
+            Err(error) if error.is_unsupported() => Ok(None),
+            other => other,
+        }
     }
 
     /// Sets the value; see [`Knob::write`].

@@ -50,5 +50,8 @@ pub mod control;
 
 pub mod client;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod published;

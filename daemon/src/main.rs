@@ -175,7 +175,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
             None
         }
     };
-    let service = Service::new(root.clone(), library, Tuning::open(root, journal)?, surroundings);
+    let service = Service::new(root.clone(), library, Tuning::open(root, journal), surroundings);
     for line in service.found() {
         service.say(Priority::Warning, &line, &[]);
     }

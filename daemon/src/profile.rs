@@ -193,3 +193,10 @@ impl Profile {
         (0..here.len()).filter(|at| is_last(*at)).map(|at| setting(here[at])).collect()
     }
 }
+
+/// What the fuzzer and its test do with any text.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn examine(text: &str) {
+    let _ = parse::parse("fuzz", "fuzz", text).map_err(|error| error.to_string());
+    let _ = machine::Machine::parse("fuzz", text).map_err(|error| error.to_string());
+}

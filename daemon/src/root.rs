@@ -72,7 +72,7 @@ pub enum RootError {
         errno: Errno,
     },
     /// The kernel refused data.
-    #[error("cannot write {data:?} to {path}: {}", errno.desc())]
+    #[error("cannot write {data:?} to {path}: {}{}", errno.desc(), remedy(*errno))]
     Write {
         /// The file, without the prefix of the root.
         path: String,
@@ -82,7 +82,7 @@ pub enum RootError {
         errno: Errno,
     },
     /// The file is longer than anything of its kind should be.
-    #[error("{path} is longer than {limit} bytes; it is not read")]
+    #[error("{path} is longer than {limit} bytes, which no such file of ours is; move it away")]
     TooLarge {
         /// The file.
         path: String,
@@ -108,6 +108,21 @@ pub enum RootError {
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
+}
+
+/// What helps against a refused write, as far as the kernel's answer tells.
+const fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EINVAL => "; this kernel does not take that value here, give another one",
+        Errno::EPERM | Errno::EACCES => {
+            "; the process lacks a capability or the kernel is locked down, see the unit's CapabilityBoundingSet"
+        }
+        Errno::EBUSY => "; it is in use, try again when it is not",
+        Errno::EROFS => "; it is mounted read-only, as in a container: tune the host itself",
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => "; free space there and try again",
+        Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => "; the device or its feature is gone, plan again",
+        _ => "",
+    }
 }
 
 impl RootError {
@@ -390,11 +405,9 @@ impl Root {
         match self.fuse.as_ref().map_or(fuse::Verdict::Pass, |fuse| fuse.step()) {
             fuse::Verdict::Pass => Ok(()),
             fuse::Verdict::Dead(_) => Err(RootError::Dead),
-            fuse::Verdict::Refused(_) => Err(RootError::Write {
-                path: path.to_owned(),
-                data: data.chars().take(80).collect(),
-                errno: Errno::EIO,
-            }),
+            fuse::Verdict::Refused(_, errno) => {
+                Err(RootError::Write { path: path.to_owned(), data: data.chars().take(80).collect(), errno })
+            }
         }
     }
 }
@@ -514,6 +527,9 @@ mod tests {
     fn a_refused_write_names_path_and_data() {
         let (_folder, root) = tree();
         let error = root.write("/proc/sys/vm/swappiness", "much").unwrap_err();
-        assert_eq!(error.to_string(), "cannot write \"much\" to /proc/sys/vm/swappiness: Invalid argument");
+        let said = error.to_string();
+        let expected =
+            "cannot write \"much\" to /proc/sys/vm/swappiness: Invalid argument; this kernel does not take";
+        assert!(said.starts_with(expected), "{said}");
     }
 }

@@ -58,7 +58,11 @@ fn run(seeds: &[u32]) -> Tally {
                         eprintln!("the seed is {seed:08x}");
                         std::panic::resume_unwind(panic)
                     });
-                    sum.lock().unwrap().add(&tally);
+                    let mut sum = sum.lock().unwrap();
+                    sum.add(&tally);
+                    if sum.stories % 500 == 0 && seeds.len() > 500 {
+                        println!("{sum} so far");
+                    }
                 }
             });
         }
@@ -67,7 +71,7 @@ fn run(seeds: &[u32]) -> Tally {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 64, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 32, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn no_original_is_lost(story in story()) {
@@ -77,9 +81,9 @@ proptest! {
 
 #[test]
 fn the_first_seeds() {
-    let tally = run(&seeds()[..100]);
+    let tally = run(&seeds()[..50]);
     println!("{tally}");
-    assert!(tally.deaths > 500, "the stories have become harmless: {tally}");
+    assert!(tally.deaths > 300, "the stories have become harmless: {tally}");
 }
 
 /// What `make crash-test` runs.

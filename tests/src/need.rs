@@ -1,6 +1,7 @@
 //! The closed list of needs, how each is probed, and what happens when it is not met.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::oracle;
 
@@ -19,6 +20,8 @@ pub enum Need {
     Avx2,
     /// A processor with AVX-512 F; the caller probes it and calls [`met`].
     Avx512,
+    /// strace(1), and a kernel that lets it trace a child.
+    Strace,
     /// The folder of real market data beside the checkout (`DIAPASON_SHARED` names another place).
     Shared,
     /// The Python environment with PyTorch and h5py that `make test` sets up.
@@ -36,6 +39,7 @@ impl Need {
             Self::Vm => "vm",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Strace => "strace",
             Self::Shared => "shared",
             Self::Oracles => "oracles",
         }
@@ -47,6 +51,11 @@ impl Need {
 pub fn missing(need: Need) -> Option<String> {
     match need {
         Need::Root => (!is_root()).then(|| "not running as root".to_owned()),
+        Need::Strace => {
+            let words = ["-qq", "-f", "-e", "trace=none", "true"];
+            (!Command::new("strace").args(words).output().is_ok_and(|ran| ran.status.success()))
+                .then(|| "strace cannot trace a child here; install it (`apt install strace`)".to_owned())
+        }
         Need::Shared => {
             let folder = shared("");
             (!folder.is_dir()).then(|| format!("no market data at {}", folder.display()))

@@ -17,7 +17,7 @@ impl Tuning {
         let mut late = Vec::new();
         for change in plan.changes.iter().filter(|change| change.state == State::AbsentOnThisHost) {
             for instance in self.brought(change, steps) {
-                if self.read(&instance)?.is_none() {
+                if self.peek(&instance)?.is_none() {
                     continue;
                 }
                 // The first of several values that would do: what the machine offers was not known before.

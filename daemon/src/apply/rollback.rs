@@ -161,8 +161,11 @@ impl Tuning {
         let restored = ways.iter().filter(|way| way.fate == Fate::Restored);
         let disturbed: Vec<Instance> = restored.flat_map(|way| way.instance.disturbed(&self.root)).collect();
         for instance in disturbed {
-            let known = ways.iter().any(|way| way.instance.name() == instance.name());
-            if !known && let Some(goal) = self.read(&instance)? {
+            // One that is held and could not be read just now is not let go at whatever it is.
+            let name = instance.name();
+            let held = self.journal.ledger().held(&name).is_some();
+            let known = held || ways.iter().any(|way| way.instance.name() == name);
+            if !known && let Some(goal) = self.peek(&instance)? {
                 let before = Some(goal.clone());
                 ways.push(Way { instance, before, goal, fate: Fate::Already, error: None, aside: true });
             }

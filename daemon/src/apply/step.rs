@@ -39,7 +39,7 @@ impl Tuning {
             let mut originals = Vec::new();
             for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
                 let knob = instance.name();
-                if let Some(value) = self.read(instance)? {
+                if let Some(value) = self.peek(instance)? {
                     let device = (instance.knob.spec().identity, instance.target.clone());
                     let identity = match identities.entry(device) {
                         Entry::Occupied(known) => known.get().clone(),
@@ -89,7 +89,7 @@ impl Tuning {
         };
         self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
         for other in disturbed {
-            if let Some(value) = self.read(&other)? {
+            if let Some(value) = self.peek(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
                 self.journal.record(other.knob.spec().lifetime, &[done])?;
             }
@@ -111,6 +111,11 @@ impl Tuning {
         } else {
             Err(ApplyError::ReadBack { knob, wanted: wanted.to_owned(), actual })
         }
+    }
+
+    /// As [`Self::read`], of a knob that was never written: what the device does not support it does not have.
+    pub(super) fn peek(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
+        instance.look(&self.root).map_err(|error| ApplyError::Knob { knob: instance.name(), error })
     }
 
     pub(super) fn read(&self, instance: &Instance) -> Result<Option<String>, ApplyError> {
@@ -166,7 +171,7 @@ impl Tuning {
     ) -> Result<Vec<Instance>, ApplyError> {
         let mut disturbed = Vec::new();
         for other in step.instance.disturbed(&self.root) {
-            if let Some(from) = self.read(&other)? {
+            if let Some(from) = self.peek(&other)? {
                 let intent = Record::Intent { tx, step: *count, knob: other.name(), from, to: None };
                 self.journal.record(other.knob.spec().lifetime, &[intent])?;
                 *count += 1;

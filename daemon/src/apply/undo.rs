@@ -140,8 +140,11 @@ impl Tuning {
 
     /// Records what an undo does; that the journal refuses it is said, and is no reason to leave a knob changed.
     fn note(&mut self, instance: &Instance, record: Record) {
-        if let Err(error) = self.journal.record(instance.knob.spec().lifetime, &[record]) {
-            self.found.push(error.to_string());
+        if let Err(error) = self.journal.insist(instance.knob.spec().lifetime, &record) {
+            let said = error.to_string();
+            if self.found.last() != Some(&said) {
+                self.found.push(said);
+            }
         }
     }
 }

@@ -123,6 +123,7 @@ impl Ledger {
                     identity: identity.clone(),
                     original: value.clone(),
                     written: value.clone(),
+                    aside: true,
                     open: false,
                 };
                 if let Some(open) = &mut self.open {
@@ -175,6 +176,7 @@ impl Ledger {
             identity: None,
             original: from.to_owned(),
             written: from.to_owned(),
+            aside: true,
             open: false,
         });
         if let Some(open) = &mut self.open {
@@ -187,6 +189,7 @@ impl Ledger {
         for held in self.held.iter_mut().filter(|held| held.knob == knob) {
             held.open = true;
             if let Some(to) = to {
+                held.aside = false;
                 to.clone_into(&mut held.written);
             }
         }

@@ -3,7 +3,7 @@
 use super::JournalError;
 use super::line::{decode, encode};
 use super::record::{Record, VERSION};
-use crate::root::Root;
+use crate::root::{Root, RootError};
 
 const FILE: &str = "/journal";
 
@@ -20,11 +20,14 @@ pub(super) struct Log {
     torn: bool,
     /// Whether a refused append may have left a part of a line.
     dirty: bool,
+    /// Records of what has happened that were refused; nothing is appended before them.
+    owed: Vec<Record>,
 }
 
 impl Log {
     pub(super) fn open(root: Root, durable: bool) -> Result<(Self, Vec<Record>), JournalError> {
-        let bytes = root.read_bytes(FILE, FILE_BYTES_MAX)?.unwrap_or_default();
+        let bytes = root.read_bytes(FILE, FILE_BYTES_MAX);
+        let bytes = bytes.map_err(|error| JournalError::at(&root, error))?.unwrap_or_default();
         let content = decode(&bytes);
         let later = content.records.iter().find_map(|record| match record {
             Record::Open { version, .. } if *version > VERSION => Some(*version),
@@ -42,8 +45,18 @@ impl Log {
             damaged: content.damaged,
             torn: content.torn,
             dirty: content.torn,
+            owed: Vec::new(),
         };
         Ok((log, content.records))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> String {
+        self.root.prefix().join("journal").display().to_string()
+    }
+
+    fn failed(&self, error: RootError) -> JournalError {
+        JournalError::at(&self.root, error)
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -63,29 +76,46 @@ impl Log {
         (self.next, self.bytes, self.damaged, self.dirty) = (0, 0, 0, true);
     }
 
-    /// Appends `records` in one write; when it fails, none of them is in the log.
+    /// Keeps what was refused for the next append.
+    pub(super) fn owe(&mut self, record: &Record) {
+        self.owed.push(record.clone());
+    }
+
+    /// Appends what is owed.
+    pub(super) fn settle(&mut self) -> Result<(), JournalError> {
+        if self.owed.is_empty() { Ok(()) } else { self.append(&[]) }
+    }
+
+    /// Appends `records` in one write, after what is owed; when it fails, none of them is in the log.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let bytes = encode(records, self.next)?;
+        let records = [self.owed.as_slice(), records].concat();
+        let bytes = encode(&records, self.next)?;
         if self.dirty {
-            self.root.truncate(FILE, self.bytes)?;
+            self.root.truncate(FILE, self.bytes).map_err(|error| self.failed(error))?;
             self.dirty = false;
         }
         if let Err(error) = self.root.append(FILE, &bytes, self.durable) {
             // Cut off what may have arrived now, as there may be no next append; what is refused here is tried again.
             self.dirty = self.root.truncate(FILE, self.bytes).is_err();
-            return Err(error.into());
+            return Err(self.failed(error));
         }
         self.bytes += bytes.len() as u64;
         self.next += records.len() as u64;
+        self.owed.clear();
         Ok(())
     }
 
     /// Replaces the whole log.
     pub(super) fn renew(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let bytes = encode(records, 0)?;
-        self.root.replace(FILE, &bytes, 0o600)?;
-        (self.next, self.bytes) = (records.len() as u64, bytes.len() as u64);
-        (self.damaged, self.dirty) = (0, false);
-        Ok(())
+        let replaced = self.root.replace(FILE, &bytes, 0o600).map_err(|error| self.failed(error));
+        // Refused after it took the name, the new file is there all the same.
+        let there = || self.root.read_bytes(FILE, FILE_BYTES_MAX).ok().flatten();
+        if replaced.is_ok() || there().is_some_and(|there| there == bytes) {
+            (self.next, self.bytes) = (records.len() as u64, bytes.len() as u64);
+            (self.damaged, self.dirty) = (0, false);
+            self.owed.clear();
+        }
+        replaced
     }
 }

@@ -28,6 +28,9 @@ pub struct Held {
     pub original: String,
     /// What it was last made to be.
     pub written: String,
+    /// Whether only the kernel changed it, along with another knob that was written.
+    #[serde(default)]
+    pub aside: bool,
     /// Whether a write of it was announced and not seen to end: then whatever it is now is of our making.
     pub open: bool,
 }

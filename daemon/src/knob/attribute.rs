@@ -3,7 +3,7 @@
 use super::form::{Form, FormError, one_of};
 use super::{Knob, KnobError, Spec};
 use crate::cpu_set::CpuSet;
-use crate::root::{Root, RootError};
+use crate::root::Root;
 
 /// CPUs that could ever be plugged in.
 const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
@@ -161,14 +161,7 @@ impl Knob for Attribute {
     }
 
     fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
-        use nix::errno::Errno::{EBUSY, EINVAL, EIO, EOPNOTSUPP};
-        match root.read(&self.path(target)) {
-            Ok(None) => Ok(None),
-            Ok(Some(text)) => self.value(&text),
-            // A file for a feature that this very device lacks (wbt_lat_usec without throttling) answers so.
-            Err(RootError::Refused { errno: EINVAL | EOPNOTSUPP | EIO | EBUSY, .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        root.read(&self.path(target))?.map_or(Ok(None), |text| self.value(&text))
     }
 
     fn remark(&self, root: &Root, target: &str, current: Option<&str>) -> Result<Option<String>, KnobError> {

@@ -115,20 +115,9 @@ impl Knob for Range {
     }
 
     fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
-        use nix::errno::Errno::{EBUSY, EINVAL, EIO, EOPNOTSUPP};
-        let both = self
-            .number(root, target, self.low)
-            .and_then(|low| Ok(low.zip(self.number(root, target, self.high)?)));
-        match both {
-            Ok(both) => Ok(both.map(|(low, high)| format!("{low} {high}"))),
-            // A policy whose CPUs are all offline answers so.
-            Err(KnobError::Root(error))
-                if matches!(error.errno(), Some(EBUSY | EINVAL | EIO | EOPNOTSUPP)) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        let low = self.number(root, target, self.low)?;
+        let both = low.zip(self.number(root, target, self.high)?);
+        Ok(both.map(|(low, high)| format!("{low} {high}")))
     }
 
     fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {

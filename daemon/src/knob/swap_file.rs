@@ -44,6 +44,9 @@ impl Knob for SwapFile {
             return Ok(None);
         }
         let page = page_bytes(root);
+        if root.is_interrupted(FILE)? {
+            return Ok(Some("interrupted".to_owned()));
+        }
         let Some(head) = root.read_head(FILE, page)? else { return Ok(Some("off".to_owned())) };
         let size = signed_bytes(&head, page)
             .ok_or_else(|| KnobError::Foreign { path: FILE.to_owned(), problem: "is not a swap file" })?;
@@ -73,6 +76,9 @@ impl Knob for SwapFile {
         // Refuses a file at this path that is not ours before anything is touched.
         self.read(root, target)?;
         take_away(root, FILE)?;
+        if root.is_interrupted(FILE)? {
+            root.remove(FILE)?;
+        }
         let (size, last) = match value.split(' ').collect::<Vec<_>>()[..] {
             ["off"] => return Ok(root.remove(FILE)?),
             ["idle", size] => (size, None),

@@ -36,7 +36,7 @@ pub(super) fn read(chosen: &Chosen<'_>, root: &Root, original: Option<String>) -
     }
     let settle =
         |text: &String| instance.knob.settle(root, &instance.target, text).map_err(|error| error.to_string());
-    let current = instance.read(root);
+    let current = instance.look(root);
     // A knob that cannot be read says so; one that cannot say more says no more.
     let said = |current: &Option<String>| instance.remark(root, current.as_deref()).ok().flatten();
     Reading {

@@ -181,7 +181,9 @@ mod tests {
         root.ethtool_set("eth0", Group::Ring, "rx", 1001).unwrap();
         assert_eq!(root.ethtool("eth0", Group::Ring).unwrap().unwrap()["rx"], 1008);
         let said = root.ethtool_set("eth0", Group::Ring, "rx", 5000).unwrap_err().to_string();
-        assert_eq!(said, "cannot write \"5000\" to /netlink/ethtool/eth0/ring/rx: Invalid argument");
+        assert!(
+            said.starts_with("cannot write \"5000\" to /netlink/ethtool/eth0/ring/rx: Invalid argument; ")
+        );
         assert_eq!(root.ethtool("eth0", Group::Pause).unwrap(), None);
         root.set_feature("eth0", "rx-lro", true).unwrap();
         let features = root.features("eth0").unwrap().unwrap();

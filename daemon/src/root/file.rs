@@ -56,7 +56,7 @@ impl Root {
         let (data, end) = match verdict {
             fuse::Verdict::Pass => (data, Ok(())),
             fuse::Verdict::Dead(share) => (part(share), Err(RootError::Dead)),
-            fuse::Verdict::Refused(share) => (part(share), Err(refused(Errno::ENOSPC))),
+            fuse::Verdict::Refused(share, errno) => (part(share), Err(refused(errno))),
         };
         if end.is_err() && data.is_empty() {
             return end;
@@ -156,7 +156,7 @@ impl Root {
     }
 
     /// Creates the file `path` of `bytes` bytes with its blocks allocated (no holes, as swapon demands), readable
-    /// by root only, that begins with `head`. In a tree only `head` is stored, so that a picture of a machine
+    /// by root only, that begins with `head`; under a temporary name until it is whole. In a tree only `head` is stored, so that a picture of a machine
     /// stays small.
     ///
     /// # Errors
@@ -164,9 +164,11 @@ impl Root {
     pub fn allocate(&self, path: &str, bytes: u64, head: &[u8]) -> Result<(), RootError> {
         let refused =
             |errno| RootError::Write { path: path.to_owned(), data: format!("{bytes} bytes"), errno };
+        let (folder, name) = split(path)?;
+        let temporary = temporary(path)?;
         self.remove(path)?;
         self.spend(path, "allocate")?;
-        let fd = self.open(path, "create", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        let fd = self.open(&temporary, "create", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
         let mut file = File::from(fd);
         let whole = i64::try_from(bytes).map_err(|_| refused(Errno::EFBIG))?;
         let machine = self.is_machine();
@@ -175,11 +177,16 @@ impl Root {
             .and_then(|()| {
                 file.write_all(head).and_then(|()| file.sync_all()).map_err(|error| errno(&error))
             });
-        made.map_err(|errno| {
+        let named = made.map_err(refused).and_then(|()| {
+            let folder = self.open(folder, "open", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+            renameat(&folder, base(&temporary), &folder, name).map_err(refused)?;
+            File::from(folder).sync_all().map_err(|error| refused(super::errno(&error)))
+        });
+        if named.is_err() {
             // The lack of space is the error to report; the file is of no use without it.
-            let _ = self.unlink(path, UnlinkatFlags::NoRemoveDir);
-            refused(errno)
-        })
+            let _ = self.unlink(&temporary, UnlinkatFlags::NoRemoveDir);
+        }
+        named
     }
 
     fn unlink(&self, path: &str, flag: UnlinkatFlags) -> Result<(), RootError> {

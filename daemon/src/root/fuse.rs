@@ -6,6 +6,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use nix::errno::Errno;
+
 /// What happens at the chosen change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
@@ -17,6 +19,8 @@ pub enum Break {
     DieAfter(u8),
     /// The kernel refuses this one change with an input/output error, and accepts the later ones.
     Refuse,
+    /// The kernel refuses this one change with this error.
+    RefuseWith(Errno),
     /// The kernel takes so many parts of 256 of an appended record and then refuses, as a full disk does.
     RefuseAfter(u8),
 }
@@ -36,7 +40,7 @@ pub(super) enum Verdict {
     /// Dead, after so many parts of 256 of the data.
     Dead(u8),
     /// Refused, after so many parts of 256 of the data.
-    Refused(u8),
+    Refused(u8, Errno),
 }
 
 impl Fuse {
@@ -79,8 +83,9 @@ impl Fuse {
         let faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some((_, kind)) = faults.iter().copied().find(|(at, _)| *at == now) else { return Verdict::Pass };
         let verdict = match kind {
-            Break::Refuse => Verdict::Refused(0),
-            Break::RefuseAfter(share) => Verdict::Refused(share),
+            Break::Refuse => Verdict::Refused(0, Errno::EIO),
+            Break::RefuseWith(errno) => Verdict::Refused(0, errno),
+            Break::RefuseAfter(share) => Verdict::Refused(share, Errno::ENOSPC),
             Break::Die => Verdict::Dead(0),
             Break::DieTorn => Verdict::Dead(128),
             Break::DieAfter(share) => Verdict::Dead(share),

@@ -186,6 +186,8 @@ impl Life<'_> {
         let cut = died && trouble.power_cut;
         let counts = |path: &Path| {
             let theirs = touched.iter().any(|file: &PathBuf| file.starts_with(path));
+            // What somebody else set may be the original again, if the process died while it was announced as ours.
+            let theirs = theirs || self.theirs.contains_key(path);
             let ended = cut && !is_persistent(path);
             // Folders that drop-ins of ours share may be left for the last of them to take away.
             let shared = path.extension().is_some_and(|extension| extension == "d");

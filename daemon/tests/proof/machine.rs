@@ -146,7 +146,7 @@ impl Machine {
     pub fn open(&self, fuse: &Arc<Fuse>) -> Result<Tuning, ApplyError> {
         let root = |name| Root::new(self.path(name)).with_fuse(Arc::clone(fuse));
         let journal = Journal::open(root("run"), root("state"), &format!("boot {}", self.boot))?;
-        Tuning::open(root("machine"), journal)
+        Ok(Tuning::open(root("machine"), journal))
     }
 
     /// Somebody else sets something; nothing happens where it is not there.

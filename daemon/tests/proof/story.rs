@@ -126,7 +126,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         2 => vec((any::<Index>(), refusal), 1),
         1 => vec((any::<Index>(), fault.clone()), 2..4),
     ];
-    let start = vec((0..24_u64, prop_oneof![8 => death, 1 => Just(Break::Refuse)]), 1..3);
+    let start = vec((0..12_u64, prop_oneof![8 => death, 1 => Just(Break::Refuse)]), 1..3);
     let starts = prop_oneof![2 => Just(Vec::new()), 3 => vec(start, 1..4)];
     let meanwhile = prop_oneof![6 => Just(Vec::new()), 1 => vec(deed(), 1..3)];
     (faults, meanwhile, prop::bool::weighted(0.1), starts)

@@ -100,7 +100,7 @@ impl Machine {
     pub fn open_in(&self, boot: &str, fuse: Option<&Arc<Fuse>>) -> Result<Tuning, ApplyError> {
         let fused = |root: Root| fuse.map_or(root.clone(), |fuse| root.with_fuse(Arc::clone(fuse)));
         let journal = Journal::open(fused(Root::new(&self.run)), fused(Root::new(&self.state)), boot)?;
-        Tuning::open(fused(self.root()), journal)
+        Ok(Tuning::open(fused(self.root()), journal))
     }
 
     pub fn plan(&self, profile: &Path) -> Plan {
