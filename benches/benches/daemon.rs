@@ -105,7 +105,7 @@ impl Bed {
     fn new(folder: tempfile::TempDir, root: Root, files: Vec<(PathBuf, &'static str)>) -> Self {
         let create = |name: &str| Root::create(&folder.path().join(name)).unwrap();
         let journal = Journal::open(create("run/diapason"), create("var/lib/diapason"), "one").unwrap();
-        let tuning = Tuning::open(root.clone(), journal).unwrap();
+        let tuning = Tuning::open(root.clone(), journal);
         Self { folder, root, tuning, files }
     }
 
@@ -139,9 +139,11 @@ fn apply(criterion: &mut Criterion, name: &str, mut bed: Bed) {
     group.throughput(Throughput::Elements(bed.files.len() as u64)).sample_size(20);
     let cell = std::cell::RefCell::new(bed);
     let back = || drop(cell.borrow_mut().tuning.rollback().unwrap());
-    let there = || drop(cell.borrow_mut().apply());
+    let there = || {
+        cell.borrow_mut().apply();
+    };
     group.bench_function("apply", |b| {
-        b.iter_batched(back, |()| cell.borrow_mut().apply(), BatchSize::PerIteration)
+        b.iter_batched(back, |()| cell.borrow_mut().apply(), BatchSize::PerIteration);
     });
     there();
     group.bench_function("apply-again", |b| b.iter(|| cell.borrow_mut().apply()));
