@@ -149,7 +149,8 @@ fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
             }
             match instance.knob.spec().form {
                 // The knob, or the machine, knows what it takes, and refuses anything else when it is written.
-                Form::Special(_) | Form::Word => {}
+                // A set of CPUs may be part of a state that has words beside it (`isolated 2-3`).
+                Form::Special(_) | Form::Word | Form::Cpus => {}
                 form => {
                     form.canonical(&value).map_err(|error| failed(error.into()))?;
                 }
