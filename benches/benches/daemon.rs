@@ -143,7 +143,7 @@ fn apply(criterion: &mut Criterion, name: &str, mut bed: Bed) {
         cell.borrow_mut().apply();
     };
     group.bench_function("apply", |b| {
-        b.iter_batched(back, |()| cell.borrow_mut().apply(), BatchSize::PerIteration)
+        b.iter_batched(back, |()| cell.borrow_mut().apply(), BatchSize::PerIteration);
     });
     there();
     group.bench_function("apply-again", |b| b.iter(|| cell.borrow_mut().apply()));
