@@ -116,6 +116,9 @@ pub enum Failure {
     /// The daemon did not answer, or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A command cannot run as a profile asks.
+    #[error(transparent)]
+    Limits(#[from] diapason_daemon::knob::LimitError),
     /// A program could not be started.
     #[error("cannot start {program}: {error}")]
     Start {
@@ -214,6 +217,7 @@ impl Failure {
             Self::Found(_) => 1,
             Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
+            Self::Limits(diapason_daemon::knob::LimitError::Refused { .. }) => 3,
             Self::Write { .. } | Self::ModelFile(_) | Self::Start { .. } => 3,
             _ => 2,
         })

@@ -1,5 +1,11 @@
 //! What the command prints, and profiles, against the published schemas.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of a test fail by panicking, as the test does"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -141,12 +141,16 @@ fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
             if instance.knob.spec().class == Class::Irreversible {
                 return Err(AdminError::Irreversible(knob));
             }
-            if matches!(instance.knob.spec().identity, Identity::NetNamespace | Identity::Interface) {
+            if matches!(
+                instance.knob.spec().identity,
+                Identity::NetNamespace | Identity::Interface | Identity::Queue
+            ) {
                 return Err(AdminError::Namespace(knob));
             }
             match instance.knob.spec().form {
                 // The knob, or the machine, knows what it takes, and refuses anything else when it is written.
-                Form::Special(_) | Form::Word => {}
+                // A set of CPUs may be part of a state that has words beside it (`isolated 2-3`).
+                Form::Special(_) | Form::Word | Form::Cpus => {}
                 form => {
                     form.canonical(&value).map_err(|error| failed(error.into()))?;
                 }

@@ -227,10 +227,13 @@ impl Tuning {
 
     /// Steps that bring knobs of the profile before, which the plan does not name, back to their originals; in
     /// reverse, as the last one changed may rest on the first. What the kernel changed along with a knob that the
-    /// plan names stays with it.
+    /// plan names stays with it, unless the plan wants of that knob what the machine came with.
     fn backwards(&self, plan: &Plan) -> Vec<Step> {
         let named = || plan.changes.iter().filter(|change| change.state != State::Refused);
-        let instances = named().filter_map(|change| Instance::find(&change.knob).ok());
+        let departs = |change: &&Change| {
+            self.journal.ledger().held(&change.knob).is_none_or(|held| held.original != change.wanted)
+        };
+        let instances = named().filter(departs).filter_map(|change| Instance::find(&change.knob).ok());
         let beside: BTreeSet<String> =
             instances.flat_map(|instance| instance.disturbed(&self.root)).map(|other| other.name()).collect();
         let stays = |held: &&Held| {

@@ -91,6 +91,11 @@ impl Drifts {
         self.policy
     }
 
+    /// Another policy from now on: the machine's file may have changed since the start.
+    pub const fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// The last changes that were found, the newest last.
     pub fn recent(&self) -> impl Iterator<Item = &Drift> {
         self.recent.iter()

@@ -63,6 +63,14 @@ impl Host {
     /// # Errors
     /// When a file is there but the kernel refuses to read it.
     pub fn read(root: &Root) -> Result<Self, RootError> {
+        Ok(Self { rivals: software::rivals(root)?, ..Self::of_plan(root)? })
+    }
+
+    /// The facts that a plan hangs on, which are all but the rivals: finding those asks every process for its name.
+    ///
+    /// # Errors
+    /// As [`Host::read`].
+    pub fn of_plan(root: &Root) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
             firmware: firmware::read(root)?,
@@ -75,7 +83,7 @@ impl Host {
             kernel: software::kernel(root)?,
             gpus: gpu::read(root)?,
             vulkan: gpu::vulkan(root)?,
-            rivals: software::rivals(root)?,
+            rivals: Vec::new(),
         })
     }
 }

@@ -192,6 +192,16 @@ impl Profile {
         let is_last = |at: usize| here[at + 1..].iter().all(|later| later.name != here[at].name);
         (0..here.len()).filter(|at| is_last(*at)).map(|at| setting(here[at])).collect()
     }
+
+    /// How the workload is to run on `host`: the value of `unit.limits` that names no unit, which is meant for commands
+    /// that are started by hand.
+    #[must_use]
+    pub fn limits(&self, host: &Host) -> Option<String> {
+        let facts = self.machine.facts(host);
+        let mine = |entry: &&Entry| entry.knob == "unit.limits" && entry.on.is_empty();
+        let here = self.entries.iter().filter(mine).filter(|entry| all_hold(&entry.when, &facts).holds);
+        here.max_by_key(|entry| entry.layer).map(|entry| entry.ask.text())
+    }
 }
 
 /// What the fuzzer and its test do with any text.

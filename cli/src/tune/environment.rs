@@ -1,9 +1,10 @@
-//! `tune env`: a command with the variables of a profile, or the variables alone.
+//! `tune env`: a command with the variables and limits of a profile, or the variables alone.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command as Process;
 
 use diapason_daemon::host::Host;
+use diapason_daemon::knob::{LimitError, ProcessLimits};
 
 use super::{Where, load};
 use crate::console::{Console, Tone};
@@ -13,7 +14,8 @@ use crate::failure::Failure;
 pub fn run(profile: &str, command: &[String], place: &Where, console: &Console) -> Result<(), Failure> {
     let root = place.open()?;
     let profile = load(profile, &root)?;
-    let variables = profile.environment(&Host::read(&root)?);
+    let host = Host::read(&root)?;
+    let variables = profile.environment(&host);
     let Some((program, arguments)) = command.split_first() else {
         return Ok(console.show(&variables, |console, variables| {
             let line = |variable: &diapason_daemon::profile::Setting| {
@@ -27,6 +29,9 @@ pub fn run(profile: &str, command: &[String], place: &Where, console: &Console) 
     // What the caller has set already is a decision of theirs.
     let unset = variables.iter().filter(|variable| std::env::var_os(&variable.name).is_none());
     let pairs = unset.map(|variable| (&variable.name, &variable.value));
+    if let Some(limits) = profile.limits(&host) {
+        ProcessLimits::parse(&limits).map_err(LimitError::from)?.enter()?;
+    }
     let error = Process::new(program).args(arguments).envs(pairs).exec();
     Err(Failure::Start { program: program.clone(), error })
 }

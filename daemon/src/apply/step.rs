@@ -1,6 +1,7 @@
 //! One knob: read, compare, record, write, read back, compare.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
@@ -32,17 +33,19 @@ impl Tuning {
                 }
             }
         }
+        // Every knob of a device has the device's identity, which takes several reads and a question to the kernel.
+        let mut identities: BTreeMap<_, Option<String>> = BTreeMap::new();
         for lifetime in [Lifetime::Volatile, Lifetime::Persistent] {
             let mut originals = Vec::new();
             for instance in instances.iter().filter(|instance| instance.knob.spec().lifetime == lifetime) {
                 let knob = instance.name();
                 if let Some(value) = self.peek(instance)? {
-                    originals.push(Record::Original {
-                        tx,
-                        identity: instance.identity(&self.root)?,
-                        value,
-                        knob,
-                    });
+                    let device = (instance.knob.spec().identity, instance.target.clone());
+                    let identity = match identities.entry(device) {
+                        Entry::Occupied(known) => known.get().clone(),
+                        Entry::Vacant(unknown) => unknown.insert(instance.identity(&self.root)?).clone(),
+                    };
+                    originals.push(Record::Original { tx, identity, value, knob });
                 }
             }
             self.journal.record(lifetime, &originals)?;

@@ -166,8 +166,13 @@ impl Service {
     fn apply(&mut self, name: &str, gate: Gate) -> Result<ApplyReport, (&'static str, String)> {
         let begun = Instant::now();
         let plan = self.plan(name)?;
-        let held = back(&plan, &self.tuning.status(&[]).held);
-        let plan = plan.gated(gate, &held);
+        let plan = match gate == Gate::default() {
+            true => plan,
+            false => {
+                let held = back(&plan, &self.tuning.status(&[]).held);
+                plan.gated(gate, &held)
+            }
+        };
         let report = self.tuning.apply(&plan).map_err(|error| ("Failed", error.to_string()))?;
         self.say_applied(&report, begun.elapsed());
         Ok(report)
@@ -177,7 +182,7 @@ impl Service {
     fn plan(&self, name: &str) -> Result<Plan, (&'static str, String)> {
         let failed = |error: &dyn std::error::Error| ("Failed", error.to_string());
         let profile = self.library.named(name).map_err(|error| ("ProfileInvalid", error.to_string()))?;
-        let host = Host::read(&self.root).map_err(|error| failed(&error))?;
+        let host = Host::of_plan(&self.root).map_err(|error| failed(&error))?;
         let held = |knob: &str| self.tuning.journal().ledger().held(knob).map(|held| held.original.clone());
         Plan::over(&profile, &host, &self.root, &held).map_err(|error| failed(&error))
     }

@@ -68,7 +68,8 @@ impl Knob for Parameter {
     fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
         let Some(path) = path(target) else { return Ok(None) };
         match root.is_writable(&path)? {
-            true => Ok(root.read(&path)?.map(|text| Form::of_file(&text))),
+            // An empty text could not be given back: the kernel takes an empty write for none.
+            true => Ok(root.read(&path)?.map(|text| Form::of_file(&text)).filter(|text| !text.is_empty())),
             false => Ok(None),
         }
     }

@@ -54,7 +54,7 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         "/sys/class/net/*/threaded",
     ),
     &Attribute::file(
-        Spec::new("nic.mtu", Form::integer(68, 65_535))
+        Spec::new("nic.mtu", Form::integer(68, 65_536))
             .why("the largest packet, in bytes; large ones carry more per interrupt")
             .risk(Risk::High, "the whole path must agree; drivers take the link down for the change")
             .from("kernel Documentation/ABI/testing/sysfs-class-net")

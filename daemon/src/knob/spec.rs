@@ -47,7 +47,7 @@ pub enum Lifetime {
 }
 
 /// What tells a device from another one that gets its name later in the same boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
     /// There is one per machine.
     Machine,

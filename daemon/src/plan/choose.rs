@@ -76,7 +76,10 @@ pub(super) fn choose<'a>(
             }
             let chosen = Chosen { rank, instance, entry, asked: asked.clone() };
             let is_exact = entry.knob == name;
-            match choice.chosen.iter_mut().find(|other| other.instance.name() == name) {
+            let is_same = |other: &&mut Chosen<'_>| {
+                other.rank == rank && other.instance.target == chosen.instance.target
+            };
+            match choice.chosen.iter_mut().find(is_same) {
                 // The later entry wins, but one that names the device beats one that means all of them.
                 Some(other) if is_exact || other.entry.knob != name => *other = chosen,
                 Some(_) => {}

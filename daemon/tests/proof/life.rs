@@ -276,7 +276,11 @@ impl Life<'_> {
                 // Of a limit of dirty memory and its twin the kernel zeroes one, huge pages make it choose the free
                 // reserve, and an order has no value.
                 let name = path.to_string_lossy();
-                after.get(&queue) != before.get(&queue)
+                // And its reserve of memory along with huge pages.
+                let pages = PathBuf::from("sys/kernel/mm/transparent_hugepage/enabled");
+                let reserve = name.ends_with("/min_free_kbytes") && after.get(&pages) != before.get(&pages);
+                reserve
+                    || after.get(&queue) != before.get(&queue)
                     || name.contains("/dirty_")
                     || name.ends_with("/min_free_kbytes")
                     || name.ends_with("/reset")

@@ -79,33 +79,40 @@ pub struct Line {
 #[derive(Debug, Serialize)]
 pub struct Report {
     lines: Vec<Line>,
-    /// Settings that are not as before, by the family after which they were found.
-    differences: Vec<(String, Vec<Difference>)>,
+    /// Settings that are not as before.
+    differences: Vec<Difference>,
 }
 
-/// Walks the catalogue; `family` restricts it to names that start so.
+/// The families of the catalogue, in its order.
+pub fn families() -> Vec<&'static str> {
+    let mut families: Vec<&str> = Vec::new();
+    for family in knob::all().filter_map(|knob| knob.spec().name.split('.').next()) {
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    families
+}
+
+/// Walks one family of the catalogue.
 pub fn hold(family: &str) -> Result<Report> {
     let root = Root::new("/");
     let mut client = Client::connect(Path::new(SOCKET)).context("the daemon")?;
-    let mut report = Report { lines: Vec::new(), differences: Vec::new() };
-    let knobs: Vec<&dyn Knob> = knob::all().filter(|knob| knob.spec().name.starts_with(family)).collect();
-    let family_of = |knob: &&dyn Knob| knob.spec().name.split('.').next().unwrap_or_default().to_owned();
+    let mut lines = Vec::new();
     fs::write(PROFILE, "summary = \"exam\"\n")?;
-    let mut before = snapshot::take()?;
-    for (at, knob) in knobs.iter().enumerate() {
-        examine(&root, *knob, &mut client, &mut report.lines)?;
-        if knobs.get(at + 1).is_none_or(|next| family_of(next) != family_of(knob)) {
-            fs::write(PROFILE, "summary = \"exam\"\n")?;
-            let after = snapshot::take()?;
-            let found = snapshot::differences(&before, &after);
-            if !found.is_empty() {
-                report.differences.push((family_of(knob), found));
-            }
-            before = after;
+    let before = snapshot::take()?;
+    let is_of = |knob: &&dyn Knob| knob.spec().name.split('.').next() == Some(family);
+    for knob in knob::all().filter(is_of) {
+        if let Err(error) = examine(&root, knob, &mut client, &mut lines) {
+            let (knob, detail) = (knob.spec().name, format!("{error:#}"));
+            let (name, from, to) = (knob.to_owned(), String::new(), String::new());
+            lines.push(Line { knob, name, fate: Fate::Failed, from, to, detail });
         }
     }
+    fs::write(PROFILE, "summary = \"exam\"\n")?;
+    let differences = snapshot::differences(&before, &snapshot::take()?);
     fs::remove_file(PROFILE)?;
-    Ok(report)
+    Ok(Report { lines, differences })
 }
 
 fn examine(root: &Root, knob: &'static dyn Knob, client: &mut Client, lines: &mut Vec<Line>) -> Result<()> {

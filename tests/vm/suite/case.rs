@@ -51,6 +51,9 @@ pub struct Case {
     pub run: fn(&mut Guest, &mut Notes) -> Result<()>,
 }
 
+/// Control groups of units that start when they are asked and end by themselves.
+const OWN_GROUPS: &[&str] = &["/sys/fs/cgroup/system.slice/diapason-admin.service/"];
+
 /// Letters of a setting that are shown.
 const TEXT_MAX: usize = 200;
 
@@ -65,6 +68,9 @@ pub fn differences(guest: &mut Guest, before: &str) -> Result<Vec<String>> {
     };
     Ok(list
         .iter()
+        .filter(|one| {
+            !one["path"].as_str().is_some_and(|path| OWN_GROUPS.iter().any(|own| path.starts_with(own)))
+        })
         .map(|one| {
             let path = one["path"].as_str().unwrap_or_default();
             format!("{path}: {} -> {}", side(&one["before"]), side(&one["after"]))

@@ -81,7 +81,7 @@ fn place() -> Result<Place> {
         anyhow::ensure!(image.join(name).exists(), missing(name));
     }
     let repository = repository();
-    let package = repository.join("target/diapason_0.1.0-1_amd64.deb");
+    let package = repository.join(concat!("target/diapason_", env!("CARGO_PKG_VERSION"), "-1_amd64.deb"));
     anyhow::ensure!(package.exists(), "no package at {}; run `make deb`", package.display());
     anyhow::ensure!(
         nix::unistd::geteuid().is_root(),

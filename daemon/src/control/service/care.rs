@@ -55,8 +55,10 @@ impl Service {
         let held = |name: &str| self.tuning.journal().ledger().held(name).is_some();
         let concerned = |change: &Change| {
             Instance::find(&change.knob).is_ok_and(|instance| {
-                batch.came.iter().any(|device| is_on(&instance, device))
-                    || (batch.overflowed && !instance.target.is_empty() && !held(&change.knob))
+                let is_new = !instance.target.is_empty() && !held(&change.knob);
+                // Interrupts come with a device, under names of their own.
+                let may_have_come = batch.overflowed || change.knob.starts_with("irq.");
+                batch.came.iter().any(|device| is_on(&instance, device)) || (is_new && may_have_come)
             })
         };
         if let Some(plan) = self.part(concerned) {
@@ -209,6 +211,9 @@ impl Service {
         let applied = report.ending == Ending::Applied;
         self.last = Some(LastApply { ended: now(), applied, seconds: took.as_secs_f64(), writes });
         self.drifts.forget(now());
+        if let Ok(machine) = self.library.machine() {
+            self.drifts.set_policy(machine.drift);
+        }
         let milliseconds = took.as_millis();
         let message = match &report.error {
             None => format!("{} applied: {} written in {milliseconds} ms", report.profile, knobs(writes)),
@@ -264,8 +269,6 @@ fn is_on(instance: &Instance, device: &Device) -> bool {
     match (device, family) {
         // A CPU that is switched on brings its frequency policy, its idle states and its latency with it.
         (Device::Cpu(_), "cpu") => !target.is_empty(),
-        // Its interrupts come with a device, under names of their own.
-        (_, "irq") => true,
         (Device::Disk(name) | Device::Interface(name), _) => target
             .strip_prefix(name.as_str())
             .is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_ascii_alphanumeric())),
