@@ -356,7 +356,7 @@ fn record(guest: &mut Guest, rows: &[Row]) -> Result<()> {
     let folder = repository.join("benches/record").join(format!("{}-{threads}", machine.trim_matches('-')));
     fs::create_dir_all(&folder)?;
     let mut text = String::new();
-    writeln!(text, "# cpu: {cpu}; threads: {threads}; kernel: {}", output("uname", &["-r"])?)?;
+    writeln!(text, "# cpu: {cpu}; threads: {threads}\n# kernel: {}", output("uname", &["-r"])?)?;
     writeln!(
         text,
         "# guest: QEMU 7.2 under emulation, 4 CPUs, kernel {}; TuneD {tuned}; commit {}",
