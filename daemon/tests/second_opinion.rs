@@ -53,7 +53,8 @@ fn sysctls_have_the_values_that_the_sysctl_crate_reads() {
 }
 
 /// Our bounds are not narrower than the kernel's: what it says of a setting is a value that we would write, and
-/// the canonical form of itself. What a person asks of a swap area or a file of ours has another form than its state, and a module may show any text.
+/// the canonical form of itself. What a person asks of a swap area or a file of ours has another form than its state,
+/// and a module may show any text.
 #[test]
 fn what_this_machine_says_is_a_value_that_it_takes() {
     let root = Root::new("/");
@@ -70,7 +71,7 @@ fn what_this_machine_says_is_a_value_that_it_takes() {
         let is_tuned = |target: &String| {
             let skips =
                 |skip: &&str| skip.strip_suffix('*').map_or(target == skip, |head| target.starts_with(head));
-            !spec.skips.iter().any(|skip| skips(skip))
+            !spec.skips.iter().any(skips)
         };
         for target in targets.into_iter().filter(is_tuned) {
             // Not every user may read every setting.
