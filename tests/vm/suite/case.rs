@@ -54,6 +54,11 @@ pub struct Case {
 /// Control groups of units that start when they are asked and end by themselves.
 const OWN_GROUPS: &[&str] = &["/sys/fs/cgroup/system.slice/diapason-admin.service/"];
 
+/// Whether a difference is a unit of ours that came or went, and no setting.
+pub fn is_own(difference: &Value) -> bool {
+    difference["path"].as_str().is_some_and(|path| OWN_GROUPS.iter().any(|own| path.starts_with(own)))
+}
+
 /// Letters of a setting that are shown.
 const TEXT_MAX: usize = 200;
 
@@ -68,9 +73,7 @@ pub fn differences(guest: &mut Guest, before: &str) -> Result<Vec<String>> {
     };
     Ok(list
         .iter()
-        .filter(|one| {
-            !one["path"].as_str().is_some_and(|path| OWN_GROUPS.iter().any(|own| path.starts_with(own)))
-        })
+        .filter(|one| !is_own(one))
         .map(|one| {
             let path = one["path"].as_str().unwrap_or_default();
             format!("{path}: {} -> {}", side(&one["before"]), side(&one["after"]))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::case::{Case, Leaves, Notes, Starts};
+use crate::case::{Case, Leaves, Notes, Starts, is_own};
 use crate::guest::{Guest, PAYLOAD};
 
 /// Every knob that the guest offers.
@@ -31,7 +31,8 @@ fn catalogue(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
         match report {
             Ok(report) => {
                 lines.extend(report["lines"].as_array().cloned().unwrap_or_default());
-                for found in report["differences"].as_array().into_iter().flatten() {
+                let differences = report["differences"].as_array().into_iter().flatten();
+                for found in differences.filter(|found| !is_own(found)) {
                     faults.push(format!("after the family {family}: {found}"));
                 }
             }
