@@ -274,7 +274,7 @@ impl Life<'_> {
                 // The kernel changes the depth of a queue along with its scheduler, and it is set again.
                 let queue = path.parent().unwrap().join("scheduler");
                 // Of a limit of dirty memory and its twin the kernel zeroes one, huge pages make it choose the free
-                // reserve, and an order has no value.
+                // reserve, a zram device is made anew for a new priority, and an order has no value.
                 let name = path.to_string_lossy();
                 // And its reserve of memory along with huge pages.
                 let pages = PathBuf::from("sys/kernel/mm/transparent_hugepage/enabled");
@@ -282,6 +282,7 @@ impl Life<'_> {
                 reserve
                     || after.get(&queue) != before.get(&queue)
                     || name.contains("/dirty_")
+                    || name.contains("zram0")
                     || name.ends_with("/min_free_kbytes")
                     || name.ends_with("/reset")
             };
