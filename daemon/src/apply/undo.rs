@@ -9,7 +9,7 @@
 use super::Tuning;
 use super::report::{Fate, Outcome};
 use crate::journal::{Intent, Record, Transaction};
-use crate::knob::{Instance, Lifetime, rank};
+use crate::knob::{Class, Instance, Lifetime, rank};
 
 /// A knob on its way back to the value before the transaction.
 struct Way {
@@ -128,9 +128,11 @@ impl Tuning {
             let mine = |intent: &&Intent| intent.knob == knob;
             let Some(step) = open.intents.iter().rev().find(mine).map(|intent| intent.step) else { continue };
             let refused = self.note(&instance, Record::Undoing { tx: open.tx, step, knob });
-            // Files change in several calls: after a death between them, with nothing on record, what is left would
-            // be taken for somebody else's. The next pass, or the next start, tries again.
-            if way.instance.knob.spec().lifetime == Lifetime::Persistent && refused.is_some() {
+            // Files and swap change in several calls: after a death between them, with nothing on record, what is
+            // left would be taken for somebody else's. The next pass, or the next start, tries again.
+            let spec = way.instance.knob.spec();
+            let in_parts = spec.lifetime == Lifetime::Persistent || spec.class == Class::Disruptive;
+            if in_parts && refused.is_some() {
                 return refused;
             }
         }
