@@ -235,7 +235,7 @@ impl Control {
             // A CPU or an interface that came back may have been reset.
             self.compared = Duration::ZERO;
         }
-        if elapsed() + beat() / 2 >= self.compared + self.interval {
+        if elapsed() + beat().min(self.interval) / 2 >= self.compared + self.interval {
             patiently(&mut self.service, Service::compare);
             self.compared = elapsed();
         }

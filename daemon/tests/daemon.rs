@@ -437,6 +437,8 @@ fn drift_is_found_and_policies_differ() {
             .spawn();
         let daemon = Daemon { child: child.unwrap(), prefix: folder.path().to_owned() };
         daemon.client().apply("mine").unwrap();
+        // An apply is answered before its files are watched; whoever is answered next finds them watched.
+        daemon.client().status().unwrap();
         // A process of its own, as the daemon's and the test's are not somebody else's to the kernel.
         let script = "echo 42 > \"$0\"; read wait";
         let mut writer = Command::new("sh")

@@ -71,6 +71,12 @@ impl Service {
 
     /// Compares every held knob with what was written.
     pub(in crate::control) fn compare(&mut self) {
+        // Whom the kernel has named by now is not found nameless.
+        self.touched();
+        self.compare_all();
+    }
+
+    fn compare_all(&mut self) {
         let findings = self.tuning.status(&[]).held.into_iter().filter(|held| held.drifted);
         // What cannot be read has gone with its device or its CPU; that is no work of somebody else.
         let findings = findings.filter(|held| held.current.is_some()).map(|held| Finding {
@@ -88,15 +94,19 @@ impl Service {
     pub(in crate::control) fn touched(&mut self) {
         let touches = self.watch().map(Watch::touched).unwrap_or_default();
         let mut new = Vec::new();
+        let mut more = false;
         for touch in touches {
             match touch {
-                Touch::Anything => return self.compare(),
+                Touch::Anything => more = true,
                 Touch::Knob(knob, writer) => new.extend(self.look_at(&knob, writer)),
             }
         }
         if !new.is_empty() {
             self.respond(&new);
             self.stirred = true;
+        }
+        if more {
+            self.compare_all();
         }
     }
 
@@ -188,9 +198,9 @@ impl Service {
         }
         if let Some(watch) = &mut self.watch {
             watch.follow(&self.root, &held);
-            // Our own writes; they wake nobody any more.
-            let _ = watch.touched();
         }
+        // Our own writes wake nobody any more.
+        self.touched();
         let metrics = Metrics {
             profile: self.tuning.profile().map(str::to_owned),
             held: self.tuning.status(&[]).held,
