@@ -26,6 +26,7 @@ mod cpuset;
 mod dirty;
 mod dma_latency;
 mod environment;
+mod gpu;
 mod halt_poll;
 mod hugepages;
 mod hugetlb;
@@ -88,6 +89,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     block::KNOBS,
     iosched::KNOBS,
     nvme::KNOBS,
+    gpu::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,
