@@ -86,7 +86,9 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
         for threads in [1, 2] {
             let lstm = Lstm::new(spec, 1).unwrap();
-            let mut executable = lstm.compile(&CompileOptions { isa: Some(isa), threads }).unwrap();
+            let mut executable = lstm
+                .compile(&CompileOptions { isa: Some(isa), threads, ..CompileOptions::default() })
+                .unwrap();
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
             report(&format!("predict {isa}, {threads} threads"), &times, batch, forward);
@@ -103,9 +105,9 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
 fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     let (x, _) = data(1, 4096, spec);
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
-        let options = CompileOptions { isa: Some(isa), threads: 1 };
+        let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
         let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-        let mut stream = executable.stream(&StreamOptions { instances: 1, window }).unwrap();
+        let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap();
         let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
         let mut times = Vec::with_capacity(ticks);
         for tick in 0..ticks {
