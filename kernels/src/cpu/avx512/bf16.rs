@@ -109,9 +109,13 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
     let Product { cols, words, left, right, start, .. } = *product;
     let mut sums = [[[_mm512_setzero_ps(); PANEL]; PANELS]; ROWS];
     if let Start::Bias(bias) = start {
-        for (at, sum) in sums.iter_mut().flat_map(|row| row.iter_mut().flatten().enumerate()) {
-            // SAFETY: `check` proved that the bias has every column.
-            *sum = unsafe { load(bias, panel * WIDTH + at * LANES) };
+        for sums in &mut sums {
+            for (p, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `check` proved that the bias has every column.
+                    *sum = unsafe { load(bias, (panel + p) * WIDTH + v * LANES) };
+                }
+            }
         }
     }
     for k in 0..words {
@@ -131,15 +135,17 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        for (at, &sum) in sums.iter().flatten().enumerate() {
-            let place = (row + r) * cols + panel * WIDTH + at * LANES;
-            let sum = match start {
-                // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => _mm512_add_ps(sum, unsafe { load(out, place) }),
-                Start::Zero | Start::Bias(_) => sum,
-            };
-            // SAFETY: as above.
-            unsafe { store(out, place, sum) }
+        for (p, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                let place = (row + r) * cols + (panel + p) * WIDTH + v * LANES;
+                let sum = match start {
+                    // SAFETY: `check` proved that `out` has every row and column.
+                    Start::Out => _mm512_add_ps(sum, unsafe { load(out, place) }),
+                    Start::Zero | Start::Bias(_) => sum,
+                };
+                // SAFETY: as above.
+                unsafe { store(out, place, sum) }
+            }
         }
     }
 }

@@ -125,9 +125,13 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
 ) {
     let Product { cols, words, left, left_scale, right, right_scale, offset, start, .. } = *product;
     let mut sums = [[[_mm512_setzero_si512(); PANEL]; PANELS]; ROWS];
-    for (at, sum) in sums.iter_mut().flat_map(|row| row.iter_mut().flatten().enumerate()) {
-        // SAFETY: `check` proved that `offset` has every column.
-        *sum = unsafe { load_signed(offset, panel * WIDTH + at * LANES) };
+    for sums in &mut sums {
+        for (p, sums) in sums.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: `check` proved that `offset` has every column.
+                *sum = unsafe { load_signed(offset, (panel + p) * WIDTH + v * LANES) };
+            }
+        }
     }
     for k in 0..words {
         let mut x = [_mm512_setzero_si512(); ROWS];
@@ -147,21 +151,23 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
     }
     for (r, sums) in sums.iter().enumerate() {
         let row_scale = _mm512_set1_ps(left_scale[row + r]);
-        for (at, &sum) in sums.iter().flatten().enumerate() {
-            let col = panel * WIDTH + at * LANES;
-            let place = (row + r) * cols + col;
-            let sum = _mm512_cvtepi32_ps(sum);
-            // SAFETY: `check` proved that `right_scale` has every column.
-            let scale = _mm512_mul_ps(row_scale, unsafe { load(right_scale, col) });
-            let value = match start {
-                Start::Zero => _mm512_mul_ps(sum, scale),
-                // SAFETY: `check` proved that the bias has every column.
-                Start::Bias(bias) => _mm512_fmadd_ps(sum, scale, unsafe { load(bias, col) }),
+        for (p, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                let col = (panel + p) * WIDTH + v * LANES;
+                let place = (row + r) * cols + col;
+                let sum = _mm512_cvtepi32_ps(sum);
+                // SAFETY: `check` proved that `right_scale` has every column.
+                let scale = _mm512_mul_ps(row_scale, unsafe { load(right_scale, col) });
+                let value = match start {
+                    Start::Zero => _mm512_mul_ps(sum, scale),
+                    // SAFETY: `check` proved that the bias has every column.
+                    Start::Bias(bias) => _mm512_fmadd_ps(sum, scale, unsafe { load(bias, col) }),
+                    // SAFETY: `check` proved that `out` has every row and column.
+                    Start::Out => _mm512_add_ps(_mm512_mul_ps(sum, scale), unsafe { load(out, place) }),
+                };
                 // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => _mm512_add_ps(_mm512_mul_ps(sum, scale), unsafe { load(out, place) }),
-            };
-            // SAFETY: `check` proved that `out` has every row and column.
-            unsafe { store(out, place, value) }
+                unsafe { store(out, place, value) }
+            }
         }
     }
 }

@@ -54,9 +54,11 @@ unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
             add(&mut ahead, weight, first * width * step.hidden, h, step.hidden);
         },
         State::Ahead(made) => {
-            for (at, sum) in ahead.iter_mut().flatten().enumerate() {
-                // SAFETY: `check` proved four sums a unit.
-                *sum = unsafe { load(made, first * width + at * LANES) };
+            for (g, sums) in ahead.iter_mut().enumerate() {
+                for (gate, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `check` proved four sums a unit.
+                    *sum = unsafe { load(made, (first + g) * width + gate * LANES) };
+                }
             }
         }
     }
