@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer};
+use diapason_kernels::lstm::{
+    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+};
 use diapason_kernels::random;
 use ndarray::{Array2, Array3};
 

@@ -24,7 +24,7 @@ pub fn run(step: &mut LstmStep) {
         z.iter_mut().zip(ahead).for_each(|(z, ahead)| *z += ahead);
         let gated = gate(z, step.c[unit]);
         step.c[unit] = gated.c;
-        step.h[unit] = gated.gates[3] * gated.tanh_c;
+        step.h[unit] = gated.h;
     }
 }
 
