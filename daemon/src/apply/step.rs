@@ -164,7 +164,8 @@ impl Tuning {
         let then = self.journal.ledger().held(knob).and_then(|held| held.identity.clone());
         // Without an answer the name has to do: a kernel before 5.15 has no sequence numbers of disks.
         let now = instance.identity(&self.root).ok().flatten();
-        then.zip(now).is_some_and(|(then, now)| then != now)
+        let identity = instance.knob.spec().identity;
+        then.zip(now).is_some_and(|(then, now)| !identity.is_same(&then, &now))
     }
 
     /// Records what is about to be written. The side effects come first, so that an undo in reverse ends with
