@@ -129,11 +129,17 @@ fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     }
 }
 
+/// The precisions that the command line names; all of them, where it names none.
+fn asked() -> Vec<Precision> {
+    let named: Vec<Precision> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    if named.is_empty() { Precision::ALL.to_vec() } else { named }
+}
+
 /// A batch of windows in each precision, by one thread and by two.
 fn precisions(spec: Spec, batch: usize, time: usize, runs: usize) {
     println!("{spec}, batch {batch}, time {time}");
     let (x, _) = data(batch, time, spec);
-    for precision in Precision::ALL {
+    for precision in asked() {
         for threads in [1, 2] {
             let options = CompileOptions { threads, precision, ..CompileOptions::default() };
             let mut executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
@@ -148,7 +154,7 @@ fn precisions(spec: Spec, batch: usize, time: usize, runs: usize) {
 fn ticks(spec: Spec, window: Option<usize>, ticks: usize) {
     let (x, _) = data(1, 4096, spec);
     let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
-    for precision in Precision::ALL {
+    for precision in asked() {
         for ahead in [false, true] {
             let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
             let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
