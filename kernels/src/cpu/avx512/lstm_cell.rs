@@ -29,13 +29,15 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
         // SAFETY: `check` proved one state a unit.
         let next = begin(z, unsafe { load(cell.c_before, at) });
         if let Some((at, begun)) = under_way.replace((at, next)) {
+            let step = end(&begun);
             // SAFETY: `at` is a group's place.
-            unsafe { keep::<KEEP>(cell, at, &end(&begun)) }
+            unsafe { keep::<KEEP>(cell, at, &step) }
         }
     }
     if let Some((at, begun)) = under_way {
+        let step = end(&begun);
         // SAFETY: `at` is a group's place.
-        unsafe { keep::<KEEP>(cell, at, &end(&begun)) }
+        unsafe { keep::<KEEP>(cell, at, &step) }
     }
 }
 
