@@ -61,10 +61,14 @@ tables! {
     BF16_NARROW: bf16::RunNarrow = bf16::narrow;
     /// Matrix product in bfloat16.
     BF16: bf16::Run = bf16::run;
+    /// One layer's step of a stream in bfloat16.
+    BF16_STEP: bf16::RunStep = bf16::step;
     /// Rounding to 8 bits.
     INT8_NARROW: int8::RunNarrow = int8::narrow;
     /// Matrix product in 8-bit integers.
     INT8: int8::Run = int8::run;
+    /// One layer's step of a stream in 8-bit integers.
+    INT8_STEP: int8::RunStep = int8::step;
 }
 
 /// The kernels of one instruction set, which this processor has.
@@ -80,9 +84,11 @@ pub struct Kernels {
     bf16_isa: Isa,
     bf16_narrow: bf16::RunNarrow,
     bf16: bf16::Run,
+    bf16_step: bf16::RunStep,
     int8_isa: Isa,
     int8_narrow: int8::RunNarrow,
     int8: int8::Run,
+    int8_step: int8::RunStep,
 }
 
 /// The row of `isa`, else the next one down; tables end in a scalar row, so there always is one.
@@ -112,9 +118,11 @@ impl Kernels {
             bf16_isa,
             bf16_narrow: row(BF16_NARROW, bf16_isa),
             bf16: row(BF16, bf16_isa),
+            bf16_step: row(BF16_STEP, bf16_isa),
             int8_isa,
             int8_narrow: row(INT8_NARROW, int8_isa),
             int8: row(INT8, int8_isa),
+            int8_step: row(INT8_STEP, int8_isa),
         })
     }
 
@@ -182,6 +190,18 @@ impl Kernels {
         unsafe { (self.bf16)(product, out) }
     }
 
+    /// Takes one step of one layer of a stream in bfloat16.
+    pub fn bf16_step(&self, step: &mut bf16::Step) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_step)(step) }
+    }
+
+    /// Takes one step of one layer of a stream in 8-bit integers.
+    pub fn int8_step(&self, step: &mut int8::Step) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_vnni` found here.
+        unsafe { (self.int8_step)(step) }
+    }
+
     /// Rounds rows to 8 bits.
     pub fn int8_narrow(&self, narrow: &mut int8::Narrow) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_vnni` found here.
@@ -247,13 +267,17 @@ pub(crate) mod exam {
     pub fn bf16(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::bf16::exam::sit_narrow(&|narrow| kernels.bf16_narrow(narrow));
-        op::bf16::exam::sit(&|p, out| kernels.bf16(p, out), &|p, out| scalar.bf16(p, out));
+        let product = |p: &bf16::Product, out: &mut [f32]| kernels.bf16(p, out);
+        op::bf16::exam::sit(&product, &|p, out| scalar.bf16(p, out));
+        op::bf16::exam::sit_step(&|s| kernels.bf16_step(s), &product, &|c| kernels.lstm_cell_forward(c));
     }
 
     pub fn int8(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::int8::exam::sit_narrow(&|narrow| kernels.int8_narrow(narrow), &|n| scalar.int8_narrow(n));
-        op::int8::exam::sit(&|p, out| kernels.int8(p, out), &|p, out| scalar.int8(p, out));
+        let product = |p: &int8::Product, out: &mut [f32]| kernels.int8(p, out);
+        op::int8::exam::sit(&product, &|p, out| scalar.int8(p, out));
+        op::int8::exam::sit_step(&|s| kernels.int8_step(s), &product, &|c| kernels.lstm_cell_forward(c));
     }
 
     #[test]
@@ -268,7 +292,7 @@ pub(crate) mod exam {
         assert_eq!(isas(LSTM_CELL_BACKWARD), wanted);
         assert_eq!(isas(LSTM_STEP), wanted);
         assert_eq!(isas(DENSE), wanted);
-        assert_eq!((isas(BF16), isas(BF16_NARROW)), (wanted.to_vec(), wanted.to_vec()));
-        assert_eq!((isas(INT8), isas(INT8_NARROW)), (wanted.to_vec(), wanted.to_vec()));
+        assert_eq!([isas(BF16), isas(BF16_NARROW), isas(BF16_STEP)], [wanted, wanted, wanted]);
+        assert_eq!([isas(INT8), isas(INT8_NARROW), isas(INT8_STEP)], [wanted, wanted, wanted]);
     }
 }

@@ -204,6 +204,57 @@ impl Matrix {
     }
 }
 
+/// One layer's step of one series in reduced precision.
+pub(super) struct Cell<'a> {
+    pub bias: &'a [f32],
+    /// The hidden state's part of the sums.
+    pub sums: &'a [f32],
+    pub c_before: &'a [f32],
+    pub c: &'a mut [f32],
+    pub h: &'a mut [f32],
+    pub gates: &'a mut [f32],
+}
+
+impl Matrix {
+    /// The product of one row, and the cell. `after` is the matrix that will be read next.
+    pub fn step(
+        &self,
+        kernels: &Kernels,
+        x: Input,
+        cell: Cell,
+        after: Option<&Self>,
+        narrowed: &mut Narrowed,
+    ) {
+        let Self { depth, cols, .. } = *self;
+        let Input { values: from, stride, range } = x;
+        let Cell { bias, sums, c_before, c, h, gates } = cell;
+        let (start, rows) = (Start::Bias(bias), 1);
+        let after = match after.map(|after| &after.values) {
+            Some(Values::Bf16(words) | Values::Int8 { words, .. }) => words.as_ref(),
+            Some(Values::F32(_)) | None => &[],
+        };
+        match &self.values {
+            Values::F32(_) => {}
+            Values::Bf16(right) => {
+                let to = &mut narrowed.words;
+                kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
+                let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
+                let product = bf16::Product { rows, cols, words, left, right, start };
+                kernels.bf16_step(&mut bf16::Step { product, sums, after, c_before, c, h, gates });
+            }
+            Values::Int8 { words: right, scale: right_scale, offset } => {
+                let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
+                kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
+                let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
+                let words = depth.div_ceil(4);
+                let product =
+                    int8::Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+                kernels.int8_step(&mut int8::Step { product, sums, after, c_before, c, h, gates });
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,8 @@
 //! Four neighbours along the depth share a word, the lowest index in the lowest byte. Shapes as in [`super::bf16`].
 
 use super::bf16::{WIDTH, rows_within};
-use super::gemm::Start;
+use super::gemm::{PANEL, Start};
+use super::lstm_cell::Forward;
 
 /// The greatest depth: 65,536 products of 255 and 127 fit an i32.
 pub const DEPTH_MAX: usize = 1 << 16;
@@ -77,6 +78,30 @@ pub struct Product<'a> {
 /// The processor has the instruction set of the row in which the function stands.
 pub type RunNarrow = unsafe fn(&mut Narrow);
 
+/// One layer's step of one series: the product with its input, then the cell of `lstm_cell`, which begins while the next
+/// weights are on their way.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The product of one row; it starts from the bias.
+    pub product: Product<'a>,
+    /// The hidden state's part of the sums, `[4 units]`.
+    pub sums: &'a [f32],
+    /// What will be read next, to be fetched while the last cells are at work; or empty.
+    pub after: &'a [u32],
+    /// Cell state before the step, `[units]`.
+    pub c_before: &'a [f32],
+    /// Cell state after it.
+    pub c: &'a mut [f32],
+    /// Hidden state after it.
+    pub h: &'a mut [f32],
+    /// Room for `[4 units]`.
+    pub gates: &'a mut [f32],
+}
+
+/// # Safety
+/// The processor has the instruction set of the row in which the function stands.
+pub type RunStep = unsafe fn(&mut Step);
+
 /// Computes the product into `[rows, cols]`.
 ///
 /// # Safety
@@ -130,6 +155,34 @@ impl Product<'_> {
         product.check(out);
         assert!(self.left_scale.len() >= rows, "left_scale is too short");
         assert!(self.right_scale.len() >= cols && self.offset.len() >= cols, "a column has no scale");
+    }
+}
+
+impl Step<'_> {
+    /// Checks the slices against the shape.
+    ///
+    /// # Panics
+    /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
+    pub fn check(&self) {
+        let gates = self.product.cols;
+        assert!(self.product.rows == 1, "a step has one row, not {}", self.product.rows);
+        assert!(matches!(self.product.start, Start::Bias(_)), "a step starts from the bias");
+        self.product.check(self.gates);
+        assert!(self.sums.len() >= gates, "the sums are too short");
+        let state = gates / PANEL;
+        let states = [self.c_before.len(), self.c.len(), self.h.len()];
+        assert!(states.iter().all(|len| *len >= state), "states are too short");
+    }
+
+    /// The cell behind the product, when `gates` holds that.
+    #[must_use]
+    pub fn cell(&mut self) -> Forward<'_> {
+        let units = self.product.cols / PANEL;
+        for (gate, sum) in self.gates.iter_mut().zip(self.sums).take(PANEL * units) {
+            *gate += sum;
+        }
+        let Self { c_before, c, h, gates, .. } = self;
+        Forward { rows: 1, units, gates, c_before, c, tanh_c: &mut [], h }
     }
 }
 
@@ -199,6 +252,61 @@ pub(crate) mod exam {
                 for depth in [1, 2, 4, 13, 64] {
                     one(rows, cols, depth, run, scalar);
                 }
+            }
+        }
+    }
+
+    pub fn sit_step(
+        step: &dyn Fn(&mut Step),
+        product: &dyn Fn(&Product, &mut [f32]),
+        cell: &dyn Fn(&mut Forward),
+    ) {
+        for groups in [0, 1, 2, 3, 4, 5, 7] {
+            for depth in [1, 2, 13, 64_usize] {
+                let (units, cols) = (groups * 16, groups * WIDTH);
+                let (sums, bias, c_before) = (random(5, cols), random(6, cols), random(7, units));
+                let words = depth.div_ceil(4);
+                let left: Vec<u32> = random(8, words).iter().map(|x| x.to_bits()).collect();
+                let weight = random(9, depth * cols);
+                let (right_scale, offset, right) = columns(depth, cols, |k, col| weight[k * cols + col]);
+                let (left, left_scale, right_scale, offset) = (&left, &[0.01], &right_scale, &offset);
+                let start = Start::Bias(&bias);
+                let (rows, right_) = (1, &right);
+                let whole = Product {
+                    rows,
+                    cols,
+                    words,
+                    left,
+                    left_scale,
+                    right: right_,
+                    right_scale,
+                    offset,
+                    start,
+                };
+                let (mut z, mut c_two, mut h_two) = (vec![0.0; cols], vec![0.0; units], vec![0.0; units]);
+                product(&whole, &mut z);
+                z.iter_mut().zip(&sums).for_each(|(z, sum)| *z += sum);
+                cell(&mut Forward {
+                    rows: 1,
+                    units,
+                    gates: &mut z,
+                    c_before: &c_before,
+                    c: &mut c_two,
+                    tanh_c: &mut [],
+                    h: &mut h_two,
+                });
+                let (mut gates, mut c, mut h) = (vec![9.0; cols], vec![9.0; units], vec![9.0; units]);
+                step(&mut Step {
+                    product: whole,
+                    sums: &sums,
+                    after: &right,
+                    c_before: &c_before,
+                    c: &mut c,
+                    h: &mut h,
+                    gates: &mut gates,
+                });
+                let place = format!("{groups} groups, depth {depth}");
+                assert_eq!((bits(&c), bits(&h)), (bits(&c_two), bits(&h_two)), "{place}");
             }
         }
     }

@@ -10,8 +10,9 @@ use std::arch::x86_64::{
     _mm256_srli_epi32,
 };
 
+use super::lstm_cell::forward;
 use super::register::{LANES, broadcast_word, load, load_words, store};
-use crate::op::bf16::{Narrow, Product, WIDTH};
+use crate::op::bf16::{Narrow, Product, Step, WIDTH};
 use crate::op::gemm::{PANEL, Start};
 
 /// Values that are rounded together: two registers give one of words.
@@ -79,6 +80,14 @@ pub fn run(product: &Product, out: &mut [f32]) {
             }
         }
     }
+}
+
+/// See [`crate::op::bf16::RunStep`].
+#[target_feature(enable = "avx2,fma")]
+pub fn step(step: &mut Step) {
+    step.check();
+    run(&step.product, step.gates);
+    forward(&mut step.cell());
 }
 
 /// Rows `row..row + ROWS` of half a panel.

@@ -8,10 +8,11 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_xor_si256,
 };
 
+use super::lstm_cell::forward;
 use super::register::{LANES, broadcast_word, load, load_signed, load_words, store};
 use crate::op::bf16::WIDTH;
 use crate::op::gemm::{PANEL, Start};
-use crate::op::int8::{Narrow, Product, Range, scale};
+use crate::op::int8::{Narrow, Product, Range, Step, scale};
 
 /// See [`crate::op::int8::RunNarrow`].
 #[target_feature(enable = "avx2,fma")]
@@ -66,6 +67,14 @@ pub fn run(product: &Product, out: &mut [f32]) {
             }
         }
     }
+}
+
+/// See [`crate::op::int8::RunStep`].
+#[target_feature(enable = "avx2,fma")]
+pub fn step(step: &mut Step) {
+    step.check();
+    run(&step.product, step.gates);
+    forward(&mut step.cell());
 }
 
 /// Rows `row..row + ROWS` of half a panel.

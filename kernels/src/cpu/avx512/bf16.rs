@@ -4,12 +4,13 @@
 //! hide the latency of an instruction while the loads run ahead.
 
 use std::arch::x86_64::{
-    __m256i, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_setzero_ps,
-    _mm512_setzero_si512,
+    __m256i, __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512,
 };
 
-use super::register::{LANES, broadcast_word, load, load_words, store};
-use crate::op::bf16::{Narrow, Product, WIDTH};
+use super::lstm_cell::{Begun, begin, end};
+use super::register::{LANES, SHARE, ahead, broadcast_word, load, load_words, store};
+use crate::op::bf16::{Narrow, Product, Step, WIDTH};
 use crate::op::gemm::{PANEL, Start};
 
 /// Words of a register of rounded values.
@@ -95,18 +96,18 @@ unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows `row..row + ROWS` of `PANELS` panels.
+/// The sums of rows `row..row + ROWS` of `PANELS` panels.
 ///
 /// # Safety
-/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - the lengths are checked, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
-    out: &mut [f32],
-) {
-    let Product { cols, words, left, right, start, .. } = *product;
+) -> [[[__m512; PANEL]; PANELS]; ROWS] {
+    let Product { words, left, right, start, .. } = *product;
     let mut sums = [[[_mm512_setzero_ps(); PANEL]; PANELS]; ROWS];
     if let Start::Bias(bias) = start {
         for sums in &mut sums {
@@ -134,6 +135,23 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
             }
         }
     }
+    sums
+}
+
+/// Rows `row..row + ROWS` of `PANELS` panels.
+///
+/// # Safety
+/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+    product: &Product,
+    panel: usize,
+    row: usize,
+    out: &mut [f32],
+) {
+    let Product { cols, start, .. } = *product;
+    // SAFETY: as for this function.
+    let sums = unsafe { sums::<ROWS, PANELS>(product, panel, row) };
     for (r, sums) in sums.iter().enumerate() {
         for (p, sums) in sums.iter().enumerate() {
             for (v, &sum) in sums.iter().enumerate() {
@@ -148,6 +166,73 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
             }
         }
     }
+}
+
+/// See [`crate::op::bf16::RunStep`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn step(step: &mut Step) {
+    step.check();
+    let panels = step.product.cols / WIDTH;
+    let mut panel = 0;
+    while panel < panels {
+        let left = panels - panel;
+        // Four panels go two and two: three and one would leave the last with too few sums.
+        let together = if left == 4 { 2 } else { left.min(3) };
+        match together {
+            // SAFETY: `check` proved the extents, and `together` stays within the panels.
+            3 => unsafe { several::<3>(step, panel) },
+            // SAFETY: as above.
+            2 => unsafe { several::<2>(step, panel) },
+            // SAFETY: as above.
+            _ => unsafe { several::<1>(step, panel) },
+        }
+        panel += together;
+    }
+}
+
+/// Sums and cells of `PANELS` panels. What is read next is fetched while the cells are at work.
+///
+/// # Safety
+/// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+    let Product { cols, words, right, .. } = step.product;
+    // SAFETY: the caller keeps the panels.
+    let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
+    let next = (panel + PANELS) * words * WIDTH;
+    if next < words * cols {
+        ahead(right, next, words * WIDTH);
+    } else {
+        ahead(step.after, 0, SHARE);
+    }
+    let mut under_way = None;
+    for (p, sums) in sums.into_iter().enumerate() {
+        let at = (panel + p) * LANES;
+        let mut z = [_mm512_setzero_ps(); PANEL];
+        for (v, (z, sum)) in z.iter_mut().zip(sums).enumerate() {
+            let col = (panel + p) * WIDTH + v * LANES;
+            // SAFETY: `check` proved four sums a unit.
+            *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
+        }
+        // SAFETY: `check` proved one state a unit.
+        let next = begin(z, unsafe { load(step.c_before, at) });
+        if let Some((at, begun)) = under_way.replace((at, next)) {
+            keep(step, at, &begun);
+        }
+    }
+    if let Some((at, begun)) = under_way {
+        keep(step, at, &begun);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn keep(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end(begun);
+    // SAFETY: `check` proved one state a unit, and `at` is a group of them.
+    unsafe { store(step.c, at, gated.c) }
+    // SAFETY: as above.
+    unsafe { store(step.h, at, gated.h) }
 }
 
 /// The same bits as 32 bfloat16.

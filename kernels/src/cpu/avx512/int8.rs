@@ -1,15 +1,17 @@
 //! Products in 8-bit integers by `VPDPBUSD`: the tiles of `bf16.rs`, with four multiply-adds in each lane.
 
 use std::arch::x86_64::{
-    __m128i, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_max_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_xor_si512,
+    __m128i, __m512i, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_xor_si512,
 };
 
-use super::register::{LANES, broadcast_word, load, load_signed, load_words, store};
+use super::lstm_cell::{Begun, begin, end};
+use super::register::{LANES, SHARE, ahead, broadcast_word, load, load_signed, load_words, store};
 use crate::op::bf16::WIDTH;
 use crate::op::gemm::{PANEL, Start};
-use crate::op::int8::{Narrow, Product, Range, scale};
+use crate::op::int8::{Narrow, Product, Range, Step, scale};
 
 /// Words of a register of rounded values.
 const WORDS: usize = LANES / 4;
@@ -112,18 +114,18 @@ unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
     }
 }
 
-/// Rows `row..row + ROWS` of `PANELS` panels.
+/// The sums of rows `row..row + ROWS` of `PANELS` panels.
 ///
 /// # Safety
-/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - the lengths are checked, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
-    out: &mut [f32],
-) {
-    let Product { cols, words, left, left_scale, right, right_scale, offset, start, .. } = *product;
+) -> [[[__m512i; PANEL]; PANELS]; ROWS] {
+    let Product { words, left, right, offset, .. } = *product;
     let mut sums = [[[_mm512_setzero_si512(); PANEL]; PANELS]; ROWS];
     for sums in &mut sums {
         for (p, sums) in sums.iter_mut().enumerate() {
@@ -149,6 +151,23 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
             }
         }
     }
+    sums
+}
+
+/// Rows `row..row + ROWS` of `PANELS` panels.
+///
+/// # Safety
+/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+    product: &Product,
+    panel: usize,
+    row: usize,
+    out: &mut [f32],
+) {
+    let Product { cols, left_scale, right_scale, start, .. } = *product;
+    // SAFETY: as for this function.
+    let sums = unsafe { sums::<ROWS, PANELS>(product, panel, row) };
     for (r, sums) in sums.iter().enumerate() {
         let row_scale = _mm512_set1_ps(left_scale[row + r]);
         for (p, sums) in sums.iter().enumerate() {
@@ -170,4 +189,82 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
             }
         }
     }
+}
+
+/// See [`crate::op::int8::RunStep`].
+#[target_feature(enable = "avx512f,avx512vnni")]
+pub fn step(step: &mut Step) {
+    step.check();
+    let panels = step.product.cols / WIDTH;
+    let mut panel = 0;
+    while panel < panels {
+        let left = panels - panel;
+        // Four panels go two and two: three and one would leave the last with too few sums.
+        let together = if left == 4 { 2 } else { left.min(3) };
+        match together {
+            // SAFETY: `check` proved the extents, and `together` stays within the panels.
+            3 => unsafe { several::<3>(step, panel) },
+            // SAFETY: as above.
+            2 => unsafe { several::<2>(step, panel) },
+            // SAFETY: as above.
+            _ => unsafe { several::<1>(step, panel) },
+        }
+        panel += together;
+    }
+}
+
+/// Sums and cells of `PANELS` panels. What is read next is fetched while the cells are at work.
+///
+/// # Safety
+/// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+    let Product { cols, words, right, left_scale, right_scale, start, .. } = step.product;
+    // SAFETY: the caller keeps the panels.
+    let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
+    let next = (panel + PANELS) * words * WIDTH;
+    if next < words * cols {
+        ahead(right, next, words * WIDTH);
+    } else {
+        ahead(step.after, 0, SHARE);
+    }
+    let row_scale = _mm512_set1_ps(left_scale[0]);
+    let mut under_way = None;
+    for (p, sums) in sums.into_iter().enumerate() {
+        let at = (panel + p) * LANES;
+        let mut z = [_mm512_setzero_ps(); PANEL];
+        for (v, (z, sum)) in z.iter_mut().zip(sums).enumerate() {
+            let col = (panel + p) * WIDTH + v * LANES;
+            // SAFETY: `check` proved that `right_scale` has every column.
+            let scale = _mm512_mul_ps(row_scale, unsafe { load(right_scale, col) });
+            let sum = match start {
+                Start::Bias(bias) => {
+                    // SAFETY: `check` proved that the bias has every column.
+                    let bias = unsafe { load(bias, col) };
+                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, bias)
+                }
+                Start::Zero | Start::Out => _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale),
+            };
+            // SAFETY: `check` proved four sums a unit.
+            *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
+        }
+        // SAFETY: `check` proved one state a unit.
+        let next = begin(z, unsafe { load(step.c_before, at) });
+        if let Some((at, begun)) = under_way.replace((at, next)) {
+            keep(step, at, &begun);
+        }
+    }
+    if let Some((at, begun)) = under_way {
+        keep(step, at, &begun);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn keep(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end(begun);
+    // SAFETY: `check` proved one state a unit, and `at` is a group of them.
+    unsafe { store(step.c, at, gated.c) }
+    // SAFETY: as above.
+    unsafe { store(step.h, at, gated.h) }
 }

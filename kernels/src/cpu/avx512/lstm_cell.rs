@@ -76,7 +76,7 @@ pub struct Gated {
 }
 
 /// 16 units up to their new cell state.
-struct Begun {
+pub struct Begun {
     /// i, f, g.
     gates: [__m512; 3],
     /// The output gate's denominator.
@@ -86,7 +86,7 @@ struct Begun {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
+pub fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
     let (a_i, a_f, a_o) = (denominator(z[0]), denominator(z[1]), denominator(z[3]));
     let (m, b) = fraction(z[2]);
     let p = _mm512_mul_ps(a_i, a_f);
@@ -99,7 +99,7 @@ fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn end(begun: &Begun) -> Gated {
+pub fn end(begun: &Begun) -> Gated {
     let &Begun { gates: [i, f, g], a_o, c } = begun;
     let (m_c, b_c) = fraction(c);
     let s = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(a_o, b_c));

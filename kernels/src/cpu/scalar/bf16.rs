@@ -1,6 +1,7 @@
 //! Products in bfloat16, one element at a time; what they mean is in `op/bf16.rs`.
 
-use crate::op::bf16::{Narrow, Product, WIDTH, pair, widen};
+use super::lstm_cell::forward;
+use crate::op::bf16::{Narrow, Product, Step, WIDTH, pair, widen};
 use crate::op::gemm::Start;
 
 /// See [`crate::op::bf16::RunNarrow`].
@@ -30,4 +31,11 @@ pub fn run(product: &Product, out: &mut [f32]) {
         }
         *out = if let Start::Out = start { sum + *out } else { sum };
     }
+}
+
+/// See [`crate::op::bf16::RunStep`].
+pub fn step(step: &mut Step) {
+    step.check();
+    run(&step.product, step.gates);
+    forward(&mut step.cell());
 }

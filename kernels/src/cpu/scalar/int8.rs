@@ -1,8 +1,9 @@
 //! Products in 8-bit integers, one element at a time; what they mean is in `op/int8.rs`.
 
+use super::lstm_cell::forward;
 use crate::op::bf16::WIDTH;
 use crate::op::gemm::Start;
-use crate::op::int8::{Narrow, Product, Range, round, scale};
+use crate::op::int8::{Narrow, Product, Range, Step, round, scale};
 
 /// See [`crate::op::int8::RunNarrow`].
 pub fn narrow(narrow: &mut Narrow) {
@@ -44,4 +45,11 @@ pub fn run(product: &Product, out: &mut [f32]) {
             Start::Out => sum * scale + *out,
         };
     }
+}
+
+/// See [`crate::op::int8::RunStep`].
+pub fn step(step: &mut Step) {
+    step.check();
+    run(&step.product, step.gates);
+    forward(&mut step.cell());
 }

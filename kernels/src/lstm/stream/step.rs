@@ -2,7 +2,7 @@
 
 use super::{Instance, Scratch, State};
 use crate::cpu::Kernels;
-use crate::lstm::matrix::{Input, Matrix, Narrowed};
+use crate::lstm::matrix::{Cell, Input, Matrix, Narrowed};
 use crate::lstm::packed::{Packed, PackedLayer};
 use crate::op::gemm::{PANEL, Start};
 use crate::op::int8::Range;
@@ -22,8 +22,9 @@ struct One<'a> {
     x: Input<'a>,
     /// Hidden state before.
     before: &'a [f32],
-    /// Its part of the sums, where it is made already.
-    sums: Option<&'a [f32]>,
+    /// Its part of the sums, and whether it is made already.
+    sums: &'a mut [f32],
+    made: bool,
     /// Cell state before.
     c_before: &'a [f32],
     /// Cell state after.
@@ -50,13 +51,12 @@ impl Step<'_> {
 /// One series through one layer.
 fn one(
     kernels: &Kernels,
-    weights: &PackedLayer<Matrix>,
+    (weights, after): (&PackedLayer<Matrix>, Option<&PackedLayer<Matrix>>),
     (gates, narrowed): (&mut [f32], &mut Narrowed),
     step: One,
 ) {
-    let One { x, before, sums, c_before, c, h } = step;
+    let One { x, before, sums, made, c_before, c, h } = step;
     let units = h.len();
-    let rows = 1;
     if let (Some(weight_x), Some(weight_h)) = (weights.weight_x.f32(), weights.weight_h.f32()) {
         c.copy_from_slice(c_before);
         kernels.lstm_step(&mut LstmStep {
@@ -65,22 +65,19 @@ fn one(
             units,
             x: x.values,
             weight_x,
-            state: sums.map_or(Sums::Now { weight: weight_h, h: before }, Sums::Ahead),
+            state: if made { Sums::Ahead(sums) } else { Sums::Now { weight: weight_h, h: before } },
             bias: &weights.bias,
             c,
             h,
         });
         return;
     }
-    weights.weight_x.product(kernels, (rows, x), Start::Bias(&weights.bias), narrowed, gates);
-    match sums {
-        Some(sums) => gates.iter_mut().zip(sums).for_each(|(gate, sum)| *gate += sum),
-        None => {
-            let before = Input { values: before, stride: units, range: Range::Unit };
-            weights.weight_h.product(kernels, (rows, before), Start::Out, narrowed, gates);
-        }
+    if !made {
+        let before = Input { values: before, stride: units, range: Range::Unit };
+        weights.weight_h.product(kernels, (1, before), Start::Zero, narrowed, sums);
     }
-    kernels.lstm_cell_forward(&mut Forward { rows, units, gates, c_before, c, tanh_c: &mut [], h });
+    let cell = Cell { bias: &weights.bias, sums, c_before, c, h, gates };
+    weights.weight_x.step(kernels, x, cell, after.map(|after| &after.weight_x), narrowed);
 }
 
 impl Instance {
@@ -92,9 +89,10 @@ impl Instance {
             let (below, here) = self.layers.split_at_mut(layer);
             let State { h: [before, h], c: [c_before, c], sums } = &mut here[0];
             let x = Step::input(layer, below.last().map_or(row, |state| &state.h[0]), units);
-            let sums = self.made.then_some(&**sums);
             let Scratch { gates, narrowed, .. } = &mut **scratch;
-            one(kernels, weights, (gates, narrowed), One { x, before, sums, c_before, c, h });
+            let weights = (weights, packed.layers.get(layer + 1));
+            let made = self.made;
+            one(kernels, weights, (gates, narrowed), One { x, before, sums, made, c_before, c, h });
             here[0].h.swap(0, 1);
             here[0].c.swap(0, 1);
         }
@@ -128,11 +126,12 @@ impl Instance {
         let Step { kernels, packed, scratch } = step;
         let Scratch { gates, narrowed, h: [above, below], c } = &mut **scratch;
         for (layer, weights) in packed.layers.iter().enumerate() {
-            let State { h: [before, _], c: [c_before, _], sums } = &self.layers[layer];
+            let State { h: [before, _], c: [c_before, _], sums } = &mut self.layers[layer];
             let x = Step::input(layer, if layer == 0 { row } else { below }, units);
             let (before, c_before) = (&before[ends * units..][..units], &c_before[ends * units..][..units]);
-            let sums = made.then_some(&**sums);
-            one(kernels, weights, (gates, narrowed), One { x, before, sums, c_before, c, h: above });
+            let weights = (weights, packed.layers.get(layer + 1));
+            let step = One { x, before, sums, made, c_before, c, h: above };
+            one(kernels, weights, (gates, narrowed), step);
             std::mem::swap(above, below);
         }
         Some(below)
