@@ -103,11 +103,10 @@ impl Identity {
                 Self::Interface.read(root, device)
             }
             Self::Interface => {
-                let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;
-                let Some(index) = index else { return Ok(None) };
-                let burnt = root.permanent_address(target)?.map(|address| format!("/{address}"));
+                let Some((index, burnt)) = root.interface(target)? else { return Ok(None) };
+                let burnt = burnt.map(|address| format!("/{address}")).unwrap_or_default();
                 let namespace = namespace()?.unwrap_or_default();
-                Ok(Some(format!("{namespace}{target}/{}{}", index.trim(), burnt.unwrap_or_default())))
+                Ok(Some(format!("{namespace}{target}/{index}{burnt}")))
             }
         }
     }
