@@ -240,6 +240,9 @@ impl Journal {
         }
         self.log(lifetime).append(records)?;
         records.iter().for_each(|record| self.ledger.take(record));
+        if self.ledger.open.is_none() {
+            self.close();
+        }
         Ok(())
     }
 
