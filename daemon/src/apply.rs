@@ -25,7 +25,7 @@ mod verify;
 
 pub use verify::verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::journal::{Held, Journal, JournalError, Kind, Record};
 use crate::knob::{Instance, KnobError};
@@ -76,6 +76,9 @@ pub struct Tuning {
     root: Root,
     journal: Journal,
     found: Vec<String>,
+    /// Interrupts of which the kernel has said that nobody moves them, and how it said so: they are not tried again
+    /// until devices come.
+    managed: BTreeMap<String, String>,
 }
 
 impl Tuning {
@@ -85,7 +88,7 @@ impl Tuning {
     #[must_use]
     pub fn open(root: Root, journal: Journal) -> Self {
         let found = journal.found().to_vec();
-        let mut tuning = Self { root, journal, found };
+        let mut tuning = Self { root, journal, found, managed: BTreeMap::new() };
         tuning.follow_silently();
         tuning.take_up_holds();
         tuning.recover();
@@ -125,6 +128,7 @@ impl Tuning {
     /// # Errors
     /// As [`Tuning::apply`].
     pub fn extend(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.managed.clear();
         self.bring(plan, false)
     }
 
@@ -164,7 +168,9 @@ impl Tuning {
             steps.extend(self.backwards(plan));
         }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
-        match self.run(tx, plan, steps, &already, &mut outcomes) {
+        let ran = self.run(tx, plan, steps, &already, &mut outcomes);
+        self.root.let_all_go();
+        match ran {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
             Err(error) => {
                 let undone = self.undo();

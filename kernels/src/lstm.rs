@@ -1,12 +1,14 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> file -> packed, threads -> block -> compile -> predict -> stream -> train -> checkpoint
+//! model -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream -> train -> checkpoint
 //! ```
 
 pub mod model;
 
 pub mod file;
+
+mod matrix;
 
 mod packed;
 
@@ -17,6 +19,8 @@ mod block;
 pub mod compile;
 
 pub mod predict;
+
+pub mod deviation;
 
 pub mod stream;
 
@@ -29,7 +33,9 @@ pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
+pub use deviation::Deviation;
 pub use file::{FileError, ForeignError};
+pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Class, Instance, Lifetime};
+use crate::knob::{Class, Instance, KnobError, Lifetime};
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -24,6 +24,7 @@ impl Tuning {
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
         let (mut instances, mut names) = (Vec::new(), BTreeSet::new());
         for step in steps {
+            self.root.keep(&step.instance.files());
             for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
             {
                 let name = instance.name();
@@ -55,6 +56,14 @@ impl Tuning {
 
     /// Brings one knob to its value. `count` numbers the writes of the transaction.
     pub(super) fn step(&mut self, tx: u64, count: &mut u64, step: &Step) -> Result<Outcome, ApplyError> {
+        let files = step.instance.files();
+        self.root.keep(&files);
+        let outcome = self.step_of_kept(tx, count, step);
+        self.root.let_go(&files);
+        outcome
+    }
+
+    fn step_of_kept(&mut self, tx: u64, count: &mut u64, step: &Step) -> Result<Outcome, ApplyError> {
         let knob = step.instance.name();
         let outcome = |fate, before: Option<&String>, after: Option<&String>| Outcome {
             knob: knob.clone(),
@@ -78,20 +87,28 @@ impl Tuning {
         if current == step.wanted {
             return Ok(outcome(Fate::Already, Some(&current), Some(&current)));
         }
+        if let Some(said) = self.managed.get(&knob).filter(|_| step.optional && !step.back) {
+            let detail = Some(said.clone());
+            return Ok(Outcome { detail, ..outcome(Fate::Skipped, Some(&current), Some(&current)) });
+        }
         let disturbed = self.announce(tx, count, step, &current)?;
         let written = self.set(&step.instance, &step.wanted);
         let effect = match written {
             Ok(effect) => effect,
             Err(error) if step.optional => {
+                if let ApplyError::Knob { error: KnobError::Managed { .. }, .. } = &error {
+                    self.managed.insert(knob, error.to_string());
+                }
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
         };
-        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
+        // Together with the next intent: half of the writes to the journal.
+        self.journal.later(lifetime, &Record::Done { tx, knob: knob.clone(), value: effect.clone() });
         for other in disturbed {
             if let Some(value) = self.peek(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
-                self.journal.record(other.knob.spec().lifetime, &[done])?;
+                self.journal.later(other.knob.spec().lifetime, &done);
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };

@@ -20,8 +20,8 @@ pub const CATALOGUE: Case =
 const PATIENCE: Duration = Duration::from_secs(400);
 
 fn catalogue(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
-    // A machine that has swap, and has loaded the congestion control beside the usual one.
-    guest.ok("modprobe -a tcp_bbr; mkswap -q /dev/vdc && swapon /dev/vdc")?;
+    // A machine that has swap, and has loaded the congestion control and the schedulers beside the usual ones.
+    guest.ok("modprobe -a tcp_bbr kyber-iosched bfq; mkswap -q /dev/vdc && swapon /dev/vdc")?;
     let families = guest.json(&format!("{PAYLOAD}/vm-guest families"))?;
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
     for family in families.as_array().context("families")?.iter().filter_map(Value::as_str) {
@@ -41,7 +41,7 @@ fn catalogue(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
         // What a failure left would be blamed on the next family.
         guest.ok("diapason tune rollback; rm -f /etc/diapason/profiles/exam.toml")?;
     }
-    guest.ok("swapoff /dev/vdc; rmmod tcp_bbr")?;
+    guest.ok("swapoff /dev/vdc; rmmod tcp_bbr kyber-iosched bfq")?;
     let count = |fate: &str| lines.iter().filter(|line| line["fate"] == fate).count();
     notes.say(format!(
         "{} round trips, {} refused as irreversible, {} absent, {} unwilling, {} failed",
