@@ -50,6 +50,7 @@ mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod timestamps;
 mod watchdog;
 mod workqueue;
 mod zram;
@@ -89,6 +90,7 @@ pub static ALL: &[&[&dyn Knob]] = &[
     machinecheck::KNOBS,
     halt_poll::KNOBS,
     dma_latency::KNOBS,
+    timestamps::KNOBS,
     block::KNOBS,
     iosched::KNOBS,
     nvme::KNOBS,

@@ -106,6 +106,7 @@ const FILES: &[(&str, &str)] = &[
     ("sys/devices/system/cpu/cpu0/power/energy_perf_bias", "6\n"),
     ("sys/devices/system/cpu/cpu0/power/pm_qos_resume_latency_us", "0\n"),
     ("dev/cpu_dma_latency", "2000000000\n"),
+    ("socket/timestamping", "0\n"),
     ("nvml/GPU-5a/persistence_mode", "0\n"),
     ("nvml/GPU-5a/power_limit_mw", "400000\n"),
     ("nvml/GPU-5a/power_limit_mw-min", "100000\n"),
