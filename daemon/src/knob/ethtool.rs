@@ -6,12 +6,18 @@
 //!
 //! Drivers round: a ring to a multiple of its step, a time to the ticks of the device. What the driver made of a
 //! value counts as that value, within the bounds of [`Rounding`], and is what a rollback compares with.
+//!
+//! A table and nothing else, hence its length.
 
-use super::form::FormError;
+mod offload;
+mod setting;
+
 use super::identity::Identity;
 use super::spec::{Class, Risk, Spec};
-use super::{Form, Knob, KnobError};
-use crate::root::{Group, Root};
+use super::{Form, Knob};
+use crate::root::Group;
+use offload::Offload;
+use setting::{Rounding, Setting};
 
 const SOURCE: &str = "ethtool(8); kernel Documentation/networking/ethtool-netlink.rst";
 const SKIPS: &[&str] = super::nic::SKIPS;
@@ -286,191 +292,3 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
         "it cannot be switched off while rules are loaded",
     ),
 ];
-
-/// What a driver may make of a number and still have done what it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rounding {
-    /// Nothing else.
-    None,
-    /// Up to a multiple of 64 at most, to a power of two, or to a minimum of 128 at most (rings).
-    Up,
-    /// To the ticks of the device, which are of one or two microseconds, or an eighth of a long time; only 0 is none.
-    Ticks,
-}
-
-impl Rounding {
-    fn covers(self, wanted: u32, actual: u32) -> bool {
-        match self {
-            _ if wanted == actual => true,
-            Self::None => false,
-            Self::Up if actual < wanted => false,
-            Self::Up => {
-                let step = actual - wanted < 64 && actual.is_multiple_of(8);
-                step || wanted.checked_next_power_of_two() == Some(actual) || actual <= 128
-            }
-            Self::Ticks => wanted != 0 && actual != 0 && actual.abs_diff(wanted) <= (wanted / 8).max(1),
-        }
-    }
-}
-
-/// One number of a group.
-struct Setting {
-    spec: Spec,
-    group: Group,
-    name: &'static str,
-    rounding: Rounding,
-}
-
-impl Setting {
-    fn unsupported(&self, target: &str) -> KnobError {
-        KnobError::Unsupported { device: target.to_owned(), setting: self.spec.name }
-    }
-}
-
-impl Knob for Setting {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn targets(&self, root: &Root) -> Result<Vec<String>, KnobError> {
-        super::nic::interfaces(root)
-    }
-
-    fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
-        let settings = root.ethtool(target, self.group)?;
-        Ok(settings.and_then(|settings| settings.get(self.name).map(u32::to_string)))
-    }
-
-    fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
-        let value = self.spec.form.canonical(asked)?;
-        let Some(settings) = root.ethtool(target, self.group)? else {
-            // Without the device only the form can be judged.
-            let known = !target.is_empty() && root.exists(&format!("/sys/class/net/{target}"))?;
-            return if known { Err(self.unsupported(target)) } else { Ok(value) };
-        };
-        let now = *settings.get(self.name).ok_or_else(|| self.unsupported(target))?;
-        let bound = settings.get(&format!("{}-max", self.name)).copied();
-        let max = bound.unwrap_or(u32::MAX);
-        let Ok(wanted) = value.parse::<u32>() else {
-            return Ok(bound.ok_or_else(|| self.unsupported(target))?.to_string());
-        };
-        if wanted > max {
-            let (given, max) = (i64::from(wanted), i64::from(max));
-            return Err(FormError::Range { given, min: 0, max }.into());
-        }
-        // What the driver made of this value before is this value.
-        Ok(if self.rounding.covers(wanted, now) { now.to_string() } else { value })
-    }
-
-    fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
-        let number = value.parse().map_err(|_| FormError::NotInteger { given: value.to_owned() })?;
-        Ok(root.ethtool_set(target, self.group, self.name, number)?)
-    }
-
-    fn is_effect(&self, wanted: &str, actual: &str) -> bool {
-        let pair = wanted.parse().ok().zip(actual.parse().ok());
-        pair.is_some_and(|(wanted, actual)| self.rounding.covers(wanted, actual))
-    }
-}
-
-/// One feature.
-///
-/// Its value says both whether it is on and whether it was asked for where the two differ: a feature that is off only
-/// because another one is comes on again with that one, and the original must keep this.
-struct Offload {
-    spec: Spec,
-    name: &'static str,
-}
-
-const OFF_REQUESTED: &str = "off, requested on";
-const ON_REQUESTED: &str = "on, requested off";
-
-impl Knob for Offload {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn targets(&self, root: &Root) -> Result<Vec<String>, KnobError> {
-        super::nic::interfaces(root)
-    }
-
-    fn read(&self, root: &Root, target: &str) -> Result<Option<String>, KnobError> {
-        let features = root.features(target)?;
-        let feature = features.and_then(|features| features.get(self.name).copied());
-        let value =
-            feature.filter(|feature| !feature.fixed).map(|feature| match (feature.active, feature.wanted) {
-                (true, true) => "on",
-                (false, false) => "off",
-                (false, true) => OFF_REQUESTED,
-                (true, false) => ON_REQUESTED,
-            });
-        Ok(value.map(str::to_owned))
-    }
-
-    fn settle(&self, root: &Root, target: &str, asked: &str) -> Result<String, KnobError> {
-        let value = Form::Choice(&["on", "off"]).canonical(asked)?;
-        // Without the device only the form can be judged.
-        let Some(features) = root.features(target)? else { return Ok(value) };
-        if features.get(self.name).is_some_and(|feature| !feature.fixed) {
-            return Ok(value);
-        }
-        Err(KnobError::Unsupported { device: target.to_owned(), setting: self.spec.name })
-    }
-
-    fn write(&self, root: &Root, target: &str, value: &str) -> Result<(), KnobError> {
-        let wanted = match value {
-            "on" | OFF_REQUESTED => true,
-            "off" | ON_REQUESTED => false,
-            _ => return Err(FormError::Special { given: value.to_owned(), expected: FEATURE }.into()),
-        };
-        Ok(root.set_feature(target, self.name, wanted)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_drivers_make_of_numbers() {
-        for (wanted, actual) in [(1000, 1000), (1001, 1008), (1000, 1024), (16, 80), (513, 1024)] {
-            assert!(Rounding::Up.covers(wanted, actual), "{wanted} {actual}");
-        }
-        for (wanted, actual) in [(512, 4096), (1024, 1000), (512, 640)] {
-            assert!(!Rounding::Up.covers(wanted, actual), "{wanted} {actual}");
-        }
-        assert!(Rounding::Ticks.covers(51, 50) && Rounding::Ticks.covers(200, 208));
-        assert!(!Rounding::Ticks.covers(0, 2) && !Rounding::Ticks.covers(50, 8));
-        assert!(
-            !Rounding::Ticks.covers(2, 0) && !Rounding::Ticks.covers(1, 0),
-            "not waiting at all is no rounding"
-        );
-        assert!(!Rounding::Ticks.covers(4, 2) && Rounding::Ticks.covers(5, 4));
-        assert!(!Rounding::None.covers(4, 8));
-    }
-
-    #[test]
-    fn a_ring_that_the_driver_rounds_is_as_asked() {
-        let folder = tempfile::tempdir().unwrap();
-        let ring = folder.path().join("netlink/ethtool/eth0/ring");
-        std::fs::create_dir_all(&ring).unwrap();
-        for (name, text) in [("rx", "512\n"), ("rx-max", "4096\n"), ("step", "32\n")] {
-            std::fs::write(ring.join(name), text).unwrap();
-        }
-        let root = Root::new(folder.path());
-        let knob = KNOBS.iter().find(|knob| knob.spec().name == "nic.ring.rx").unwrap();
-        assert_eq!(knob.settle(&root, "eth0", "max").unwrap(), "4096");
-        let wanted = knob.settle(&root, "eth0", "2000").unwrap();
-        knob.write(&root, "eth0", &wanted).unwrap();
-        let actual = knob.read(&root, "eth0").unwrap().unwrap();
-        assert_eq!((wanted.as_str(), actual.as_str()), ("2000", "2016"));
-        assert!(knob.is_effect(&wanted, &actual));
-        assert_eq!(knob.settle(&root, "eth0", "2000").unwrap(), "2016");
-        let said = knob.settle(&root, "eth0", "5000").unwrap_err().to_string();
-        assert_eq!(said, "5000 is out of range; give 0 to 4096");
-        assert_eq!(knob.settle(&root, "eth1", "512").unwrap(), "512", "it may be plugged in later");
-        std::fs::create_dir_all(folder.path().join("sys/class/net/eth1")).unwrap();
-        let said = knob.settle(&root, "eth1", "512").unwrap_err().to_string();
-        assert_eq!(said, "the driver of eth1 offers no nic.ring.rx; there is nothing to set");
-    }
-}
