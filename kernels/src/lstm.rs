@@ -1,10 +1,15 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> file -> packed, threads -> block -> compile -> predict -> stream -> train -> checkpoint
+//! model -> onnx, plain -> file -> packed, threads -> block -> compile -> predict -> stream -> train -> checkpoint
+//!                     any other form of model: network, which runs by the reference or is a model
 //! ```
 
 pub mod model;
+
+pub mod onnx;
+
+mod plain;
 
 pub mod file;
 
@@ -24,6 +29,8 @@ pub mod train;
 
 pub mod checkpoint;
 
+pub mod network;
+
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
@@ -31,5 +38,8 @@ pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
 pub use file::{FileError, ForeignError};
 pub use model::{Lstm, ModelError};
+pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
+pub use onnx::OnnxError;
+pub use plain::NotPlain;
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};
