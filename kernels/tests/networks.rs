@@ -53,10 +53,10 @@ fn read(answer: &[u8]) -> Vec<Case> {
     let narrow = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect::<Vec<_>>();
     let one = |case: Value| {
         let (x_shape, x) = if case["x"].is_array() { take(&case["x"]) } else { (vec![0, 0, 0], vec![]) };
-        let given = case["given"].as_object().into_iter().flatten();
-        let given = given.map(|(name, shape)| {
-            let (shape, values) = take(shape);
-            (name.clone(), (shape, narrow(values)))
+        let given = case["given"].as_array().into_iter().flatten();
+        let given = given.map(|entry| {
+            let (shape, values) = take(&entry[1]);
+            (entry[0].as_str().unwrap().to_owned(), (shape, narrow(values)))
         });
         let given = given.collect();
         let lengths = case["lengths"].as_array().into_iter().flatten().map(|n| n.as_u64().unwrap() as usize);
@@ -87,7 +87,7 @@ impl Case {
         let [(h_width, h), (c_width, c)] = &self.states[..] else { return None };
         let series = |row: usize| {
             let (mut h, mut c) = (h[row * h_width..].iter(), c[row * c_width..].iter());
-            let mut take = |from: &mut std::slice::Iter<f64>, count: usize| {
+            let take = |from: &mut std::slice::Iter<f64>, count: usize| {
                 from.by_ref().take(count).map(|&x| x as f32).collect::<Vec<f32>>()
             };
             let state = |lstm: &diapason_kernels::op::lstm_layer::LstmLayer<f32>| State {
@@ -99,8 +99,24 @@ impl Case {
         Some((0..self.x.dim().0).map(series).collect())
     }
 
+    /// The reference in f64.
+    fn exact(&self, network: &Network) -> Vec<Run<f64>> {
+        let stack = network.stack().convert::<f64>();
+        let states = self.states(network.stack());
+        let wide = |values: &Vec<f32>| values.iter().map(|&x| f64::from(x)).collect();
+        let series = |(row, x): (usize, ndarray::ArrayView2<f32>)| {
+            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let state = |State { h, c }: &State<f32>| State { h: wide(h), c: wide(c) };
+            let states = states.as_ref().map(|s| s[row].iter().map(state).collect::<Vec<_>>());
+            let length = self.lengths.get(row).copied().unwrap_or(self.x.dim().1);
+            stack.forward(&x, length, states.as_deref())
+        };
+        self.x.outer_iter().enumerate().map(series).collect()
+    }
+
     fn run(&self, network: &Network) -> Vec<Run<f32>> {
-        let executable = network.compile(&CompileOptions { threads: 2, ..CompileOptions::default() }).unwrap();
+        let executable =
+            network.compile(&CompileOptions { threads: 2, ..CompileOptions::default() }).unwrap();
         let states = self.states(network.stack());
         let lengths = (!self.lengths.is_empty()).then_some(self.lengths.as_slice());
         executable.run(self.x.view(), Inputs { lengths, states: states.as_deref() }).unwrap()
@@ -133,10 +149,19 @@ fn all_agree(command: &str, tolerance: f64, at_least: usize) {
         match Network::load_onnx(&case.path, &case.given) {
             Err(error) => bad.push(format!("{}: {error}", case.name)),
             Ok(network) => {
-                let off = case.apart(&case.run(&network));
-                println!("{}: {off:e}", case.name);
-                if off.is_nan() || off > tolerance {
-                    bad.push(format!("{}: {off:e} apart", case.name));
+                let (runs, exact) = (case.run(&network), case.exact(&network));
+                let off = case.apart(&runs);
+                let own = (0..case.outputs.len()).map(|head| {
+                    let wanted: Vec<f64> = exact.iter().flat_map(|run| run.heads[head].clone()).collect();
+                    distance(
+                        runs.iter().flat_map(|run| run.heads[head].iter().map(|&x| f64::from(x))),
+                        &wanted,
+                    )
+                });
+                let own = own.fold(0.0, f64::max);
+                println!("{}: {off:e}, from our f64 {own:e}", case.name);
+                if off.is_nan() || off > tolerance || own.is_nan() || own > 2e-6 {
+                    bad.push(format!("{}: {off:e} apart, from our f64 {own:e}", case.name));
                 }
             }
         }
@@ -153,7 +178,8 @@ fn every_node_test_of_onnx_passes() {
         let runs = case.run(&network);
         // The tolerance of the package's own runner, element by element.
         for (head, wanted) in case.outputs.iter().enumerate() {
-            let ours: Vec<f64> = runs.iter().flat_map(|run| run.heads[head].iter().map(|&x| f64::from(x))).collect();
+            let ours: Vec<f64> =
+                runs.iter().flat_map(|run| run.heads[head].iter().map(|&x| f64::from(x))).collect();
             assert_eq!(ours.len(), wanted.len());
             let close = ours.iter().zip(wanted).all(|(a, b)| (a - b).abs() <= 1e-7 + 1e-3 * b.abs());
             assert!(close, "{}: {ours:?} {wanted:?}", case.name);
@@ -165,7 +191,8 @@ fn every_node_test_of_onnx_passes() {
 #[test]
 fn every_attribute_is_onnxruntimes() {
     require!(Oracles);
-    all_agree("attributes", 2e-6, 120);
+    // onnxruntime approximates tanh and exp in f32; our own f32 is held to our f64 more tightly.
+    all_agree("attributes", 3e-5, 120);
 }
 
 #[test]
@@ -194,7 +221,8 @@ fn a_state_dict_of_any_form_is_pytorchs_in_f64() {
                 What::Cell => lstm.passes.len() * lstm.hidden,
                 _ => lstm.output(),
             };
-            let read = stack.lstms().enumerate().map(|(layer, lstm)| Read { layer, what, features: 0..width(lstm) });
+            let read =
+                stack.lstms().enumerate().map(|(layer, lstm)| Read { layer, what, features: 0..width(lstm) });
             let head = Head { name: format!("{what:?}"), read: read.collect(), layers: vec![] };
             stack.heads.push(head);
         }

@@ -44,7 +44,7 @@ def give(array):
 def case(name, path, x, outputs, **more):
     """`x` and `outputs` batch first; `more` may have given {name: array}, lengths, states [batch, values] twice."""
     entry = {"name": name, "path": path, "x": give(x)}
-    entry["given"] = {key: give(value) for key, value in more.pop("given", {}).items()}
+    entry["given"] = [[key, give(value)] for key, value in more.pop("given", {}).items()]
     entry["lengths"] = [int(n) for n in more.pop("lengths", [])]
     entry["states"] = [give(value) for value in more.pop("states", [])]
     entry["outputs"] = [give(value) for value in outputs]
@@ -204,7 +204,7 @@ def torch_models():
 
     class LastSlice(Base):
         def forward(self, x):
-            return self.fc(self.lstm(x)[0][:, -1:, :]).squeeze(1)
+            return self.fc(self.lstm(x)[0][:, -1:, :].reshape(x.size(0), -1))
 
     class Every(Base):
         def forward(self, x):

@@ -45,7 +45,10 @@ pub enum Module {
 
 /// Encodes a network as a safetensors file.
 pub(super) fn encode(network: &Network) -> Result<Vec<u8>, FileError> {
-    if let Ok(lstm) = network.to_lstm() {
+    // Only where that loses nothing: a plain model has all biases, and one name for its head.
+    if let Ok(lstm) = network.to_lstm()
+        && Network::from(&lstm).stack == network.stack
+    {
         return file::encode(&lstm, &[], &[]);
     }
     if let Some(key) = network.metadata.keys().find(|key| key.starts_with(RESERVED)) {

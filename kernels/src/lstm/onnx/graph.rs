@@ -492,10 +492,12 @@ impl<'a> Walk<'a> {
         let single = constant.values.len() == 1 && constant.shape.len() <= flow.axes.len();
         let lead = flow.axes.len().checked_sub(constant.shape.len());
         let per_feature = features.zip(lead).is_some_and(|(place, lead)| {
-            constant.shape.iter().enumerate().all(|(at, dim)| match at + lead == place {
-                true => *dim == Dim::Known(width as i64),
-                false => *dim == Dim::Known(1),
-            })
+            let reaches = lead <= place;
+            reaches
+                && constant.shape.iter().enumerate().all(|(at, dim)| match at + lead == place {
+                    true => *dim == Dim::Known(width as i64),
+                    false => *dim == Dim::Known(1),
+                })
         });
         let values = match (single, per_feature) {
             (_, true) => constant.values.clone(),
