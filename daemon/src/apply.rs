@@ -14,6 +14,8 @@ mod undo;
 
 mod rollback;
 
+mod moved;
+
 mod gone;
 mod holds;
 mod recover;
@@ -23,7 +25,7 @@ mod verify;
 
 pub use verify::verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::journal::{Held, Journal, JournalError, Kind, Record};
 use crate::knob::{Instance, KnobError};
@@ -74,6 +76,9 @@ pub struct Tuning {
     root: Root,
     journal: Journal,
     found: Vec<String>,
+    /// Interrupts of which the kernel has said that nobody moves them, and how it said so: they are not tried again
+    /// until devices come.
+    managed: BTreeMap<String, String>,
 }
 
 impl Tuning {
@@ -83,7 +88,8 @@ impl Tuning {
     #[must_use]
     pub fn open(root: Root, journal: Journal) -> Self {
         let found = journal.found().to_vec();
-        let mut tuning = Self { root, journal, found };
+        let mut tuning = Self { root, journal, found, managed: BTreeMap::new() };
+        tuning.follow_silently();
         tuning.take_up_holds();
         tuning.recover();
         tuning
@@ -122,6 +128,7 @@ impl Tuning {
     /// # Errors
     /// As [`Tuning::apply`].
     pub fn extend(&mut self, plan: &Plan) -> Result<ApplyReport, ApplyError> {
+        self.managed.clear();
         self.bring(plan, false)
     }
 
@@ -130,6 +137,7 @@ impl Tuning {
         if self.journal.damaged() > 0 {
             return Err(ApplyError::Damaged { records: self.journal.damaged() });
         }
+        self.follow_silently();
         let report =
             |ending, error, outcomes| ApplyReport { profile: plan.profile.clone(), ending, error, outcomes };
         if let Some(obstacle) = plan.obstacles().next() {

@@ -44,8 +44,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a caller may take to accept an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// How long one operation may take before the service manager calls the daemon stuck: swapping off 100 GB.
-const OPERATION_MAX: Duration = Duration::from_secs(900);
+/// How many times the usual patience of the service manager one operation may take before the daemon is called stuck: a
+/// quarter of an hour beside the unit's minute, for swapping off 100 GB.
+const OPERATION_BEATS: u32 = 15;
 
 /// The group that may apply and roll back, beside root.
 pub const GROUP: &str = "diapason";
@@ -294,8 +295,8 @@ fn answer(service: &mut Service, call: &Call, peer: &Peer) -> Reply {
 fn patiently<T>(service: &mut Service, work: impl FnOnce(&mut Service) -> T) -> T {
     let watchdog = sd_notify::watchdog_enabled();
     let microseconds = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
-    if watchdog.is_some() {
-        tell(&[NotifyState::WatchdogUsec(microseconds(OPERATION_MAX))]);
+    if let Some(usual) = watchdog {
+        tell(&[NotifyState::WatchdogUsec(microseconds(usual.saturating_mul(OPERATION_BEATS)))]);
     }
     let done = work(service);
     if let Some(usual) = watchdog {

@@ -8,6 +8,7 @@
 //! on one disk; the order of [`ALL`] is the order in which a profile is applied.
 
 mod form;
+mod identity;
 
 mod spec;
 
@@ -54,8 +55,9 @@ mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
+pub use identity::Identity;
 pub use rlimit::{LimitError, ProcessLimits};
-pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
+pub use spec::{Class, Lifetime, Release, Risk, Spec};
 
 use crate::root::{Root, RootError};
 
@@ -440,6 +442,15 @@ impl Instance {
     /// When the machine cannot be read.
     pub fn identity(&self, root: &Root) -> Result<Option<String>, RootError> {
         self.knob.spec().identity.read(root, &self.target)
+    }
+
+    /// The same knob under the name that its device `then` has now, where that is another one.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    pub fn moved(&self, root: &Root, then: &str) -> Result<Option<Self>, RootError> {
+        let target = self.knob.spec().identity.moved(root, &self.target, then)?;
+        Ok(target.map(|target| Self { knob: self.knob, target }))
     }
 
     /// What there is to say about it beside its value; see [`Knob::remark`]. For one that is absent: that this

@@ -62,7 +62,7 @@ pub enum RootError {
         path: String,
     },
     /// The kernel refused an operation that carries no data.
-    #[error("cannot {verb} {path}: {}", errno.desc())]
+    #[error("cannot {verb} {path}: {}", said(*errno))]
     Refused {
         /// What was tried: read, list, create...
         verb: &'static str,
@@ -72,7 +72,7 @@ pub enum RootError {
         errno: Errno,
     },
     /// The kernel refused data.
-    #[error("cannot write {data:?} to {path}: {}{}", errno.desc(), remedy(*errno))]
+    #[error("cannot write {data:?} to {path}: {}{}", said(*errno), remedy(*errno))]
     Write {
         /// The file, without the prefix of the root.
         path: String,
@@ -98,7 +98,7 @@ pub enum RootError {
         message: String,
     },
     /// The helper with more rights did not answer.
-    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", errno.desc())]
+    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", said(*errno))]
     NoHelper {
         /// Its socket.
         helper: String,
@@ -108,6 +108,18 @@ pub enum RootError {
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
+}
+
+/// The kernel's answer in words.
+///
+/// An answer without a name is one that include/linux/errno.h keeps for the kernel itself and that reaches programs all the
+/// same: `ENOTSUPP`, from drivers and from perf events (a hard watchdog where nothing counts cycles).
+#[must_use]
+pub fn said(errno: Errno) -> &'static str {
+    match errno {
+        Errno::UnknownErrno => "the kernel has no support for it here (ENOTSUPP 524)",
+        _ => errno.desc(),
+    }
 }
 
 /// What helps against a refused write, as far as the kernel's answer tells.
@@ -521,6 +533,15 @@ mod tests {
         let mut names = vec!["cpu10", "cpu2", "cpufreq", "cpu0"];
         names.sort_by_cached_key(|name| natural(name));
         assert_eq!(names, ["cpu0", "cpu2", "cpu10", "cpufreq"]);
+    }
+
+    #[test]
+    fn an_answer_of_the_kernel_to_itself_has_words() {
+        let errno = errno(&std::io::Error::from_raw_os_error(524));
+        let path = "/proc/sys/kernel/nmi_watchdog".to_owned();
+        let error = RootError::Write { path, data: "1".to_owned(), errno };
+        let expected = "cannot write \"1\" to /proc/sys/kernel/nmi_watchdog: the kernel has no support for it here (ENOTSUPP 524)";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> onnx, plain -> file -> packed, threads -> block -> compile -> predict -> stream -> train -> checkpoint
-//!                     any other form of model: network, which runs by the reference or is a model
+//! model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
+//!       -> train -> checkpoint
+//!       -> network: any other form of model, run by the reference
 //! ```
 
 pub mod model;
@@ -13,6 +14,8 @@ mod plain;
 
 pub mod file;
 
+mod matrix;
+
 mod packed;
 
 mod threads;
@@ -22,6 +25,8 @@ mod block;
 pub mod compile;
 
 pub mod predict;
+
+pub mod deviation;
 
 pub mod stream;
 
@@ -36,7 +41,9 @@ pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
+pub use deviation::Deviation;
 pub use file::{FileError, ForeignError};
+pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
 pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
 pub use onnx::OnnxError;

@@ -18,6 +18,9 @@ pub mod lstm_stack;
 pub(crate) mod activation;
 pub(crate) mod dense;
 pub(crate) mod gemm;
+
+pub(crate) mod bf16;
+pub(crate) mod int8;
 pub(crate) mod lstm_cell;
 pub(crate) mod lstm_step;
 

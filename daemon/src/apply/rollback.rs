@@ -34,6 +34,7 @@ impl Tuning {
         if self.journal.ledger().held.is_empty() && profile.is_none() && damaged_records == 0 {
             return Ok(RollbackReport { profile, complete: true, damaged_records, outcomes: Vec::new() });
         }
+        self.follow_silently();
         let tx = self.journal.begin(Kind::Rollback, None)?;
         let (mut ways, mut outcomes) = self.decide(tx)?;
         let ended = self

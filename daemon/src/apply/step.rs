@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Class, Instance, Lifetime};
+use crate::knob::{Class, Instance, KnobError, Lifetime};
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -78,11 +78,18 @@ impl Tuning {
         if current == step.wanted {
             return Ok(outcome(Fate::Already, Some(&current), Some(&current)));
         }
+        if let Some(said) = self.managed.get(&knob).filter(|_| step.optional && !step.back) {
+            let detail = Some(said.clone());
+            return Ok(Outcome { detail, ..outcome(Fate::Skipped, Some(&current), Some(&current)) });
+        }
         let disturbed = self.announce(tx, count, step, &current)?;
         let written = self.set(&step.instance, &step.wanted);
         let effect = match written {
             Ok(effect) => effect,
             Err(error) if step.optional => {
+                if let ApplyError::Knob { error: KnobError::Managed { .. }, .. } = &error {
+                    self.managed.insert(knob, error.to_string());
+                }
                 return Ok(Outcome { detail: Some(error.to_string()), ..self.retreat(tx, step, &current)? });
             }
             Err(error) => return Err(error),
@@ -157,7 +164,8 @@ impl Tuning {
         let then = self.journal.ledger().held(knob).and_then(|held| held.identity.clone());
         // Without an answer the name has to do: a kernel before 5.15 has no sequence numbers of disks.
         let now = instance.identity(&self.root).ok().flatten();
-        then.zip(now).is_some_and(|(then, now)| then != now)
+        let identity = instance.knob.spec().identity;
+        then.zip(now).is_some_and(|(then, now)| !identity.is_same(&then, &now))
     }
 
     /// Records what is about to be written. The side effects come first, so that an undo in reverse ends with

@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::block::PredictError;
 use super::compile::CompileError;
 use super::file::{self, FileError};
+use super::matrix::Precision;
 use super::model::{Lstm, ModelError};
 use super::onnx::{self, Given, OPSET, Origin};
 use super::plain::{self, NotPlain};
@@ -45,6 +46,14 @@ pub enum NetworkError {
     Reference {
         /// What was asked for.
         isa: Isa,
+        /// Why the kernels do not run it.
+        reason: NotPlain,
+    },
+    /// It was to be run in a precision in which the reference does not compute.
+    #[error("{precision} was asked for, but only the reference in f32 runs this model: {reason}")]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
         /// Why the kernels do not run it.
         reason: NotPlain,
     },
@@ -215,6 +224,20 @@ impl From<&Lstm> for Network {
         let (stack, metadata) = (plain::stack(lstm), lstm.metadata().clone());
         Self { stack, metadata, origin: Origin::default() }
     }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Network {
+    /// The bytes of a safetensors file.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, FileError> {
+        state_dict::encode(self)
+    }
+}
+
+/// A network from the bytes of a safetensors file.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Network, FileError> {
+    state_dict::decode(path, bytes, None)
 }
 
 /// The error of weights that no model has, as a file's.

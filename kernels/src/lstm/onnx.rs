@@ -22,6 +22,9 @@ mod proto;
 mod tensor;
 mod write;
 
+#[cfg(test)]
+mod hostile;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -355,7 +355,8 @@ mod tests {
             Layer::Lstm(lstm) => change(lstm),
             _ => panic!("layer 1 is an LSTM"),
         };
-        let cases: [(&dyn Fn(&mut Stack<f64>), &str); 9] = [
+        type Case<'a> = (&'a dyn Fn(&mut Stack<f64>), &'a str);
+        let cases: [Case; 9] = [
             (&|s| lstm(s, &|l| l.input = 3), "layer 1 reads 3 values, but layer 0 gives 2"),
             (&|s| s.input = 4, "layer 0 reads 3 values, but the series has 4"),
             (&|s| lstm(s, &|l| l.hidden = 0), "hidden of layer 1 is 0; it must be between 1 and 1048576"),

@@ -36,10 +36,23 @@ const VALUES: &[(&str, &[&str])] = &[
     ("systemd.environment", &["EXAM=1"]),
     ("unit.environment", &["EXAM=1"]),
     ("unit.limits", &["LimitRTPRIO=99"]),
-    ("cpu.scaling_freq", &["max max", "min min"]),
-    ("cpu.perf_pct", &["50 100"]),
-    ("cpu.idle_states", &["latency_us 10"]),
-    ("uncore.freq_khz", &["max max"]),
+    ("module.options", &["nvme_core.io_timeout=31"]),
+];
+
+/// Knobs that are there with another setting of their device alone: how such a name ends, the setting, its value.
+const WITH: &[(&str, &str, &str)] = &[
+    ("iosched.read_expire", "scheduler", "mq-deadline"),
+    ("iosched.write_expire", "scheduler", "mq-deadline"),
+    ("iosched.writes_starved", "scheduler", "mq-deadline"),
+    ("iosched.front_merges", "scheduler", "mq-deadline"),
+    ("iosched.fifo_batch", "scheduler", "mq-deadline"),
+    ("iosched.prio_aging_expire", "scheduler", "mq-deadline"),
+    ("iosched.read_lat_nsec", "scheduler", "kyber"),
+    ("iosched.write_lat_nsec", "scheduler", "kyber"),
+    ("iosched.low_latency", "scheduler", "bfq"),
+    ("iosched.slice_idle", "scheduler", "bfq"),
+    ("iosched.strict_guarantees", "scheduler", "bfq"),
+    ("iosched.timeout_sync", "scheduler", "bfq"),
 ];
 
 /// Sorts of devices on which a knob is tried: a machine has a hundred interrupts.
@@ -126,7 +139,10 @@ fn examine(root: &Root, knob: &'static dyn Knob, client: &mut Client, lines: &mu
         detail,
     };
     let is_skipped = |target: &str| {
-        spec.skips.iter().any(|skip| skip.strip_suffix('*').is_some_and(|head| target.starts_with(head)))
+        spec.skips.iter().any(|skip| match skip.strip_suffix('*') {
+            Some(head) => target.starts_with(head),
+            None => *skip == target,
+        })
     };
     let mut targets = knob.targets(root).with_context(|| spec.name)?;
     targets.retain(|target| !is_skipped(target));
@@ -192,9 +208,13 @@ fn kind(target: &str) -> String {
 /// One round trip. The error says whether the machine, rather than the daemon, is the reason.
 fn attempt(client: &mut Client, name: &str, wanted: &str) -> std::result::Result<(), (bool, String)> {
     let ours = |error: &dyn std::fmt::Display| (false, error.to_string());
-    let text = format!(
-        "summary = \"exam\"\n[knob.{name:?}]\nvalue = {wanted:?}\nreason = \"exam\"\nsource = \"exam\"\n"
-    );
+    let entry = |name: &str, value: &str| {
+        format!("[knob.{name:?}]\nvalue = {value:?}\nreason = \"exam\"\nsource = \"exam\"\n")
+    };
+    let with = WITH.iter().find_map(|(tail, setting, value)| {
+        Some(entry(&format!("{}{setting}", name.strip_suffix(tail)?), value))
+    });
+    let text = format!("summary = \"exam\"\n{}{}", with.unwrap_or_default(), entry(name, wanted));
     fs::write(PROFILE, text).map_err(|error| ours(&error))?;
     let applied = client.apply("exam").map_err(|error| ours(&error))?;
     let error = applied.error.clone().unwrap_or_default();
@@ -245,7 +265,9 @@ fn candidates(root: &Root, instance: &Instance, current: &str) -> Vec<String> {
                 }
             }
             // Fewer CPUs than there are, and at least one that runs.
-            Form::Cpus => values.extend(["0-1", "1-2", "0-2", "1-3", "1", "0"].map(str::to_owned)),
+            Form::Cpus | Form::CpusOr(_) => {
+                values.extend(["0-1", "1-2", "0-2", "1-3", "1", "0"].map(str::to_owned));
+            }
             Form::Choice(words) => values.extend(words.iter().map(|word| (*word).to_owned())),
             _ => {
                 // The refusal of nonsense lists what this machine offers.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 /// Nothing that is watched lasts longer.
-const WATCH_MAX: Duration = Duration::from_secs(400);
+const WATCH_MAX: Duration = Duration::from_secs(600);
 
 /// What a command let be seen of a file.
 #[derive(Debug, Serialize)]

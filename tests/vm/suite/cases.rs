@@ -7,8 +7,10 @@ mod knobs;
 mod memory;
 mod package;
 mod power;
+mod processors;
 mod profiles;
 mod rival;
+mod struck;
 
 use crate::case::Case;
 
@@ -20,6 +22,7 @@ pub static ALL: &[Case] = &[
     faults::KILL_ACTIVE,
     faults::KILL_DURING,
     faults::WATCHDOG,
+    struck::WATCHDOG,
     faults::WRONG_VALUES,
     faults::TWO_DAEMONS,
     faults::READ_ONLY,
@@ -31,7 +34,9 @@ pub static ALL: &[Case] = &[
     hold::HOLD,
     devices::DISK,
     devices::CARD,
+    struck::DEVICES,
     devices::STORM,
+    processors::PROCESSORS,
     package::PURGE,
     power::CUT,
     rival::COMPARE,

@@ -1,6 +1,6 @@
 //! The suite that boots a guest, tunes it for real and takes its power away: `make vm-test`.
 //!
-//! link -> agent, monitor -> guest -> case -> cases -> record
+//! link -> agent, monitor -> guest -> plug, case -> cases -> record
 //!
 //! Outside is this program; inside, `vm-guest` looks at every setting. Emulation is an order of magnitude slower than
 //! the machine, so that times say something only beside other times of the same guest.
@@ -14,6 +14,8 @@ mod agent;
 mod monitor;
 
 mod guest;
+
+mod plug;
 
 mod case;
 

@@ -11,6 +11,7 @@ use super::{Network, NetworkError, NotPlain, Origin};
 use crate::isa::Isa;
 use crate::lstm::block::PredictError;
 use crate::lstm::compile::{CompileError, CompileOptions, Executable};
+use crate::lstm::matrix::Precision;
 use crate::lstm::threads::{THREADS_MAX, on_each, pool, threads};
 use crate::op::lstm_layer::State;
 use crate::op::lstm_stack::{Layer, Run, Stack, What, place};
@@ -58,6 +59,9 @@ impl Network {
             Err(reason) => {
                 if let Some(isa) = options.isa.filter(|&isa| isa != Isa::Scalar) {
                     return Err(NetworkError::Reference { isa, reason });
+                }
+                if options.precision != Precision::F32 {
+                    return Err(NetworkError::Precision { precision: options.precision, reason });
                 }
                 if options.threads > THREADS_MAX {
                     return Err(CompileError::ThreadCount { threads: options.threads }.into());

@@ -71,7 +71,7 @@ pub(super) fn load(path: &Path, described: Option<&StateDict>) -> Result<Network
     decode(path, &bytes, described)
 }
 
-fn decode(path: &Path, bytes: &[u8], described: Option<&StateDict>) -> Result<Network, FileError> {
+pub(super) fn decode(path: &Path, bytes: &[u8], described: Option<&StateDict>) -> Result<Network, FileError> {
     let format = |source| FileError::Format { path: path.to_path_buf(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(format)?;

@@ -111,6 +111,22 @@ impl NetworkStream {
     }
 }
 
+impl NetworkStream {
+    /// Does what the last tick of an instance left, as [`Stream::prepare`] does; by the reference nothing is left.
+    ///
+    /// # Errors
+    /// [`StreamError::Instance`] when it does not exist.
+    pub fn prepare(&mut self, instance: usize) -> Result<(), StreamError> {
+        match &mut self.path {
+            Ticks::Kernels(stream) => stream.prepare(instance),
+            Ticks::Reference(Reference { instances, .. }) if instance < instances.len() => Ok(()),
+            Ticks::Reference(Reference { instances, .. }) => {
+                Err(StreamError::Instance { instance, instances: instances.len() })
+            }
+        }
+    }
+}
+
 impl Reference {
     fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
         let instances = self.instances.len();

@@ -145,8 +145,7 @@ fn chain(ops: &[Op], used: &[bool]) -> Result<Vec<usize>, OnnxError> {
     let last = (0..ops.len()).rev().find(|&op| used[op] && matches!(ops[op].what, Computed::Lstm { .. }));
     let mut at = last.ok_or(OnnxError::NoLstm)?;
     let mut chain = Vec::new();
-    loop {
-        let (Computed::Lstm { from, .. } | Computed::Pointwise { from, .. }) = &ops[at].what else { break };
+    while let Computed::Lstm { from, .. } | Computed::Pointwise { from, .. } = &ops[at].what {
         chain.push(at);
         let reason = "reads something else than all that one layer gives for each step";
         let refused = OnnxError::Structure { node: ops[at].node.clone(), reason };

@@ -58,10 +58,7 @@ impl<R> Stack<R> {
 
     /// Gives every tensor that a file may hold its values: `find` is asked with name, shape and whether it must be
     /// there.
-    pub(crate) fn fill<E>(
-        &mut self,
-        find: &mut dyn FnMut(&str, &[usize], bool) -> Result<Option<Vec<R>>, E>,
-    ) -> Result<(), E> {
+    pub(crate) fn fill<E>(&mut self, find: Find<'_, R, E>) -> Result<(), E> {
         let names = self.head_names();
         let mut lstms = 0;
         for (place, layer) in self.layers.iter_mut().enumerate() {
@@ -120,7 +117,8 @@ fn dense_tensors<'a, R>(name: &str, dense: &'a Dense<R>) -> [Named<'a, R>; 2] {
     ]
 }
 
-type Find<'a, R, E> = &'a mut dyn FnMut(&str, &[usize], bool) -> Result<Option<Vec<R>>, E>;
+/// Gives the values of a tensor by name and shape, where it is there or must be.
+pub(crate) type Find<'a, R, E> = &'a mut dyn FnMut(&str, &[usize], bool) -> Result<Option<Vec<R>>, E>;
 
 fn fill_lstm<R, E>(lstm: &mut LstmLayer<R>, place: usize, find: Find<'_, R, E>) -> Result<(), E> {
     for at in 0..lstm.passes.len() {

@@ -1,13 +1,10 @@
 //! Disks and network cards that come and go while a profile is applied and while it is in force.
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
-use serde_json::json;
 
 use crate::case::{Case, Leaves, Notes, PRISTINE, Starts, same};
 use crate::guest::Guest;
-use crate::monitor::Monitor;
+use crate::plug::{plug_card, plug_disk, unplug_card, unplug_disk, wait_for, wait_for_card, wait_for_disk};
 
 /// A disk comes, stays, goes and another one takes its name.
 pub const DISK: Case =
@@ -20,35 +17,6 @@ pub const CARD: Case =
 /// Disks come and go while profiles are applied and rolled back without a pause.
 pub const STORM: Case =
     Case { name: "devices-storm", quick: false, starts: Starts::Installed, leaves: Leaves::Same, run: storm };
-
-/// The free root port that hot-plugged disks use.
-const PORT: &str = "hp0";
-
-fn plug_disk(guest: &Guest, monitor: &mut Monitor, serial: &str) -> Result<()> {
-    let file = guest.state().join("plugged.raw");
-    let made = Command::new("truncate").args(["-s", "64M"]).arg(&file).status()?;
-    ensure!(made.success(), "truncate");
-    let node =
-        json!({ "driver": "raw", "node-name": "plugged", "file": { "driver": "file", "filename": file } });
-    monitor.ask("blockdev-add", &node)?;
-    let device = json!({ "driver": "virtio-blk-pci", "id": "plug", "drive": "plugged", "bus": PORT, "serial": serial });
-    monitor.ask("device_add", &device)?;
-    Ok(())
-}
-
-fn unplug_disk(monitor: &mut Monitor) -> Result<()> {
-    monitor.ask("device_del", &json!({ "id": "plug" }))?;
-    monitor.wait_for_removal("plug")?;
-    monitor.ask("blockdev-del", &json!({ "node-name": "plugged" }))?;
-    Ok(())
-}
-
-fn wait_for_disk(guest: &mut Guest, serial: &str, there: bool) -> Result<String> {
-    let (mark, file) = (if there { "" } else { "! " }, format!("/dev/disk/by-id/virtio-{serial}"));
-    guest.ok(&format!("for i in $(seq 300); do {mark}[ -e {file} ] && break; sleep 0.1; done; udevadm settle; {mark}[ -e {file} ]"))?;
-    let name = guest.sh(&format!("basename $(readlink {file})"))?;
-    Ok(name.out.trim().to_owned())
-}
 
 /// A queue setting of a disk.
 fn queue(guest: &mut Guest, disk: &str, name: &str) -> Result<String> {
@@ -69,9 +37,14 @@ fn disk(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     // Another disk of the same name while the profile is in force.
     plug_disk(guest, &mut monitor, "second")?;
     let second = wait_for_disk(guest, "second", true)?;
-    notes.say(format!("{name} left, another one became {second}"));
-    let plain = queue(guest, &second, "rq_affinity")?;
-    notes.say(format!("the disk that came later has rq_affinity {plain}"));
+    wait_for(
+        guest,
+        "rq_affinity of the later disk",
+        &format!("cat /sys/block/{second}/queue/rq_affinity"),
+        "2",
+    )?;
+    notes.say(format!("{name} left, another one became {second} and has the profile's settings"));
+    guest.ok("diapason tune verify")?;
     let back = guest.json("diapason tune rollback --json")?;
     ensure!(back["complete"] == true, "rollback: {back:#}");
     let after = queue(guest, &second, "rq_affinity")?;
@@ -84,23 +57,41 @@ fn disk(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     same(guest, PRISTINE)
 }
 
+/// Prints the settings of a card that the profile changes.
+fn settings(card: &str) -> String {
+    format!("ethtool -c {card} | grep ^rx-usecs:; ethtool -k {card} | grep ^generic-receive")
+}
+
 fn card(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     let mut monitor = guest.monitor()?;
-    let backend = json!({ "type": "hubport", "id": "plugged", "hubid": 1 });
-    monitor.ask("netdev_add", &backend)?;
-    let device = json!({ "driver": "virtio-net-pci", "id": "plugcard", "netdev": "plugged", "bus": "hp1", "mac": "52:54:00:00:00:99" });
-    let cards = "ls /sys/class/net | sort";
-    let before = guest.ok(cards)?;
-    monitor.ask("device_add", &device)?;
-    guest.ok(&format!("old='{before}'; for i in $(seq 300); do [ \"$({cards})\" != \"$old\" ] && break; sleep 0.1; done; udevadm settle; [ \"$({cards})\" != \"$old\" ]"))?;
+    let present = guest.ok(
+        "for card in /sys/class/net/*; do
+           [ \"$(basename $(readlink -f $card/device/driver))\" = e1000e ] && basename $card && break; done",
+    )?;
+    let plain = guest.ok(&settings(present.trim()))?;
+    // Present before, gone while the profile is in force.
+    plug_card(&mut monitor, "virtio-net-pci")?;
+    wait_for_card(guest)?;
     guest.ok("diapason tune apply trading-low-latency")?;
-    monitor.ask("device_del", &json!({ "id": "plugcard" }))?;
-    monitor.wait_for_removal("plugcard")?;
+    unplug_card(&mut monitor)?;
     let verified = guest.sh("diapason tune verify")?;
     notes.say(format!("verify after the card had gone: status {}", verified.status));
+    // Another one while it is in force: of a sort that has interrupts to hold back.
+    plug_card(&mut monitor, "e1000e")?;
+    let later = wait_for_card(guest)?;
+    for (question, wanted) in [
+        (format!("ethtool -c {later} | grep ^rx-usecs:"), "rx-usecs:\t0"),
+        (format!("ethtool -k {later} | grep ^generic-receive"), "generic-receive-offload: off"),
+    ] {
+        wait_for(guest, &format!("the later card's answer to {question}"), &question, wanted)?;
+    }
+    guest.ok("diapason tune verify")?;
+    notes.say(format!("{later} came later and has the profile's settings"));
     let back = guest.json("diapason tune rollback --json")?;
     ensure!(back["complete"] == true, "rollback: {back:#}");
-    monitor.ask("netdev_del", &json!({ "id": "plugged" }))?;
+    let own = guest.ok(&settings(&later))?;
+    ensure!(own == plain, "after the rollback {later} has {own:?}, and a card that nobody tuned {plain:?}");
+    unplug_card(&mut monitor)?;
     same(guest, PRISTINE)
 }
 

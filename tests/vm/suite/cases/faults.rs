@@ -31,7 +31,7 @@ pub const FULL: Case = case("fault-full-run", true, full);
 pub const RIGHTS: Case = case("fault-rights", true, rights);
 
 /// The profile that is struck.
-const PROFILE: &str = "trading-low-latency";
+pub const PROFILE: &str = "trading-low-latency";
 /// The profile that is switched to.
 const OTHER: &str = "training-throughput";
 
@@ -53,7 +53,7 @@ pub fn watch(guest: &mut Guest, apply: &str, back: &str) -> Result<usize> {
 }
 
 /// Waits until the unit is active again with another process.
-fn wait_for_restart(guest: &mut Guest, old: &str) -> Result<()> {
+pub fn wait_for_restart(guest: &mut Guest, old: &str) -> Result<()> {
     guest.ok(&format!(
         "for i in $(seq 600); do
            new=$(systemctl show -p MainPID --value diapasond)
@@ -65,7 +65,7 @@ fn wait_for_restart(guest: &mut Guest, old: &str) -> Result<()> {
     Ok(())
 }
 
-fn pid(guest: &mut Guest) -> Result<String> {
+pub fn pid(guest: &mut Guest) -> Result<String> {
     Ok(guest.ok("systemctl show -p MainPID --value diapasond")?.trim().to_owned())
 }
 
@@ -224,7 +224,7 @@ fn two_daemons(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
 }
 
 /// Runs the real unit with one more line, and takes the line away again.
-fn with_unit(guest: &mut Guest, line: &str, body: impl FnOnce(&mut Guest) -> Result<()>) -> Result<()> {
+pub fn with_unit(guest: &mut Guest, line: &str, body: impl FnOnce(&mut Guest) -> Result<()>) -> Result<()> {
     let folder = "/run/systemd/system/diapasond.service.d";
     guest.ok(&format!(
         "mkdir -p {folder} && printf '[Service]\\n{line}\\n' > {folder}/case.conf && systemctl daemon-reload && systemctl restart diapasond"

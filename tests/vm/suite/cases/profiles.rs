@@ -64,16 +64,16 @@ fn round_trip(guest: &mut Guest, name: &str) -> Result<String> {
     ))
 }
 
-/// What the daemon writes to files of /proc and /sys, or to swap, while a command runs. Paths are those of the open
-/// descriptors, as the daemon opens everything relative to its root.
+/// What the daemon writes to files of /proc and /sys, or to swap, or asks its helper for, while a command runs. Paths are
+/// those of the open descriptors, as the daemon opens everything relative to its root.
 pub fn writes_of(guest: &mut Guest, command: &str) -> Result<String> {
     guest.ok(&format!(
         "pid=$(systemctl show -p MainPID --value diapasond)
-         strace -qq -f -y -e trace=write,pwrite64,ioctl,swapon,swapoff -o /root/trace -p $pid & tracer=$!
+         strace -qq -f -y -e trace=write,pwrite64,connect,swapon,swapoff -o /root/trace -p $pid & tracer=$!
          until grep -q TracerPid:.*[1-9] /proc/$pid/status; do sleep 0.02; done
          {command} >/dev/null; status=$?
          kill $tracer; wait $tracer 2>/dev/null
-         grep -E '(write|pwrite64)\\([0-9]+</(proc|sys)/|swapo' /root/trace
+         grep -E '(write|pwrite64)\\([0-9]+</(proc|sys)/|swapo|admin[.]sock' /root/trace
          exit $status"
     ))
 }
