@@ -36,7 +36,7 @@ fn predict(c: &mut Criterion) {
     for hidden in [32, 64] {
         let model = model(hidden);
         let run = |isa| {
-            let options = CompileOptions { isa: Some(isa), threads: 1 };
+            let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
             let mut executable = model.compile(&options).expect("available");
             let mut out = Array2::zeros((BATCH, 1));
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");
@@ -84,12 +84,13 @@ fn tick(c: &mut Criterion) {
     for (name, window) in [("carried", None), ("window", Some(TIME))] {
         let mut group = c.benchmark_group(format!("lstm/tick-{name}/h32"));
         for isa in Isa::available() {
-            let options = CompileOptions { isa: Some(isa), threads: 1 };
+            let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
             let mut executable = model(32).compile(&options).expect("available");
             let mut out = Array2::zeros((BATCH, 1));
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");
-            let mut stream =
-                executable.stream(&StreamOptions { instances: 1, window }).expect("one instance is allowed");
+            let mut stream = executable
+                .stream(&StreamOptions { instances: 1, window, ahead: false })
+                .expect("one instance is allowed");
             let rows: Vec<Vec<f32>> = (0..TIME).map(|t| (0..INPUT).map(|i| x[[0, t, i]]).collect()).collect();
             let mut last = f32::NAN;
             for row in &rows {

@@ -221,7 +221,7 @@ pub fn tick(
     let recipe = &ready.recipe;
     let executable = ready.model.compile(&CompileOptions { threads: 1, ..CompileOptions::default() })?;
     let window = (!carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
-    let mut model = executable.stream(&StreamOptions { instances: 1, window })?;
+    let mut model = executable.stream(&StreamOptions { instances: 1, window, ahead: false })?;
     let mut features = feed.plan.stream();
     let mut latency = Latency::new().ok_or(Failure::OutOfRange {
         name: "latency",

@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 use nix::unistd::geteuid;
 
 use crate::knob::{Class, Form, Identity, Instance, KnobError, UnknownKnob};
-use crate::root::{Answer, Request, Root, RootError};
+use crate::root::{Answer, Request, Root, RootError, said};
 use crate::watch::Watch;
 
 /// How long it stays when nobody asks: an apply comes with several requests, then comes nothing for hours.
@@ -59,7 +59,7 @@ pub enum AdminError {
     #[error(transparent)]
     Root(#[from] RootError),
     /// The kernel refused.
-    #[error("cannot {verb}: {}", errno.desc())]
+    #[error("cannot {verb}: {}", said(*errno))]
     Refused {
         /// What was tried.
         verb: &'static str,

@@ -14,6 +14,8 @@ mod undo;
 
 mod rollback;
 
+mod moved;
+
 mod gone;
 mod holds;
 mod recover;
@@ -87,6 +89,7 @@ impl Tuning {
     pub fn open(root: Root, journal: Journal) -> Self {
         let found = journal.found().to_vec();
         let mut tuning = Self { root, journal, found, managed: BTreeMap::new() };
+        tuning.follow_silently();
         tuning.take_up_holds();
         tuning.recover();
         tuning
@@ -134,6 +137,7 @@ impl Tuning {
         if self.journal.damaged() > 0 {
             return Err(ApplyError::Damaged { records: self.journal.damaged() });
         }
+        self.follow_silently();
         let report =
             |ending, error, outcomes| ApplyReport { profile: plan.profile.clone(), ending, error, outcomes };
         if let Some(obstacle) = plan.obstacles().next() {
@@ -164,7 +168,9 @@ impl Tuning {
             steps.extend(self.backwards(plan));
         }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
-        match self.run(tx, plan, steps, &already, &mut outcomes) {
+        let ran = self.run(tx, plan, steps, &already, &mut outcomes);
+        self.root.let_all_go();
+        match ran {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
             Err(error) => {
                 let undone = self.undo();

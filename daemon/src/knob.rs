@@ -8,6 +8,7 @@
 //! on one disk; the order of [`ALL`] is the order in which a profile is applied.
 
 mod form;
+mod identity;
 
 mod spec;
 
@@ -54,8 +55,12 @@ mod zram;
 
 pub(crate) use form::bytes;
 pub use form::{Form, FormError};
+pub use identity::Identity;
 pub use rlimit::{LimitError, ProcessLimits};
-pub use spec::{Class, Identity, Lifetime, Release, Risk, Spec};
+pub use spec::{Class, Lifetime, Release, Risk, Spec};
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::root::{Root, RootError};
 
@@ -407,6 +412,12 @@ impl Instance {
         self.knob.read(root, &self.target)
     }
 
+    /// The files whose change changes the value; see [`Knob::files`].
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        self.knob.files(&self.target)
+    }
+
     /// The value now, for a knob that was never written: what the device does not support it does not have.
     ///
     /// # Errors
@@ -440,6 +451,15 @@ impl Instance {
     /// When the machine cannot be read.
     pub fn identity(&self, root: &Root) -> Result<Option<String>, RootError> {
         self.knob.spec().identity.read(root, &self.target)
+    }
+
+    /// The same knob under the name that its device `then` has now, where that is another one.
+    ///
+    /// # Errors
+    /// When the machine cannot be read.
+    pub fn moved(&self, root: &Root, then: &str) -> Result<Option<Self>, RootError> {
+        let target = self.knob.spec().identity.moved(root, &self.target, then)?;
+        Ok(target.map(|target| Self { knob: self.knob, target }))
     }
 
     /// What there is to say about it beside its value; see [`Knob::remark`]. For one that is absent: that this
@@ -486,10 +506,18 @@ pub fn all() -> impl Iterator<Item = &'static dyn Knob> {
     ALL.iter().flat_map(|family| family.iter().copied())
 }
 
+/// Every knob with its place in [`ALL`], by name.
+fn known(name: &str) -> Option<(usize, &'static dyn Knob)> {
+    static BY_NAME: OnceLock<BTreeMap<&'static str, (usize, &'static dyn Knob)>> = OnceLock::new();
+    let by_name = BY_NAME
+        .get_or_init(|| all().enumerate().map(|(place, knob)| (knob.spec().name, (place, knob))).collect());
+    by_name.get(name).copied()
+}
+
 /// The place of a knob in [`ALL`].
 #[must_use]
 pub fn rank(knob: &dyn Knob) -> usize {
-    all().position(|known| known.spec().name == knob.spec().name).unwrap_or(usize::MAX)
+    known(knob.spec().name).map_or(usize::MAX, |(place, _)| place)
 }
 
 /// The knob, or the knob on one device, that a name stands for.
@@ -497,17 +525,19 @@ pub fn rank(knob: &dyn Knob) -> usize {
 /// # Errors
 /// When no knob has the name; the nearest known name is in the error.
 pub fn find(name: &str) -> Result<Named, UnknownKnob> {
-    if let Some(knob) = all().find(|knob| knob.spec().name == name) {
+    if let Some((_, knob)) = known(name) {
         return Ok(Named::Everywhere(knob));
     }
-    let on_device = all().filter(|knob| !knob.spec().is_single()).find_map(|knob| {
-        let (family, attribute) = knob.spec().name.split_once('.')?;
-        let target =
-            name.strip_prefix(family)?.strip_prefix('.')?.strip_suffix(attribute)?.strip_suffix('.')?;
+    // A device's name may have dots as well as an attribute's: `nic.eth0.100.mtu`, `block.sda.iosched.read_expire`.
+    let (family, rest) = name.split_once('.').ok_or_else(|| unknown(name))?;
+    let on_device = rest.match_indices('.').filter_map(|(dot, _)| {
+        let (target, attribute) = (&rest[..dot], &rest[dot + 1..]);
         let plain = !target.is_empty() && !target.contains('/') && target != "." && target != "..";
-        plain.then(|| Instance { knob, target: target.to_owned() })
+        let (place, knob) = known(&format!("{family}.{attribute}")).filter(|_| plain)?;
+        (!knob.spec().is_single()).then(|| (place, Instance { knob, target: target.to_owned() }))
     });
-    on_device.map(Named::One).ok_or_else(|| unknown(name))
+    let first = on_device.min_by_key(|(place, _)| *place);
+    first.map(|(_, instance)| Named::One(instance)).ok_or_else(|| unknown(name))
 }
 
 fn unknown(name: &str) -> UnknownKnob {

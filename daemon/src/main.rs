@@ -170,7 +170,10 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let source = match source {
         Ok(source) => Some(source),
         Err(errno) => {
-            let message = format!("the kernel does not tell of devices that come: {}", errno.desc());
+            let message = format!(
+                "the kernel does not tell of devices that come: {}",
+                diapason_daemon::root::said(errno)
+            );
             surroundings.log.say(Priority::Warning, &message, &[]);
             None
         }

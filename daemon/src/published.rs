@@ -6,6 +6,7 @@
 //! walks. `cli/tests/schema.rs` holds what the command really prints, and profiles, against the schemas.
 
 mod catalogue;
+mod coverage;
 mod profiles;
 mod reports;
 

@@ -16,6 +16,7 @@ mod file;
 
 mod cgroup;
 mod hold;
+mod kept;
 mod mount;
 mod process;
 mod swap;
@@ -36,10 +37,11 @@ use std::sync::{Arc, OnceLock};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
+use nix::sys::stat::{Mode, fstatat};
 
 use hold::Holds;
+use kept::Kept;
 
 /// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -62,7 +64,7 @@ pub enum RootError {
         path: String,
     },
     /// The kernel refused an operation that carries no data.
-    #[error("cannot {verb} {path}: {}", errno.desc())]
+    #[error("cannot {verb} {path}: {}", said(*errno))]
     Refused {
         /// What was tried: read, list, create...
         verb: &'static str,
@@ -72,7 +74,7 @@ pub enum RootError {
         errno: Errno,
     },
     /// The kernel refused data.
-    #[error("cannot write {data:?} to {path}: {}{}", errno.desc(), remedy(*errno))]
+    #[error("cannot write {data:?} to {path}: {}{}", said(*errno), remedy(*errno))]
     Write {
         /// The file, without the prefix of the root.
         path: String,
@@ -98,7 +100,7 @@ pub enum RootError {
         message: String,
     },
     /// The helper with more rights did not answer.
-    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", errno.desc())]
+    #[error("cannot reach the helper at {helper}: {}; see `systemctl status diapason-admin.socket`", said(*errno))]
     NoHelper {
         /// Its socket.
         helper: String,
@@ -108,6 +110,18 @@ pub enum RootError {
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
+}
+
+/// The kernel's answer in words.
+///
+/// An answer without a name is one that include/linux/errno.h keeps for the kernel itself and that reaches programs all the
+/// same: `ENOTSUPP`, from drivers and from perf events (a hard watchdog where nothing counts cycles).
+#[must_use]
+pub fn said(errno: Errno) -> &'static str {
+    match errno {
+        Errno::UnknownErrno => "the kernel has no support for it here (ENOTSUPP 524)",
+        _ => errno.desc(),
+    }
 }
 
 /// What helps against a refused write, as far as the kernel's answer tells.
@@ -148,6 +162,7 @@ pub struct Root {
     folder: Arc<OnceLock<OwnedFd>>,
     fuse: Option<Arc<Fuse>>,
     holds: Option<Holds>,
+    kept: Kept,
     admin: Option<Arc<PathBuf>>,
 }
 
@@ -155,7 +170,14 @@ impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), folder: Arc::default(), fuse: None, holds: None, admin: None }
+        Self {
+            prefix: prefix.into(),
+            folder: Arc::default(),
+            fuse: None,
+            holds: None,
+            kept: Kept::default(),
+            admin: None,
+        }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -190,6 +212,7 @@ impl Root {
             folder: Arc::default(),
             fuse: self.fuse.clone(),
             holds: None,
+            kept: Kept::default(),
             admin: None,
         }
     }
@@ -219,14 +242,21 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to open or read it, or it is longer than `limit`.
     pub fn read_bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RootError> {
-        let Some(fd) = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))? else {
-            return Ok(None);
+        self.alive()?;
+        let read = match self.read_kept(path, limit) {
+            Some(read) => read,
+            None => {
+                let fd = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
+                let Some(fd) = fd else { return Ok(None) };
+                let mut file = File::from(fd);
+                kept::whole(path, limit, |chunk, _| file.read(chunk))
+            }
         };
-        let mut bytes = Vec::new();
-        let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
-        match read.map_err(|error| errno(&error)) {
-            Ok(_) if bytes.len() as u64 > limit => Err(RootError::TooLarge { path: path.to_owned(), limit }),
-            Ok(_) => Ok(Some(bytes)),
+        match read {
+            Ok(bytes) if bytes.len() as u64 > limit => {
+                Err(RootError::TooLarge { path: path.to_owned(), limit })
+            }
+            Ok(bytes) => Ok(Some(bytes)),
             Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
         }
     }
@@ -271,13 +301,19 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to read it for another reason.
     pub fn link(&self, path: &str) -> Result<Option<String>, RootError> {
-        let Some(fd) = absent(self.open(path, "read", OFlag::O_PATH | OFlag::O_NOFOLLOW))? else {
-            return Ok(None);
+        let refused = |errno| RootError::Refused { verb: "read", path: path.to_owned(), errno };
+        let target = if self.is_machine() {
+            self.alive()?;
+            readlinkat(self.folder().map_err(refused)?, relative(path)?)
+        } else {
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+            let Some(fd) = absent(self.open(path, "read", flags))? else { return Ok(None) };
+            readlinkat(fd, "")
         };
-        match readlinkat(fd, "") {
+        match target {
             Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
-            Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
-            Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
+            Err(Errno::EINVAL) => Ok(None),
+            Err(errno) => absent(Err(refused(errno))),
         }
     }
 
@@ -286,7 +322,14 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to look.
     pub fn exists(&self, path: &str) -> Result<bool, RootError> {
-        Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
+        if !self.is_machine() {
+            return Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some());
+        }
+        // Nothing is above `/` that a path could leave it for, and a question costs half of what a descriptor does.
+        self.alive()?;
+        let refused = |errno| RootError::Refused { verb: "look at", path: path.to_owned(), errno };
+        let (folder, relative) = (self.folder().map_err(refused)?, relative(path)?);
+        Ok(absent(fstatat(folder, relative, AtFlags::AT_NO_AUTOMOUNT).map_err(refused))?.is_some())
     }
 
     /// Whether the permissions of a file allow anybody to write it; false when it is not there. The kernel refuses root
@@ -326,8 +369,13 @@ impl Root {
             |errno| RootError::Write { path: path.to_owned(), data: data.chars().take(80).collect(), errno };
         self.spend(path, data)?;
         if self.is_machine() {
-            let fd = self.open(path, "write", OFlag::O_WRONLY)?;
-            let written = File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?;
+            let written = match self.write_kept(path, data) {
+                Some(written) => written.map_err(refused)?,
+                None => {
+                    let fd = self.open(path, "write", OFlag::O_WRONLY)?;
+                    File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?
+                }
+            };
             return if written == data.len() { Ok(()) } else { Err(refused(Errno::EIO)) };
         }
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
@@ -361,10 +409,10 @@ impl Root {
         drop(self.open(path, "write", OFlag::O_WRONLY)?);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let folder = self.open(&format!("{folder}/"), "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        let top = self.open("/", "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let top = self.folder().map_err(refused)?;
         let fd = self.open(PICTURE, "write", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC)?;
         File::from(fd).write_all(text.as_bytes()).map_err(|error| refused(errno(&error)))?;
-        renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
+        renameat(top, &PICTURE[1..], &folder, name).map_err(refused)
     }
 
     /// After the fuse killed the process, nothing is read any more either.
@@ -521,6 +569,15 @@ mod tests {
         let mut names = vec!["cpu10", "cpu2", "cpufreq", "cpu0"];
         names.sort_by_cached_key(|name| natural(name));
         assert_eq!(names, ["cpu0", "cpu2", "cpu10", "cpufreq"]);
+    }
+
+    #[test]
+    fn an_answer_of_the_kernel_to_itself_has_words() {
+        let errno = errno(&std::io::Error::from_raw_os_error(524));
+        let path = "/proc/sys/kernel/nmi_watchdog".to_owned();
+        let error = RootError::Write { path, data: "1".to_owned(), errno };
+        let expected = "cannot write \"1\" to /proc/sys/kernel/nmi_watchdog: the kernel has no support for it here (ENOTSUPP 524)";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

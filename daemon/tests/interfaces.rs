@@ -4,7 +4,13 @@
 
 use std::process::Command;
 
+use diapason_daemon::apply::Tuning;
+use diapason_daemon::apply::report::{Ending, Fate};
+use diapason_daemon::host::Host;
+use diapason_daemon::journal::Journal;
 use diapason_daemon::knob::{Instance, KnobError};
+use diapason_daemon::plan::Plan;
+use diapason_daemon::profile::Library;
 use diapason_daemon::root::Root;
 use diapason_tests::need::met;
 use diapason_tests::{Need, require};
@@ -171,6 +177,75 @@ fn the_burnt_in_address_is_that_of_ethtool() {
         let is_one = theirs.split(':').count() == 6 && theirs != "00:00:00:00:00:00";
         let theirs = is_one.then(|| theirs.to_owned());
         assert_eq!(root.permanent_address(&device).unwrap(), theirs, "{device}");
+        let index = std::fs::read_to_string(format!("/sys/class/net/{device}/ifindex")).unwrap();
+        assert_eq!(root.interface(&device).unwrap(), Some((index.trim().to_owned(), theirs)), "{device}");
     }
     assert_eq!(root.permanent_address("none").unwrap(), None);
+    assert_eq!(root.interface("none").unwrap(), None);
+}
+
+#[test]
+fn a_renamed_interface_gets_its_original_back() {
+    require!(Root);
+    if !has_tools() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["run", "state"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let profile = at("renamed.toml");
+    let values = [
+        ("nic.one.gro_flush_timeout", "20000"),
+        ("nic.one.tx_queue_len", "1500"),
+        ("nic.one.feature.rx-gro", "\"off\""),
+        ("nic.one.rp_filter", "2"),
+        ("nic.one.rx-1.rps_cpus", "\"0\""),
+    ];
+    let mut text = "summary = \"s\"\n".to_owned();
+    for (knob, value) in values {
+        text.push_str(&format!("[knob.\"{knob}\"]\nvalue = {value}\nreason = \"r\"\nsource = \"s\"\n"));
+    }
+    std::fs::write(&profile, text).unwrap();
+    let [run_folder, state] = ["run", "state"].map(at);
+    with_interfaces(move || {
+        // The names below /sys/class/net are those of the namespace in which it was mounted.
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        run("mount", &["--make-rprivate", "/"]);
+        run("mount", &["-t", "sysfs", "sysfs", "/sys"]);
+        let root = Root::new("/");
+        let open = || {
+            let folder = |path: &std::path::Path| Root::new(path);
+            let journal = Journal::open(folder(&run_folder), folder(&state), "boot").unwrap();
+            Tuning::open(root.clone(), journal)
+        };
+        let all = |name: &str| values.map(|(knob, ..)| value(&knob.replace(".one.", &format!(".{name}."))));
+        let before = all("one");
+        let profile = Library::new(&root).load(profile.to_str().unwrap()).unwrap();
+        let plan = Plan::make(&profile, &Host::read(&root).unwrap(), &root).unwrap();
+        let mut tuning = open();
+        let report = tuning.apply(&plan).unwrap();
+        assert_eq!(report.ending, Ending::Applied, "{report:?}");
+        let applied = all("one");
+        assert!(applied.iter().zip(&before).filter(|(now, then)| now != then).count() >= 4, "{applied:?}");
+        run("ip", &["link", "set", "one", "name", "lan0"]);
+        // While the daemon runs, and again while it does not.
+        assert_eq!(tuning.follow_names().unwrap().len(), tuning.journal().ledger().held.len());
+        assert_eq!(tuning.close_gone().unwrap(), Vec::<String>::new());
+        drop(tuning);
+        run("ip", &["link", "set", "lan0", "name", "lan1"]);
+        let mut tuning = open();
+        let status = tuning.status(&[]);
+        assert!(
+            status.held.iter().all(|held| held.knob.starts_with("nic.lan1.") && !held.drifted),
+            "{status:?}"
+        );
+        let report = tuning.rollback().unwrap();
+        assert!(
+            report.complete && report.outcomes.iter().all(|one| one.fate == Fate::Restored),
+            "{report:?}"
+        );
+        assert_eq!(all("lan1"), before);
+    });
 }

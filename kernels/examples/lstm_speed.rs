@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Head, Lstm, Spec, StreamOptions, TrainOptions, Trainer};
+use diapason_kernels::lstm::{
+    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+};
 use diapason_kernels::random;
 use ndarray::{Array2, Array3};
 
@@ -86,7 +88,9 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
         for threads in [1, 2] {
             let lstm = Lstm::new(spec, 1).unwrap();
-            let mut executable = lstm.compile(&CompileOptions { isa: Some(isa), threads }).unwrap();
+            let mut executable = lstm
+                .compile(&CompileOptions { isa: Some(isa), threads, ..CompileOptions::default() })
+                .unwrap();
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
             report(&format!("predict {isa}, {threads} threads"), &times, batch, forward);
@@ -103,9 +107,9 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
 fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     let (x, _) = data(1, 4096, spec);
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
-        let options = CompileOptions { isa: Some(isa), threads: 1 };
+        let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
         let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-        let mut stream = executable.stream(&StreamOptions { instances: 1, window }).unwrap();
+        let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap();
         let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
         let mut times = Vec::with_capacity(ticks);
         for tick in 0..ticks {
@@ -125,6 +129,55 @@ fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     }
 }
 
+/// The precisions that the command line names; all of them, where it names none.
+fn asked() -> Vec<Precision> {
+    let named: Vec<Precision> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    if named.is_empty() { Precision::ALL.to_vec() } else { named }
+}
+
+/// A batch of windows in each precision, by one thread and by two.
+fn precisions(spec: Spec, batch: usize, time: usize, runs: usize) {
+    println!("{spec}, batch {batch}, time {time}");
+    let (x, _) = data(batch, time, spec);
+    for precision in asked() {
+        for threads in [1, 2] {
+            let options = CompileOptions { threads, precision, ..CompileOptions::default() };
+            let mut executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
+            let mut out = Array2::zeros((batch, spec.output));
+            let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
+            report(&format!("predict {precision}, {threads} threads"), &times, batch, flop(spec, time).0);
+        }
+    }
+}
+
+/// Ticks in each precision: whole, and without what was made ahead.
+fn ticks(spec: Spec, window: Option<usize>, ticks: usize) {
+    let (x, _) = data(1, 4096, spec);
+    let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
+    for precision in asked() {
+        for ahead in [false, true] {
+            let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+            let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
+            let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead }).unwrap();
+            let mut times = Vec::with_capacity(ticks);
+            for tick in 0..ticks {
+                let start = Instant::now();
+                black_box(stream.push(0, rows[tick % rows.len()]).unwrap());
+                times.push(start.elapsed().as_nanos() as u64);
+                stream.prepare(0).unwrap();
+            }
+            times.sort_unstable();
+            let at = |p: f64| times[(p * (ticks - 1) as f64) as usize];
+            println!(
+                "tick {spec}, window {window:?}, {precision}, ahead {ahead}: min {} p50 {} p99 {} ns of {ticks}",
+                times[0],
+                at(0.5),
+                at(0.99),
+            );
+        }
+    }
+}
+
 fn main() {
     #[cfg(target_arch = "x86_64")]
     if Isa::Avx512.is_available() {
@@ -139,6 +192,14 @@ fn main() {
         );
     }
     let one = |input, hidden, layers| Spec { input, hidden, layers, output: 1, head: Head::Linear };
+    if std::env::args().any(|word| word == "precision") {
+        precisions(one(32, 128, 2), 1000, 60, 7);
+        ticks(one(32, 128, 2), None, 40_000);
+        ticks(one(100, 100, 2), None, 100_000);
+        ticks(one(250, 200, 3), None, 20_000);
+        ticks(one(100, 100, 2), Some(50), 10_000);
+        return;
+    }
     if std::env::args().any(|word| word == "short") {
         model(one(12, 32, 1), 256, 32, 101);
         model(one(12, 64, 1), 256, 32, 61);

@@ -12,10 +12,12 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::isa::{Isa, IsaError};
+use crate::isa::{self, Isa, IsaError};
 use crate::op::activation::{self, Activation};
+use crate::op::bf16;
 use crate::op::dense::{self, Dense};
 use crate::op::gemm::{self, Gemm};
+use crate::op::int8;
 use crate::op::lstm_cell::{self, Backward, Forward};
 use crate::op::lstm_step::{self, LstmStep};
 
@@ -55,6 +57,18 @@ tables! {
     LSTM_STEP: lstm_step::Run = lstm_step::run;
     /// The head.
     DENSE: dense::Run = dense::run;
+    /// Rounding to bfloat16.
+    BF16_NARROW: bf16::RunNarrow = bf16::narrow;
+    /// Matrix product in bfloat16.
+    BF16: bf16::Run = bf16::run;
+    /// One layer's step of a stream in bfloat16.
+    BF16_STEP: bf16::RunStep = bf16::step;
+    /// Rounding to 8 bits.
+    INT8_NARROW: int8::RunNarrow = int8::narrow;
+    /// Matrix product in 8-bit integers.
+    INT8: int8::Run = int8::run;
+    /// One layer's step of a stream in 8-bit integers.
+    INT8_STEP: int8::RunStep = int8::step;
 }
 
 /// The kernels of one instruction set, which this processor has.
@@ -67,6 +81,14 @@ pub struct Kernels {
     lstm_cell_backward: lstm_cell::RunBackward,
     lstm_step: lstm_step::Run,
     dense: dense::Run,
+    bf16_isa: Isa,
+    bf16_narrow: bf16::RunNarrow,
+    bf16: bf16::Run,
+    bf16_step: bf16::RunStep,
+    int8_isa: Isa,
+    int8_narrow: int8::RunNarrow,
+    int8: int8::Run,
+    int8_step: int8::RunStep,
 }
 
 /// The row of `isa`, else the next one down; tables end in a scalar row, so there always is one.
@@ -82,6 +104,9 @@ impl Kernels {
     /// [`IsaError`] when this processor lacks it.
     pub fn new(wanted: Option<Isa>) -> Result<Self, IsaError> {
         let isa = Isa::choose(wanted)?;
+        // An instruction set may lack what reduced precision wants; the next one down does without.
+        let with = |has: bool| if isa == Isa::Avx512 && !has { Isa::Avx2Fma } else { isa };
+        let (bf16_isa, int8_isa) = (with(isa::has_bf16()), with(isa::has_vnni()));
         Ok(Self {
             isa,
             activation: row(ACTIVATION, isa),
@@ -90,6 +115,14 @@ impl Kernels {
             lstm_cell_backward: row(LSTM_CELL_BACKWARD, isa),
             lstm_step: row(LSTM_STEP, isa),
             dense: row(DENSE, isa),
+            bf16_isa,
+            bf16_narrow: row(BF16_NARROW, bf16_isa),
+            bf16: row(BF16, bf16_isa),
+            bf16_step: row(BF16_STEP, bf16_isa),
+            int8_isa,
+            int8_narrow: row(INT8_NARROW, int8_isa),
+            int8: row(INT8, int8_isa),
+            int8_step: row(INT8_STEP, int8_isa),
         })
     }
 
@@ -131,6 +164,54 @@ impl Kernels {
     pub fn lstm_step(&self, step: &mut LstmStep) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
         unsafe { (self.lstm_step)(step) }
+    }
+
+    /// The instruction set of products in bfloat16.
+    #[must_use]
+    pub const fn bf16_isa(&self) -> Isa {
+        self.bf16_isa
+    }
+
+    /// The instruction set of products in 8-bit integers.
+    #[must_use]
+    pub const fn int8_isa(&self) -> Isa {
+        self.int8_isa
+    }
+
+    /// Rounds rows to bfloat16.
+    pub fn bf16_narrow(&self, narrow: &mut bf16::Narrow) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_narrow)(narrow) }
+    }
+
+    /// Computes a product in bfloat16 into `out`.
+    pub fn bf16(&self, product: &bf16::Product, out: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16)(product, out) }
+    }
+
+    /// Takes one step of one layer of a stream in bfloat16.
+    pub fn bf16_step(&self, step: &mut bf16::Step) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_step)(step) }
+    }
+
+    /// Takes one step of one layer of a stream in 8-bit integers.
+    pub fn int8_step(&self, step: &mut int8::Step) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_vnni` found here.
+        unsafe { (self.int8_step)(step) }
+    }
+
+    /// Rounds rows to 8 bits.
+    pub fn int8_narrow(&self, narrow: &mut int8::Narrow) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_vnni` found here.
+        unsafe { (self.int8_narrow)(narrow) }
+    }
+
+    /// Computes a product in 8-bit integers into `out`.
+    pub fn int8(&self, product: &int8::Product, out: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_vnni` found here.
+        unsafe { (self.int8)(product, out) }
     }
 
     /// Applies the head before its activation.
@@ -183,6 +264,61 @@ pub(crate) mod exam {
         op::dense::exam::sit(&|d| kernels.dense(d), &|d| scalar.dense(d));
     }
 
+    pub fn bf16(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::bf16::exam::sit_narrow(&|narrow| kernels.bf16_narrow(narrow));
+        let product = |p: &bf16::Product, out: &mut [f32]| kernels.bf16(p, out);
+        op::bf16::exam::sit(&product, &|p, out| scalar.bf16(p, out));
+        op::bf16::exam::sit_step(&|s| kernels.bf16_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+    }
+
+    pub fn int8(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::int8::exam::sit_narrow(&|narrow| kernels.int8_narrow(narrow), &|n| scalar.int8_narrow(n));
+        let product = |p: &int8::Product, out: &mut [f32]| kernels.int8(p, out);
+        op::int8::exam::sit(&product, &|p, out| scalar.int8(p, out));
+        op::int8::exam::sit_step(&|s| kernels.int8_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+    }
+
+    /// What is computed how, for `docs/lstm.md`: written with `UPDATE_DOCS=1`, else compared.
+    #[test]
+    fn the_published_table_is_that_of_the_code() {
+        fn line<F: Copy>(what: &str, precision: &str, needs: &str, table: &[Impl<F>]) -> String {
+            let cell = |isa: Isa| match table.iter().any(|row| row.isa == isa) {
+                true if isa == Isa::Avx512 && !needs.is_empty() => format!("with {needs}, else as AVX2"),
+                true => "yes".to_owned(),
+                false => "by the next".to_owned(),
+            };
+            let [avx512, avx2, scalar] = Isa::ALL.map(cell);
+            format!("| {what} | {precision} | {scalar} | {avx2} | {avx512} |\n")
+        }
+        let lines = [
+            line("product, batch and training", "f32", "", GEMM),
+            line("product, batch", "bf16", "avx512_bf16", BF16),
+            line("product, batch", "int8", "avx512_vnni", INT8),
+            line("step of a stream", "f32", "", LSTM_STEP),
+            line("step of a stream", "bf16", "avx512_bf16", BF16_STEP),
+            line("step of a stream", "int8", "avx512_vnni", INT8_STEP),
+            line("rounding of features and states", "bf16", "avx512_bf16", BF16_NARROW),
+            line("rounding of features and states", "int8", "avx512_vnni", INT8_NARROW),
+            line("gates and states", "f32", "", LSTM_CELL_FORWARD),
+            line("their gradient", "f32", "", LSTM_CELL_BACKWARD),
+            line("head", "f32", "", DENSE),
+        ];
+        let head = "| operation | precision | scalar | AVX2 + FMA | AVX-512 F |\n|---|---|---|---|---|\n";
+        let table = format!("{head}{}", lines.concat());
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lstm.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (begin, end) = ("<!-- table: written by the tests -->\n", "<!-- end of table -->");
+        let (before, rest) = text.split_once(begin).unwrap();
+        let (written, after) = rest.split_once(end).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        } else {
+            assert_eq!(written, table, "docs/lstm.md is out of date; run with UPDATE_DOCS=1");
+        }
+    }
+
     #[test]
     fn tables_are_best_first_and_complete() {
         fn isas<F: Copy>(table: &[Impl<F>]) -> Vec<Isa> {
@@ -195,5 +331,7 @@ pub(crate) mod exam {
         assert_eq!(isas(LSTM_CELL_BACKWARD), wanted);
         assert_eq!(isas(LSTM_STEP), wanted);
         assert_eq!(isas(DENSE), wanted);
+        assert_eq!([isas(BF16), isas(BF16_NARROW), isas(BF16_STEP)], [wanted, wanted, wanted]);
+        assert_eq!([isas(INT8), isas(INT8_NARROW), isas(INT8_STEP)], [wanted, wanted, wanted]);
     }
 }

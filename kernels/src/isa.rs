@@ -105,6 +105,24 @@ impl Isa {
     }
 }
 
+/// Whether AVX-512 here has products in bfloat16.
+#[must_use]
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Whether AVX-512 here has products in 8-bit integers.
+#[must_use]
+pub fn has_vnni() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 fn names() -> String {
     Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use diapason_kernels::Isa;
 use diapason_kernels::feature::{CATALOGUE, Plan};
-use diapason_kernels::lstm::{CompileOptions, Head, Lstm, Spec, StreamOptions};
+use diapason_kernels::lstm::{CompileOptions, Head, Lstm, Precision, Spec, StreamOptions};
 use ndarray::{Array2, Array3};
 
 struct Counting;
@@ -52,21 +52,24 @@ fn the_counter_counts() {
 #[test]
 fn a_stream_never_allocates() {
     let spec = Spec { input: 12, hidden: 40, layers: 2, output: 3, head: Head::Softmax };
-    for isa in Isa::available() {
-        let options = CompileOptions { isa: Some(isa), threads: 1 };
+    let each = Isa::available().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)));
+    for (isa, precision) in each {
+        let options = CompileOptions { isa: Some(isa), threads: 1, precision };
         let executable = Lstm::new(spec, 0).unwrap().compile(&options).unwrap();
-        for window in [None, Some(1), Some(9)] {
-            let mut stream = executable.stream(&StreamOptions { instances: 3, window }).unwrap();
+        let windows = [None, Some(1), Some(9)].into_iter();
+        for (window, ahead) in windows.flat_map(|window| [(window, false), (window, true)]) {
+            let mut stream = executable.stream(&StreamOptions { instances: 3, window, ahead }).unwrap();
             let count = allocations(|| {
                 for tick in 0..60 {
                     let row = [tick as f32 * 0.01; 12];
                     stream.push(tick % 3, &row).unwrap();
                     stream.push(tick % 3, &[f32::NAN; 12]).unwrap_err();
                     stream.push(3, &row).unwrap_err();
+                    stream.prepare((tick + tick / 20) % 3).unwrap();
                 }
                 stream.reset(1).unwrap();
             });
-            assert_eq!(count, 0, "{isa}, window {window:?}");
+            assert_eq!(count, 0, "{isa}, {precision}, window {window:?}, ahead {ahead}");
         }
     }
 }
@@ -94,10 +97,12 @@ fn a_stream_of_features_never_allocates() {
 #[test]
 fn a_second_batch_allocates_nothing() {
     let spec = Spec { input: 12, hidden: 40, layers: 2, output: 3, head: Head::Sigmoid };
-    let mut executable =
-        Lstm::new(spec, 0).unwrap().compile(&CompileOptions { isa: None, threads: 1 }).unwrap();
-    let (x, mut out) = (Array3::from_elem((130, 20, 12), 0.1), Array2::zeros((130, 3)));
-    executable.predict(x.view(), out.view_mut()).unwrap();
-    let count = allocations(|| executable.predict(x.view(), out.view_mut()).unwrap());
-    assert_eq!(count, 0);
+    for precision in Precision::ALL {
+        let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+        let mut executable = Lstm::new(spec, 0).unwrap().compile(&options).unwrap();
+        let (x, mut out) = (Array3::from_elem((130, 20, 12), 0.1), Array2::zeros((130, 3)));
+        executable.predict(x.view(), out.view_mut()).unwrap();
+        let count = allocations(|| executable.predict(x.view(), out.view_mut()).unwrap());
+        assert_eq!(count, 0, "{precision}");
+    }
 }

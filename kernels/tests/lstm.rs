@@ -29,7 +29,8 @@ fn windows(batch: usize, time: usize, input: usize) -> Array3<f32> {
 }
 
 fn predict(model: &Lstm, isa: Isa, threads: usize, x: &Array3<f32>) -> Array2<f32> {
-    let mut executable = model.compile(&CompileOptions { isa: Some(isa), threads }).unwrap();
+    let mut executable =
+        model.compile(&CompileOptions { isa: Some(isa), threads, ..CompileOptions::default() }).unwrap();
     let mut out = Array2::zeros((x.dim().0, model.spec().output));
     executable.predict(x.view(), out.view_mut()).unwrap();
     out
@@ -105,8 +106,11 @@ fn a_stream_has_the_bits_of_a_batch() {
         let model = Lstm::new(spec, 6).unwrap();
         let x = windows(3, 25, spec.input);
         for isa in Isa::available() {
-            let executable = model.compile(&CompileOptions { isa: Some(isa), threads: 1 }).unwrap();
-            let mut stream = executable.stream(&StreamOptions { instances: 3, window: None }).unwrap();
+            let executable = model
+                .compile(&CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() })
+                .unwrap();
+            let mut stream =
+                executable.stream(&StreamOptions { instances: 3, window: None, ahead: false }).unwrap();
             for t in 0..25 {
                 let so_far = x.slice(s![.., ..=t, ..]).to_owned();
                 let wanted = predict(&model, isa, 1, &so_far);
@@ -127,8 +131,10 @@ fn a_sliding_window_has_the_bits_of_a_batch() {
         let x = windows(2, 23, spec.input);
         for isa in Isa::available() {
             for window in [1, 2, 7, 23] {
-                let executable = model.compile(&CompileOptions { isa: Some(isa), threads: 1 }).unwrap();
-                let options = StreamOptions { instances: 2, window: Some(window) };
+                let executable = model
+                    .compile(&CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() })
+                    .unwrap();
+                let options = StreamOptions { instances: 2, window: Some(window), ahead: false };
                 let mut stream = executable.stream(&options).unwrap();
                 for t in 0..23 {
                     for instance in 0..2 {
@@ -154,7 +160,7 @@ fn a_snapshot_goes_on_with_the_same_bits_on_every_instruction_set() {
     let x = windows(1, 30, spec.input);
     let row = |t: usize| x.slice(s![0, t, ..]).to_vec();
     for window in [None, Some(6)] {
-        let options = StreamOptions { instances: 2, window };
+        let options = StreamOptions { instances: 2, window, ahead: false };
         let start = model.compile(&CompileOptions::default()).unwrap();
         let mut first = start.stream(&options).unwrap();
         for t in 0..15 {
@@ -162,7 +168,9 @@ fn a_snapshot_goes_on_with_the_same_bits_on_every_instruction_set() {
         }
         let snapshot = first.snapshot(0).unwrap();
         for isa in Isa::available() {
-            let executable = model.compile(&CompileOptions { isa: Some(isa), threads: 1 }).unwrap();
+            let executable = model
+                .compile(&CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() })
+                .unwrap();
             let mut again = executable.stream(&options).unwrap();
             again.push(1, &row(3)).unwrap();
             again.restore(1, &snapshot).unwrap();
@@ -183,8 +191,10 @@ fn a_snapshot_goes_on_with_the_same_bits_on_every_instruction_set() {
 #[test]
 fn bad_windows_are_named_and_leave_the_predictions_alone() {
     let spec = SPECS[2];
-    let mut executable =
-        Lstm::new(spec, 0).unwrap().compile(&CompileOptions { isa: None, threads: 2 }).unwrap();
+    let mut executable = Lstm::new(spec, 0)
+        .unwrap()
+        .compile(&CompileOptions { isa: None, threads: 2, ..CompileOptions::default() })
+        .unwrap();
     let mut x = windows(120, 4, 12);
     let mut out = Array2::from_elem((120, 1), 7.0);
     x[[117, 0, 0]] = f32::NAN;
@@ -205,7 +215,7 @@ fn bad_windows_are_named_and_leave_the_predictions_alone() {
 fn a_bad_row_leaves_the_state_alone() {
     let spec = SPECS[2];
     let executable = Lstm::new(spec, 0).unwrap().compile(&CompileOptions::default()).unwrap();
-    let mut stream = executable.stream(&StreamOptions { instances: 2, window: None }).unwrap();
+    let mut stream = executable.stream(&StreamOptions { instances: 2, window: None, ahead: false }).unwrap();
     stream.push(1, &[0.5; 12]).unwrap();
     let before = stream.snapshot(1).unwrap();
     let mut row = [0.5; 12];
@@ -217,8 +227,8 @@ fn a_bad_row_leaves_the_state_alone() {
     assert_eq!(stream.snapshot(1).unwrap(), before);
     let short = Snapshot { values: vec![0.0; 3], ..before };
     assert!(matches!(stream.restore(1, &short), Err(StreamError::Snapshot { found: 3, wanted: 64 })));
-    assert!(executable.stream(&StreamOptions { instances: 0, window: None }).is_err());
-    assert!(executable.stream(&StreamOptions { instances: 1, window: Some(0) }).is_err());
+    assert!(executable.stream(&StreamOptions { instances: 0, window: None, ahead: false }).is_err());
+    assert!(executable.stream(&StreamOptions { instances: 1, window: Some(0), ahead: false }).is_err());
 }
 
 #[test]
@@ -228,7 +238,7 @@ fn a_snapshot_is_refused_by_another_stream_or_when_damaged() {
     let carried = Spec { hidden: 32, ..windowed };
     let stream = |spec, seed, window| {
         let executable = Lstm::new(spec, seed).unwrap().compile(&CompileOptions::default()).unwrap();
-        executable.stream(&StreamOptions { instances: 1, window }).unwrap()
+        executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap()
     };
     let mut here = stream(windowed, 0, Some(4));
     here.push(0, &[0.5; 3]).unwrap();
@@ -262,7 +272,8 @@ fn the_first_bad_window_is_named_on_any_thread_count() {
     x[[0, 30, 3]] = f32::NAN;
     x[[1, 0, 5]] = f32::NAN;
     for threads in [1, 2, 3, 7] {
-        let mut executable = model.compile(&CompileOptions { isa: None, threads }).unwrap();
+        let mut executable =
+            model.compile(&CompileOptions { isa: None, threads, ..CompileOptions::default() }).unwrap();
         let error = executable.predict(x.view(), Array2::zeros((100, 1)).view_mut()).unwrap_err();
         assert_eq!(error.to_string(), "window 0, step 30, feature 3 is NaN", "{threads} threads");
     }

@@ -182,7 +182,10 @@ fn the_reference(case: &Case, loss: f64, outputs: &[f64], gradient: &[f64], d_x:
 /// The kernels in f32, to 1e-5.
 fn the_kernels(case: &Case, isa: Isa, loss: f64, outputs: &[f64], gradient: &[f64]) {
     let mut out = Array2::zeros((case.batch, case.spec.output));
-    let mut executable = case.model().compile(&CompileOptions { isa: Some(isa), threads: 2 }).unwrap();
+    let mut executable = case
+        .model()
+        .compile(&CompileOptions { isa: Some(isa), threads: 2, ..CompileOptions::default() })
+        .unwrap();
     executable.predict(case.windows().view(), out.view_mut()).unwrap();
     let off = distance(out.iter().map(|&x| f64::from(x)), outputs);
     assert!(off <= 1e-5, "outputs of {case} on {isa}: {off:e}");

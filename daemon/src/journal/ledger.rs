@@ -74,8 +74,18 @@ impl Ledger {
             close(&mut ledger);
             ledger
         };
+        // The profile in force is that of the last commit, which the persistent log has first.
+        let last_commit = |records: &[Record]| {
+            records
+                .iter()
+                .filter_map(|record| match record {
+                    Record::Commit { tx, .. } => Some(*tx),
+                    _ => None,
+                })
+                .max()
+        };
         let (mut sum, other) = (alone(volatile), alone(persistent));
-        if other.last_tx >= sum.last_tx {
+        if last_commit(persistent) >= last_commit(volatile) {
             sum.profile = other.profile;
         }
         sum.last_tx = sum.last_tx.max(other.last_tx);
@@ -131,6 +141,7 @@ impl Ledger {
                 }
             }
             Record::Intent { step, knob, from, to, .. } => self.intend(*step, knob, from, to.as_deref()),
+            Record::Renamed { knobs } => self.rename(knobs),
             Record::Done { knob, value, .. } => {
                 let intent = self
                     .open
@@ -192,6 +203,24 @@ impl Ledger {
                 held.aside = false;
                 to.clone_into(&mut held.written);
             }
+        }
+    }
+
+    fn rename(&mut self, knobs: &BTreeMap<String, String>) {
+        let is_taken = |knob: &String| knobs.values().any(|new| new == knob) && !knobs.contains_key(knob);
+        let name = |knob: &mut String| {
+            if let Some(new) = knobs.get(knob) {
+                knob.clone_from(new);
+            }
+        };
+        self.held.retain(|held| !is_taken(&held.knob));
+        self.held.iter_mut().for_each(|held| name(&mut held.knob));
+        if let Some(open) = &mut self.open {
+            open.originals.retain(|held| !is_taken(&held.knob));
+            open.intents.retain(|intent| !is_taken(&intent.knob));
+            open.originals.iter_mut().for_each(|held| name(&mut held.knob));
+            open.intents.iter_mut().for_each(|intent| name(&mut intent.knob));
+            open.released.iter_mut().for_each(name);
         }
     }
 

@@ -1,5 +1,7 @@
 //! One record of a log.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::knob::{Instance, Lifetime};
@@ -91,6 +93,12 @@ pub enum Record {
         from: String,
         /// The value to write; `None` when the kernel will choose it, as a side effect of another write.
         to: Option<String>,
+    },
+    /// Devices have other names now, and with them their knobs. All at once, as two may have exchanged their names; what
+    /// was held under a name that another device takes over, and has no new name itself, went with its device.
+    Renamed {
+        /// The full names of the knobs before and now.
+        knobs: BTreeMap<String, String>,
     },
     /// A knob was written and read back.
     Done {

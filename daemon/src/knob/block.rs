@@ -1,7 +1,8 @@
 //! Request queues of disks: /sys/block/DEVICE/queue.
 
 use super::attribute::Attribute;
-use super::spec::{Class, Identity, Risk};
+use super::identity::Identity;
+use super::spec::{Class, Risk};
 use super::{Form, Knob, Spec};
 
 const SOURCE: &str = "kernel Documentation/ABI/stable/sysfs-block";

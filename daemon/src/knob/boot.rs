@@ -13,7 +13,8 @@
 
 use super::drop_in::{self, WRITTEN};
 use super::form::FormError;
-use super::spec::{Class, Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::Root;
 

@@ -5,7 +5,8 @@
 //! setting look like many, and its undo like somebody else's change.
 
 use super::attribute::Attribute;
-use super::spec::{Class, Identity, Risk};
+use super::identity::Identity;
+use super::spec::{Class, Risk};
 use super::{Form, Knob, Spec};
 
 const FREQUENCY: &str = "kernel Documentation/admin-guide/pm/cpufreq.rst";

@@ -5,7 +5,8 @@
 //! `diapason tune env`, which needs no file at all.
 
 use super::drop_in::{accepts, assignments, read, state, write};
-use super::spec::{Class, Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError, rlimit};
 use crate::root::Root;
 

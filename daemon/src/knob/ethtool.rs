@@ -8,7 +8,8 @@
 //! value counts as that value, within the bounds of [`Rounding`], and is what a rollback compares with.
 
 use super::form::FormError;
-use super::spec::{Class, Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::{Group, Root};
 
@@ -44,12 +45,21 @@ const fn ring(setting: &'static str, name: &'static str, why: &'static str) -> S
     Setting { spec, group: Group::Ring, name: setting, rounding: Rounding::Up }
 }
 
-const fn gather(setting: &'static str, name: &'static str, why: &'static str) -> Setting {
+const fn gather(setting: &'static str, name: &'static str, why: &'static str, rounding: Rounding) -> Setting {
     let spec = spec(name, Form::integer(0, U32)).why(why).risk(
         Risk::Medium,
         "0 or 1 interrupts for every packet: more work for the processor, a lower peak rate",
     );
-    Setting { spec, group: Group::Coalesce, name: setting, rounding: Rounding::Ticks }
+    Setting { spec, group: Group::Coalesce, name: setting, rounding }
+}
+
+const fn wait(setting: &'static str, name: &'static str, why: &'static str) -> Setting {
+    gather(setting, name, why, Rounding::Ticks)
+}
+
+/// Packets are counted as they are told.
+const fn share(setting: &'static str, name: &'static str, why: &'static str) -> Setting {
+    gather(setting, name, why, Rounding::None)
 }
 
 const fn flag(group: Group, setting: &'static str, spec: Spec) -> Setting {
@@ -96,34 +106,34 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .risk(Risk::Low, "1 makes the latency depend on the traffic before; 0 leaves tx-usecs in force")
             .disturbs(&["nic.coalesce.tx-usecs", "nic.coalesce.tx-frames"]),
     ),
-    &gather(
+    &wait(
         "rx-usecs",
         "nic.coalesce.rx-usecs",
         "how long a received packet may wait for its interrupt, in microseconds",
     ),
-    &gather("rx-frames", "nic.coalesce.rx-frames", "how many received packets share an interrupt"),
-    &gather(
+    &share("rx-frames", "nic.coalesce.rx-frames", "how many received packets share an interrupt"),
+    &wait(
         "rx-usecs-irq",
         "nic.coalesce.rx-usecs-irq",
         "the same time while an interrupt is being served, in microseconds",
     ),
-    &gather(
+    &share(
         "rx-frames-irq",
         "nic.coalesce.rx-frames-irq",
         "the same number of packets while an interrupt is being served",
     ),
-    &gather(
+    &wait(
         "tx-usecs",
         "nic.coalesce.tx-usecs",
         "how long the end of a sent packet may go unreported, in microseconds",
     ),
-    &gather("tx-frames", "nic.coalesce.tx-frames", "how many sent packets share an interrupt"),
-    &gather(
+    &share("tx-frames", "nic.coalesce.tx-frames", "how many sent packets share an interrupt"),
+    &wait(
         "tx-usecs-irq",
         "nic.coalesce.tx-usecs-irq",
         "the same time while an interrupt is being served, in microseconds",
     ),
-    &gather(
+    &share(
         "tx-frames-irq",
         "nic.coalesce.tx-frames-irq",
         "the same number of packets while an interrupt is being served",
@@ -284,7 +294,7 @@ enum Rounding {
     None,
     /// Up to a multiple of 64 at most, to a power of two, or to a minimum of 128 at most (rings).
     Up,
-    /// By an eighth, or two units of the device (times and numbers of packets); 0 stays 0.
+    /// To the ticks of the device, which are of one or two microseconds, or an eighth of a long time; only 0 is none.
     Ticks,
 }
 
@@ -298,7 +308,7 @@ impl Rounding {
                 let step = actual - wanted < 64 && actual.is_multiple_of(8);
                 step || wanted.checked_next_power_of_two() == Some(actual) || actual <= 128
             }
-            Self::Ticks => wanted != 0 && actual.abs_diff(wanted) <= (wanted / 8).max(2),
+            Self::Ticks => wanted != 0 && actual != 0 && actual.abs_diff(wanted) <= (wanted / 8).max(1),
         }
     }
 }
@@ -431,6 +441,11 @@ mod tests {
         }
         assert!(Rounding::Ticks.covers(51, 50) && Rounding::Ticks.covers(200, 208));
         assert!(!Rounding::Ticks.covers(0, 2) && !Rounding::Ticks.covers(50, 8));
+        assert!(
+            !Rounding::Ticks.covers(2, 0) && !Rounding::Ticks.covers(1, 0),
+            "not waiting at all is no rounding"
+        );
+        assert!(!Rounding::Ticks.covers(4, 2) && Rounding::Ticks.covers(5, 4));
         assert!(!Rounding::None.covers(4, 8));
     }
 

@@ -5,7 +5,8 @@
 //! possible, and given back.
 
 use super::form::FormError;
-use super::spec::{Class, Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::Root;
 

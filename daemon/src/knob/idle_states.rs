@@ -4,7 +4,8 @@
 //! take longer. What has to be saved and restored is that set, so it is the canonical form: `disabled 2,3`.
 
 use super::form::FormError;
-use super::spec::{Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::{Root, RootError};
 

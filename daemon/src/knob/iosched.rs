@@ -5,7 +5,8 @@
 //! under its old scheduler are on record before the change, and come back with it.
 
 use super::form::FormError;
-use super::spec::{Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::Root;
 

@@ -6,7 +6,8 @@
 
 use super::attribute::{Attribute, possible};
 use super::form::FormError;
-use super::spec::{Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::cpu_set::CpuSet;
 use crate::host::interrupt;

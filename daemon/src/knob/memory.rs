@@ -2,8 +2,8 @@
 //! of several sizes.
 
 use super::attribute::Attribute;
+use super::identity::Identity;
 use super::spec::Class::BestEffort;
-use super::spec::Identity;
 use super::spec::Risk::{High, Low, Medium};
 use super::{Form, Knob, Spec};
 

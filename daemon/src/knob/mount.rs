@@ -5,7 +5,8 @@
 //! back with the next boot.
 
 use super::form::FormError;
-use super::spec::{Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::{Mount, Remount, Root};
 

@@ -5,7 +5,7 @@
 //! `Documentation/networking/ip-sysctl.rst` and `Documentation/admin-guide/sysctl/net.rst` of the kernel.
 
 use super::attribute::Attribute;
-use super::spec::Identity::NetNamespace;
+use super::identity::Identity::NetNamespace;
 use super::spec::Risk::{self, High, Low, Medium};
 use super::{Form, Knob, Spec};
 

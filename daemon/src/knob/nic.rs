@@ -1,10 +1,12 @@
 //! Receive polling and queues of network interfaces: /sys/class/net.
 
 use super::attribute::Attribute;
-use super::spec::{Class, Identity, Risk};
+use super::identity::Identity;
+use super::spec::{Class, Risk};
 use super::{Form, Knob, KnobError, Spec};
 use crate::root::Root;
 
+const CONF: &str = "kernel Documentation/networking/ip-sysctl.rst, conf/INTERFACE";
 const SOURCE: &str = "kernel Documentation/networking/napi.rst";
 /// Interfaces without hardware: a profile means them only by name.
 pub(super) const SKIPS: &[&str] = &["lo", "veth*", "docker*", "br-*", "virbr*", "tap*", "tun*"];
@@ -61,6 +63,30 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
             .class(Class::Disruptive)
             .per_device(Identity::Interface, SKIPS),
         "/sys/class/net/*/mtu",
+    ),
+    &Attribute::file(
+        Spec::new("nic.rp_filter", Form::integer(0, 2))
+            .why("whether packets are dropped whose answer would leave by another interface: 0 not, 1 strictly, 2 only those of nowhere")
+            .risk(Risk::Medium, "1 drops multicast and traffic by two ways; the larger of this and of net.ipv4.conf.all.rp_filter counts")
+            .from(CONF)
+            .per_device(Identity::Interface, SKIPS),
+        "/proc/sys/net/ipv4/conf/*/rp_filter",
+    ),
+    &Attribute::file(
+        Spec::new("nic.arp_ignore", Form::integer(0, 8))
+            .why("which questions for addresses are answered here: 0 all of this machine's, 1 those of this interface")
+            .risk(Risk::Medium, "8 answers nothing; the larger of this and of net.ipv4.conf.all.arp_ignore counts")
+            .from(CONF)
+            .per_device(Identity::Interface, SKIPS),
+        "/proc/sys/net/ipv4/conf/*/arp_ignore",
+    ),
+    &Attribute::file(
+        Spec::new("nic.arp_announce", Form::integer(0, 2))
+            .why("which address of its own the machine names when it asks here: 0 any, 1 and 2 the one that fits the network")
+            .risk(Risk::Low, "the larger of this and of net.ipv4.conf.all.arp_announce counts")
+            .from(CONF)
+            .per_device(Identity::Interface, SKIPS),
+        "/proc/sys/net/ipv4/conf/*/arp_announce",
     ),
     &Attribute::file(
         Spec::new("nic.power_control", Form::Choice(&["auto", "on"]))

@@ -1,7 +1,8 @@
 //! Power states of disks and of what connects them: NVMe, SATA links, PCI Express.
 
 use super::attribute::Attribute;
-use super::spec::{Class, Identity, Risk};
+use super::identity::Identity;
+use super::spec::{Class, Risk};
 use super::{Form, Knob, Spec};
 
 const POWER: &str = "kernel Documentation/ABI/testing/sysfs-devices-power";

@@ -8,7 +8,8 @@
 use nix::errno::Errno;
 
 use super::form::FormError;
-use super::spec::{Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::cpu_set::CpuSet;
 use crate::root::{Root, RootError};

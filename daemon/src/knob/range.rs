@@ -6,7 +6,8 @@
 //! range like any other, so that a crash there leaves nothing special.
 
 use super::form::FormError;
-use super::spec::{Class, Identity, Risk, Spec};
+use super::identity::Identity;
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::root::Root;
 

@@ -145,7 +145,7 @@ pub enum LimitError {
     /// The kernel refused.
     #[error(
         "cannot set {setting} for this process: {}; run as root, or raise what the user may have in limits.conf(5)",
-        errno.desc()
+        crate::root::said(*errno)
     )]
     Refused {
         /// The setting with its value.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::form::Form;
-use crate::root::{Root, RootError};
+use super::identity::Identity;
 
 /// What undoing a change can promise, and what making it may disturb. `plan` shows it before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,73 +44,6 @@ pub enum Lifetime {
     Volatile,
     /// It is a file; its journal is on the disk.
     Persistent,
-}
-
-/// What tells a device from another one that gets its name later in the same boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
-    /// There is one per machine.
-    Machine,
-    /// There is one per network namespace, told by its inode.
-    NetNamespace,
-    /// A disk, told by the sequence number that the kernel gives each one (`diskseq`, since Linux 5.15).
-    Disk,
-    /// A network interface, told by its index and the address burnt into it, in a network namespace.
-    Interface,
-    /// A mount, told by its number and its device.
-    Mount,
-    /// A queue `eth0.rx-0` of a network interface, told by its interface.
-    Queue,
-    /// An interrupt, told by its number, its chip and what has taken it.
-    Interrupt,
-}
-
-impl Identity {
-    /// The folder that is there for as long as the device is; `None` for what does not go, or comes back as the same
-    /// thing (a CPU that is switched off).
-    #[must_use]
-    pub fn folder(self, target: &str) -> Option<String> {
-        match self {
-            Self::Disk => Some(format!("/sys/block/{target}")),
-            Self::Interface => Some(format!("/sys/class/net/{target}")),
-            Self::Queue => {
-                let (device, queue) = target.rsplit_once('.')?;
-                Some(format!("/sys/class/net/{device}/queues/{queue}"))
-            }
-            Self::Machine | Self::NetNamespace | Self::Interrupt | Self::Mount => None,
-        }
-    }
-
-    pub(super) fn read(self, root: &Root, target: &str) -> Result<Option<String>, RootError> {
-        let namespace = || root.link("/proc/self/ns/net");
-        match self {
-            Self::Machine => Ok(None),
-            Self::NetNamespace => namespace(),
-            Self::Interrupt => {
-                let interrupt = crate::host::interrupt(root, target)?;
-                Ok(interrupt.map(|interrupt| interrupt.identity()))
-            }
-            Self::Disk => {
-                Ok(root.read(&format!("/sys/block/{target}/diskseq"))?.map(|text| text.trim().to_owned()))
-            }
-            Self::Mount => {
-                let mounts = root.mounts()?.into_iter();
-                let mut here = mounts.filter(|mount| super::mount::escaped(&mount.point) == target);
-                Ok(here.next().map(|mount| format!("{}/{}", mount.id, mount.device)))
-            }
-            Self::Queue => {
-                let device = target.rsplit_once('.').map_or(target, |(device, _)| device);
-                Self::Interface.read(root, device)
-            }
-            Self::Interface => {
-                let index = root.read(&format!("/sys/class/net/{target}/ifindex"))?;
-                let Some(index) = index else { return Ok(None) };
-                let burnt = root.permanent_address(target)?.map(|address| format!("/{address}"));
-                let namespace = namespace()?.unwrap_or_default();
-                Ok(Some(format!("{namespace}{target}/{}{}", index.trim(), burnt.unwrap_or_default())))
-            }
-        }
-    }
 }
 
 /// A release of Linux, `6.6`.

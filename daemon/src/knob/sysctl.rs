@@ -6,8 +6,8 @@
 //! `dirty`.
 
 use super::attribute::Attribute;
+use super::identity::Identity::NetNamespace;
 use super::spec::Class::Irreversible;
-use super::spec::Identity::NetNamespace;
 use super::spec::Risk::{High, Low, Medium};
 use super::{Form, Knob, Spec};
 

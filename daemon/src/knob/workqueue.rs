@@ -5,8 +5,9 @@
 
 use super::attribute::{Attribute, possible};
 use super::form::FormError;
+use super::identity::Identity;
 use super::irq::running;
-use super::spec::{Class, Identity, Risk, Spec};
+use super::spec::{Class, Risk, Spec};
 use super::{Form, Knob, KnobError};
 use crate::cpu_set::CpuSet;
 use crate::root::Root;

@@ -72,6 +72,11 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String
             ("write_lat_nsec", "10000000"),
             ("low_latency", "1"),
             ("slice_idle", "8"),
+            ("writes_starved", "2"),
+            ("front_merges", "1"),
+            ("prio_aging_expire", "10000"),
+            ("strict_guarantees", "0"),
+            ("timeout_sync", "124"),
         ];
         let usual = usual
             .into_iter()
@@ -98,8 +103,10 @@ pub(super) fn consequences(path: &str, data: &str) -> Vec<(String, Option<String
     if path == "/sys/devices/virtual/workqueue/cpumask" {
         return vec![(format!("{path}_requested"), Some(data.to_owned()))];
     }
-    // In the passive mode there is no energy preference, and each mode starts with a governor and a hint of its own.
-    if path == "/sys/devices/system/cpu/intel_pstate/status" {
+    // Outside the active mode there is no energy preference, and each mode starts with a governor and a hint of its own.
+    let drivers =
+        ["intel_pstate", "amd_pstate"].map(|driver| format!("/sys/devices/system/cpu/{driver}/status"));
+    if drivers.iter().any(|status| status == path) {
         let (governor, hint) =
             if data.trim() == "active" { ("powersave", "balance_performance") } else { ("schedutil", "") };
         let files = |policy: u32| {

@@ -149,6 +149,81 @@ fn another_disk_of_the_same_name_is_left_alone() {
 }
 
 #[test]
+fn a_renamed_interface_takes_its_original_along() {
+    let case = cases().into_iter().find(|case| case.ends_with("20-bare-metal")).unwrap();
+    let rename = |machine: &Machine, from: &str, to: &str| {
+        for folder in ["sys/class/net", "netlink/ethtool", "netlink/route"] {
+            let at = |name: &str| machine.prefix.join(folder).join(name);
+            std::fs::rename(at(from), at(to)).unwrap();
+        }
+    };
+    let (device, new) = ("enp1s0f0np0", "lan0");
+    for is_running in [true, false] {
+        let machine = Machine::of(&case);
+        let before = machine.tree();
+        machine.apply(&case.join("profile.toml"));
+        let mut tuning = machine.open(None).unwrap();
+        let count = |tuning: &diapason_daemon::apply::Tuning, name: &str| {
+            let held = &tuning.journal().ledger().held;
+            held.iter().filter(|held| held.knob.starts_with(&format!("nic.{name}."))).count()
+        };
+        let held = count(&tuning, device);
+        assert!(held > 8, "{held}");
+        if is_running {
+            rename(&machine, device, new);
+            let moved = tuning.follow_names().unwrap();
+            assert_eq!((moved.len(), count(&tuning, device), count(&tuning, new)), (held, 0, held));
+            assert_eq!(tuning.close_gone().unwrap(), Vec::<String>::new());
+        } else {
+            drop(tuning);
+            rename(&machine, device, new);
+            tuning = machine.open(None).unwrap();
+            assert_eq!((count(&tuning, device), count(&tuning, new)), (0, held), "{:?}", tuning.found());
+        }
+        let report = tuning.rollback().unwrap();
+        assert!(
+            report.complete && report.outcomes.iter().all(|outcome| outcome.fate != Fate::Gone),
+            "{report:?}"
+        );
+        rename(&machine, new, device);
+        assert_eq!(differences(&before, &machine.tree()), "");
+    }
+}
+
+#[test]
+fn two_interfaces_that_exchange_their_names_keep_their_originals() {
+    let case = cases().into_iter().find(|case| case.ends_with("20-bare-metal")).unwrap();
+    let machine = Machine::of(&case);
+    let at = |folder: &str, name: &str| machine.prefix.join(folder).join(name);
+    let folders = ["sys/class/net", "netlink/ethtool", "netlink/route"];
+    for (name, value, index) in [("one", "10", "11"), ("two", "20", "12")] {
+        for folder in folders {
+            std::fs::create_dir_all(at(folder, name)).unwrap();
+        }
+        std::fs::write(at("sys/class/net", name).join("gro_flush_timeout"), format!("{value}\n")).unwrap();
+        std::fs::write(at("sys/class/net", name).join("ifindex"), format!("{index}\n")).unwrap();
+    }
+    let profile = machine.prefix.with_file_name("both.toml");
+    let text =
+        "summary = \"s\"\n[knob.\"nic.gro_flush_timeout\"]\nvalue = 500\nreason = \"r\"\nsource = \"s\"\n";
+    std::fs::write(&profile, text).unwrap();
+    let before = machine.tree();
+    machine.apply(&profile);
+    let exchange = || {
+        for folder in folders {
+            std::fs::rename(at(folder, "one"), at(folder, "aside")).unwrap();
+            std::fs::rename(at(folder, "two"), at(folder, "one")).unwrap();
+            std::fs::rename(at(folder, "aside"), at(folder, "two")).unwrap();
+        }
+    };
+    exchange();
+    let report = machine.rollback();
+    assert!(report.complete, "{report:?}");
+    exchange();
+    assert_eq!(differences(&before, &machine.tree()), "");
+}
+
+#[test]
 fn after_a_restart_of_the_machine_our_files_can_still_be_taken_away() {
     let case = cases().into_iter().find(|case| case.ends_with("04-swap")).unwrap();
     let machine = Machine::of(&case);

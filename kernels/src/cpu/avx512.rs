@@ -3,9 +3,11 @@
 pub mod register;
 
 pub mod activation;
+pub mod bf16;
 pub mod dense;
 pub mod gemm;
+pub mod int8;
 pub mod lstm_cell;
 pub mod lstm_step;
 
-crate::conformance::conformance!(Avx512; activation, gemm, lstm_cell, lstm_step, dense);
+crate::conformance::conformance!(Avx512; activation, gemm, lstm_cell, lstm_step, dense, bf16, int8);

@@ -4,9 +4,11 @@
 //! once, which is what makes the bits equal.
 
 pub mod activation;
+pub mod bf16;
 pub mod dense;
 pub mod gemm;
+pub mod int8;
 pub mod lstm_cell;
 pub mod lstm_step;
 
-crate::conformance::conformance!(Scalar; activation, gemm, lstm_cell, lstm_step, dense);
+crate::conformance::conformance!(Scalar; activation, gemm, lstm_cell, lstm_step, dense, bf16, int8);

@@ -12,10 +12,12 @@ use diapason_buffer::{Alignment, Buffer};
 use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use thiserror::Error;
 
+use super::matrix::{Input, Matrix, Narrowed, Precision};
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
-use crate::op::gemm::{Gemm, PANEL, Start};
+use crate::op::gemm::{PANEL, Start};
+use crate::op::int8;
 use crate::op::lstm_cell::Forward;
 
 /// Most rows of a block: eight full tiles of the AVX-512 product.
@@ -82,15 +84,17 @@ struct Scratch {
     sequence: [Buffer<f32>; 2],
     /// For each layer `[BLOCK, units]`: hidden state, cell state before a step and after it.
     state: Vec<[Buffer<f32>; 3]>,
+    /// Rows of a product, rounded.
+    narrowed: Narrowed,
 }
 
 /// Steps of a chunk.
-fn steps(packed: &Packed, time: usize) -> usize {
+fn steps<M>(packed: &Packed<M>, time: usize) -> usize {
     (CHUNK_BYTES / (size_of::<f32>() * PANEL * packed.units * BLOCK)).clamp(1, time)
 }
 
 impl Scratch {
-    fn new(packed: &Packed, time: usize) -> Result<Self, OutOfMemory> {
+    fn new(packed: &Packed<Matrix>, precision: Precision, time: usize) -> Result<Self, OutOfMemory> {
         let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
         let row = packed.units * BLOCK;
         let steps = steps(packed, time);
@@ -101,6 +105,7 @@ impl Scratch {
             gates: zeroed(steps * PANEL * row)?,
             sequence: [zeroed(steps * row)?, zeroed(steps * row)?],
             state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
+            narrowed: Narrowed::new(steps * BLOCK, packed.depth(), precision)?,
         })
     }
 }
@@ -143,7 +148,7 @@ impl Workspace {
     pub fn run(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed,
+        (packed, precision): (&Packed<Matrix>, Precision),
         windows: &ArrayView3<f32>,
         (next, height): (&AtomicUsize, usize),
     ) {
@@ -153,7 +158,7 @@ impl Workspace {
         let fits = |scratch: &Scratch| scratch.steps == steps(packed, time);
         let scratch = match self.scratch.take().filter(fits) {
             Some(scratch) => self.scratch.insert(scratch),
-            None => match Scratch::new(packed, time) {
+            None => match Scratch::new(packed, precision, time) {
                 Ok(scratch) => self.scratch.insert(scratch),
                 Err(error) => {
                     self.error = Some(PredictError::Memory(error));
@@ -185,7 +190,7 @@ impl Scratch {
     fn block(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed,
+        packed: &Packed<Matrix>,
         windows: &ArrayView3<f32>,
         first: usize,
         rows: usize,
@@ -230,7 +235,7 @@ impl Scratch {
     fn layer(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed,
+        packed: &Packed<Matrix>,
         layer: usize,
         rows: usize,
         steps: usize,
@@ -238,13 +243,14 @@ impl Scratch {
     ) {
         let weights = &packed.layers[layer];
         let (units, gates) = (packed.units, PANEL * packed.units);
-        let Self { x, gates: z, sequence: [above, below], state, .. } = self;
-        let (source, row_stride): (&[f32], usize) =
-            if layer == 0 { (x.as_ref(), weights.inputs) } else { (below.as_ref(), units) };
-        let projection = (weights.inputs, gates, weights.weight_x.as_ref());
-        let recurrence = (packed.spec.hidden, gates, weights.weight_h.as_ref());
+        let Self { x, gates: z, sequence: [above, below], state, narrowed, .. } = self;
+        let input = if layer == 0 {
+            Input { values: x, stride: weights.inputs, range: int8::Range::Row }
+        } else {
+            Input { values: below, stride: units, range: int8::Range::Unit }
+        };
         let bias = Start::Bias(&weights.bias);
-        kernels.gemm(&Gemm::packed(steps * rows, (source, row_stride), projection, bias), z);
+        weights.weight_x.product(kernels, (steps * rows, input), bias, narrowed, z);
         let [h, c, c_after] = &mut state[layer];
         for step in 0..steps {
             let z = &mut z[step * rows * gates..][..rows * gates];
@@ -252,7 +258,8 @@ impl Scratch {
             let before: &[f32] = if step == 0 { h } else { &done[(step - 1) * rows * units..] };
             // The state before the very first step is zero, and adds nothing.
             if !(first && step == 0) {
-                kernels.gemm(&Gemm::packed(rows, (before, units), recurrence, Start::Out), z);
+                let before = Input { values: before, stride: units, range: int8::Range::Unit };
+                weights.weight_h.product(kernels, (rows, before), Start::Out, narrowed, z);
             }
             let c_before = c.as_ref();
             kernels.lstm_cell_forward(&mut Forward {
@@ -271,7 +278,7 @@ impl Scratch {
     }
 
     /// Applies the head to what [`block`](Self::block) left.
-    fn head(&self, kernels: &Kernels, packed: &Packed, rows: usize, out: &mut [f32]) {
+    fn head(&self, kernels: &Kernels, packed: &Packed<Matrix>, rows: usize, out: &mut [f32]) {
         let [h, ..] = &self.state[packed.layers.len() - 1];
         let outputs = packed.spec.output;
         kernels.dense(&mut Dense {

@@ -8,12 +8,14 @@ use rayon_core::{ThreadPool, ThreadPoolBuildError};
 use thiserror::Error;
 
 use super::block::Workspace;
+use super::matrix::{Matrix, Precision};
 use super::model::Lstm;
 use super::packed::Packed;
 use super::threads::{THREADS_MAX, pool, threads};
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
 use crate::op::gemm::GROUP;
+use crate::op::int8::DEPTH_MAX;
 
 /// How to compile a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct CompileOptions {
     /// Threads of [`Executable::predict`]; 0 is one for each core that this process may use. Any number gives the
     /// same bits.
     pub threads: usize,
+    /// In what the matrix products are computed. How far that takes the predictions from an exact computation is for
+    /// [`Lstm::deviation`] to say, on data of the caller's own.
+    pub precision: Precision,
 }
 
 /// A model that cannot be compiled here.
@@ -39,6 +44,12 @@ pub enum CompileError {
         spec: crate::op::network::Spec,
         /// What was refused.
         source: OutOfMemory,
+    },
+    /// A sum of this many products of 8-bit integers would overflow.
+    #[error("int8 takes at most {DEPTH_MAX} inputs and units, not {depth}; compile for bf16 instead")]
+    Depth {
+        /// Inputs or units, whichever are more.
+        depth: usize,
     },
     /// More threads than any machine is worth.
     #[error("threads is {threads}; it must be at most {THREADS_MAX}, or 0 for one for each core")]
@@ -60,7 +71,8 @@ pub enum CompileError {
 #[derive(Debug)]
 pub struct Executable {
     pub(super) kernels: Kernels,
-    pub(super) packed: Arc<Packed>,
+    pub(super) precision: Precision,
+    pub(super) packed: Arc<Packed<Matrix>>,
     /// Hash of the model, for the snapshots of streams.
     pub(super) model: Arc<str>,
     pub(super) pool: Option<ThreadPool>,
@@ -76,13 +88,19 @@ impl Lstm {
         if options.threads > THREADS_MAX {
             return Err(CompileError::ThreadCount { threads: options.threads });
         }
+        let (spec, precision) = (self.spec(), options.precision);
+        let depth = spec.input.max(spec.hidden);
+        if precision == Precision::Int8 && depth > DEPTH_MAX {
+            return Err(CompileError::Depth { depth });
+        }
         let kernels = Kernels::new(options.isa)?;
-        let memory = |source| CompileError::Memory { spec: self.spec(), source };
-        let packed = Arc::new(Packed::new(self.weights()).map_err(memory)?);
+        let memory = |source| CompileError::Memory { spec, source };
+        let packed = Packed::new(self.weights()).and_then(|packed| packed.narrowed(precision));
+        let packed = Arc::new(packed.map_err(memory)?);
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        Ok(Executable { kernels, packed, model: self.hash().into(), pool, workspaces })
+        Ok(Executable { kernels, precision, packed, model: self.hash().into(), pool, workspaces })
     }
 }
 
@@ -91,6 +109,23 @@ impl Executable {
     #[must_use]
     pub const fn isa(&self) -> Isa {
         self.kernels.isa()
+    }
+
+    /// In what the matrix products are computed.
+    #[must_use]
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The instruction set of the matrix products: the chosen one, or the next one down where that has no instruction for
+    /// this precision.
+    #[must_use]
+    pub const fn product_isa(&self) -> Isa {
+        match self.precision {
+            Precision::F32 => self.kernels.isa(),
+            Precision::Bf16 => self.kernels.bf16_isa(),
+            Precision::Int8 => self.kernels.int8_isa(),
+        }
     }
 
     /// What was chosen and what one step costs, as text for a person.
@@ -102,6 +137,7 @@ impl Executable {
         let mut total = (0, 0);
         let _ = writeln!(text, "model        {spec}, {} parameters", spec.parameters());
         let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
+        let _ = writeln!(text, "precision    {} by {}, sums in f32", self.precision, self.product_isa());
         let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.workspaces.len());
         let _ = writeln!(
             text,
@@ -110,7 +146,7 @@ impl Executable {
             packed.bytes()
         );
         for (index, layer) in packed.layers.iter().enumerate() {
-            let bytes = size_of::<f32>() * (layer.weight_x.len() + layer.weight_h.len() + layer.bias.len());
+            let bytes = layer.bytes();
             let flop = 2 * 4 * spec.hidden * (layer.inputs + spec.hidden);
             total = (total.0 + bytes, total.1 + flop);
             let _ = writeln!(text, "layer {index:<6} {bytes} bytes read and {flop} FLOP in a step");
@@ -130,7 +166,7 @@ mod tests {
     fn too_many_threads_are_refused() {
         let model =
             Lstm::new(Spec { input: 1, hidden: 1, layers: 1, output: 1, head: Head::Linear }, 0).unwrap();
-        let options = CompileOptions { isa: None, threads: 1025 };
+        let options = CompileOptions { threads: 1025, ..CompileOptions::default() };
         let message = model.compile(&options).unwrap_err().to_string();
         assert!(message.starts_with("threads is 1025; it must be at most 1024"), "{message}");
     }
@@ -139,8 +175,13 @@ mod tests {
     fn explains_what_was_chosen() {
         let model =
             Lstm::new(Spec { input: 12, hidden: 33, layers: 2, output: 1, head: Head::Linear }, 0).unwrap();
+        let compiled = |isa, precision| {
+            model.compile(&CompileOptions { isa: Some(isa), threads: 1, precision }).unwrap()
+        };
+        let bytes = Precision::ALL.map(|precision| compiled(Isa::Scalar, precision).packed.bytes());
+        assert!(bytes[1] < bytes[0] * 11 / 20 && bytes[2] < bytes[1], "{bytes:?}");
         for isa in Isa::available() {
-            let text = model.compile(&CompileOptions { isa: Some(isa), threads: 1 }).unwrap().explain();
+            let text = compiled(isa, Precision::F32).explain();
             assert!(text.contains("33 units padded to 48"), "{text}");
             assert!(
                 text.contains(isa.name()) && text.contains("29304 FLOP in a step of one series"),

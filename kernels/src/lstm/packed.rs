@@ -4,29 +4,30 @@
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
+use super::matrix::{Matrix, Precision};
 use crate::op::gemm::{GROUP, PANEL};
 use crate::op::network::{Layer, Spec, Weights};
 
-/// One layer.
+/// One layer, its matrices plain or in their precision.
 #[derive(Debug)]
-pub(super) struct PackedLayer {
+pub(super) struct PackedLayer<M = Buffer<f32>> {
     /// Values that the layer reads.
     pub inputs: usize,
     /// Packed `[inputs, 4 units]`.
-    pub weight_x: Buffer<f32>,
+    pub weight_x: M,
     /// Packed `[hidden, 4 units]`.
-    pub weight_h: Buffer<f32>,
+    pub weight_h: M,
     /// `[4 units]`: the sum of both biases, which act only as their sum.
     pub bias: Buffer<f32>,
 }
 
 /// All weights of a model.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(super) struct Packed<M = Buffer<f32>> {
     pub spec: Spec,
     /// `spec.hidden` rounded up to a multiple of 16.
     pub units: usize,
-    pub layers: Vec<PackedLayer>,
+    pub layers: Vec<PackedLayer<M>>,
     /// `[output, units]`.
     pub head_weight: Buffer<f32>,
     /// `[output]`.
@@ -71,11 +72,37 @@ impl Packed {
         self.head_bias.copy_from_slice(bias);
     }
 
+    /// The same in `precision`.
+    pub fn narrowed(self, precision: Precision) -> Result<Packed<Matrix>, OutOfMemory> {
+        let Self { spec, units, layers, head_weight, head_bias } = self;
+        let narrowed = |layer: PackedLayer| {
+            let PackedLayer { inputs, weight_x, weight_h, bias } = layer;
+            let weight_x = Matrix::new(weight_x, inputs, PANEL * units, precision)?;
+            let weight_h = Matrix::new(weight_h, spec.hidden, PANEL * units, precision)?;
+            Ok(PackedLayer { inputs, weight_x, weight_h, bias })
+        };
+        let layers = layers.into_iter().map(narrowed).collect::<Result<_, OutOfMemory>>()?;
+        Ok(Packed { spec, units, layers, head_weight, head_bias })
+    }
+}
+
+impl PackedLayer<Matrix> {
+    /// Bytes that a step of one series reads.
+    pub fn bytes(&self) -> usize {
+        self.weight_x.bytes() + self.weight_h.bytes() + size_of_val(self.bias.as_ref())
+    }
+}
+
+impl Packed<Matrix> {
     /// Bytes of packed weights.
     pub fn bytes(&self) -> usize {
-        let layers =
-            self.layers.iter().map(|l| l.weight_x.len() + l.weight_h.len() + l.bias.len()).sum::<usize>();
-        size_of::<f32>() * (layers + self.head_weight.len() + self.head_bias.len())
+        let head = size_of_val(self.head_weight.as_ref()) + size_of_val(self.head_bias.as_ref());
+        self.layers.iter().map(PackedLayer::bytes).sum::<usize>() + head
+    }
+
+    /// Most values of a row that a matrix is multiplied with.
+    pub fn depth(&self) -> usize {
+        self.spec.input.max(self.spec.hidden)
     }
 }
 

@@ -38,7 +38,7 @@ impl Executable {
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            workspace.run(&self.kernels, &self.packed, &windows, (&next, height));
+            workspace.run(&self.kernels, (&self.packed, self.precision), &windows, (&next, height));
         });
         let mut error = None;
         for workspace in &mut self.workspaces {

@@ -7,12 +7,19 @@
 //! prediction and starts anew at the next tick. That costs n steps a tick, as any exact answer must, but at the speed
 //! of a batch.
 //!
-//! Both give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
+//! Much of that work does not depend on the row that a tick brings, or not its prediction. A stream that works
+//! [`ahead`](StreamOptions::ahead) leaves it to [`Stream::prepare`], which the caller calls when the prediction is out: the
+//! hidden states' part of the next sums, and the steps of the windows that are not complete. What is left between row and
+//! prediction is one product of each layer with its input.
+//!
+//! All of these give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
 //! takes no lock, makes no system call and allocates nothing.
 
 mod error;
 
 mod snapshot;
+
+mod step;
 
 use std::sync::Arc;
 
@@ -20,14 +27,14 @@ use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
 use super::compile::Executable;
+use super::matrix::{Matrix, Narrowed};
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
-use crate::op::gemm::{Gemm, PANEL, Start};
-use crate::op::lstm_cell::Forward;
-use crate::op::lstm_step::LstmStep;
+use crate::op::gemm::PANEL;
 pub use error::StreamError;
 pub use snapshot::Snapshot;
+use step::Step;
 
 /// How a stream treats time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,19 +44,40 @@ pub struct StreamOptions {
     /// `None` carries the state for ever. `Some(n)` predicts each window of the last `n` ticks from zero state, as
     /// `predict` does.
     pub window: Option<usize>,
+    /// Whether work that the next prediction does not wait for is left to [`Stream::prepare`]. Where that is not called,
+    /// the next tick does it first.
+    pub ahead: bool,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self { instances: 1, window: None, ahead: false }
+    }
 }
 
 /// A compiled model that takes one row a tick.
 #[derive(Debug)]
 pub struct Stream {
     kernels: Kernels,
-    packed: Arc<Packed>,
+    packed: Arc<Packed<Matrix>>,
     model: Arc<str>,
     window: Option<usize>,
+    ahead: bool,
     instances: Vec<Instance>,
-    /// `[rows, 4 units]`: pre-activations of the windows under way; empty with carried state.
-    gates: Buffer<f32>,
+    scratch: Scratch,
     output: Vec<f32>,
+}
+
+/// What a tick needs for itself; `rows` is the window, or one with carried state.
+#[derive(Debug)]
+struct Scratch {
+    /// `[rows, 4 units]`: pre-activations.
+    gates: Buffer<f32>,
+    /// The rows of a product, rounded.
+    narrowed: Narrowed,
+    /// `[units]` each: hidden state of a layer and of the one below, cell state, of a window that ends with this tick.
+    h: [Buffer<f32>; 2],
+    c: Buffer<f32>,
 }
 
 /// One series.
@@ -57,6 +85,11 @@ pub struct Stream {
 struct Instance {
     ticks: u64,
     layers: Vec<State>,
+    /// The last row, while the windows that did not end with it wait for it.
+    row: Vec<f32>,
+    behind: bool,
+    /// Whether every layer's `sums` are those of the next tick.
+    made: bool,
 }
 
 /// One layer's state, `[rows, units]` each: before a tick and after it, swapped at its end.
@@ -64,12 +97,29 @@ struct Instance {
 struct State {
     h: [Buffer<f32>; 2],
     c: [Buffer<f32>; 2],
+    /// `[4 units]`: the hidden state's part of the next sums.
+    sums: Buffer<f32>,
 }
 
 impl State {
-    fn new(len: usize) -> Result<Self, OutOfMemory> {
-        let zeroed = || Buffer::zeroed(len, Alignment::CACHE_LINE);
-        Ok(Self { h: [zeroed()?, zeroed()?], c: [zeroed()?, zeroed()?] })
+    fn new(rows: usize, units: usize) -> Result<Self, OutOfMemory> {
+        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
+        let len = rows.saturating_mul(units);
+        let sums = zeroed(PANEL * units)?;
+        Ok(Self { h: [zeroed(len)?, zeroed(len)?], c: [zeroed(len)?, zeroed(len)?], sums })
+    }
+}
+
+impl Scratch {
+    fn new(executable: &Executable, rows: usize) -> Result<Self, OutOfMemory> {
+        let packed = &executable.packed;
+        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
+        Ok(Self {
+            gates: zeroed(rows.saturating_mul(PANEL * packed.units))?,
+            narrowed: Narrowed::new(rows, packed.depth(), executable.precision)?,
+            h: [zeroed(packed.units)?, zeroed(packed.units)?],
+            c: zeroed(packed.units)?,
+        })
     }
 }
 
@@ -79,7 +129,7 @@ impl Executable {
     /// # Errors
     /// [`StreamError`] when there is no instance, the window has no step, or the memory is not to be had.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, StreamError> {
-        let StreamOptions { instances, window } = *options;
+        let StreamOptions { instances, window, ahead } = *options;
         if instances == 0 {
             return Err(StreamError::Empty { what: "instance" });
         }
@@ -88,18 +138,18 @@ impl Executable {
         }
         let packed = Arc::clone(&self.packed);
         let memory = |source| StreamError::Memory { instances, source };
-        let row = packed.units;
-        let len = window.unwrap_or(1).saturating_mul(row);
+        let rows = window.unwrap_or(1);
         let instance = |_| {
-            let layers = (0..packed.spec.layers).map(|_| State::new(len)).collect::<Result<_, _>>()?;
-            Ok(Instance { ticks: 0, layers })
+            let state = |_| State::new(rows, packed.units);
+            let layers = (0..packed.spec.layers).map(state).collect::<Result<_, _>>()?;
+            let row = vec![0.0; packed.spec.input];
+            Ok(Instance { ticks: 0, layers, row, behind: false, made: false })
         };
         let instances = (0..instances).map(instance).collect::<Result<_, _>>().map_err(memory)?;
-        let gates = window.map_or(0, |window| window.saturating_mul(PANEL * row));
-        let gates = Buffer::zeroed(gates, Alignment::CACHE_LINE).map_err(memory)?;
+        let scratch = Scratch::new(self, rows).map_err(memory)?;
         let output = vec![0.0; packed.spec.output];
         let model = Arc::clone(&self.model);
-        Ok(Stream { kernels: self.kernels, packed, model, window, instances, gates, output })
+        Ok(Stream { kernels: self.kernels, packed, model, window, ahead, instances, scratch, output })
     }
 }
 
@@ -118,26 +168,48 @@ impl Stream {
             let (tick, value) = (self.instances[instance].ticks, row[feature]);
             return Err(StreamError::NotFinite { instance, tick, feature, value });
         }
-        let Self { kernels, packed, instances, gates, output, .. } = self;
+        let Self { kernels, packed, instances, scratch, output, .. } = self;
         let state = &mut instances[instance];
-        let done = match self.window {
-            None => Some(state.carry(kernels, packed, row)),
-            Some(window) => state.slide(kernels, packed, window, gates, row),
+        let mut step = Step { kernels, packed, scratch };
+        let top = match (self.window, self.ahead) {
+            (None, _) => Some(state.carry(&mut step, row)),
+            (Some(window), false) => state.slide(&mut step, window, row),
+            (Some(window), true) => state.end(&mut step, window, row),
         };
-        state.ticks += 1;
-        let Some(done) = done else { return Ok(None) };
-        let top = &state.layers[packed.spec.layers - 1].h[0];
+        let Some(top) = top else { return Ok(None) };
         kernels.dense(&mut Dense {
             rows: 1,
             units: packed.units,
             outputs: packed.spec.output,
-            h: &top[done * packed.units..],
+            h: top,
             weight: &packed.head_weight,
             bias: &packed.head_bias,
             out: output,
         });
         packed.spec.head.apply_in_place(output);
         Ok(Some(&self.output))
+    }
+
+    /// Does what the last tick of an instance left, and what the next one can do without its row. Nothing, without
+    /// [`StreamOptions::ahead`] or when it is done already.
+    ///
+    /// # Errors
+    /// [`StreamError::Instance`] when it does not exist.
+    pub fn prepare(&mut self, instance: usize) -> Result<(), StreamError> {
+        self.check(instance)?;
+        if self.ahead {
+            let Self { kernels, packed, instances, scratch, .. } = self;
+            instances[instance].prepare(&mut Step { kernels, packed, scratch }, self.window);
+        }
+        Ok(())
+    }
+
+    /// Brings all windows of an instance to its last row, and the one that comes next to its zero state.
+    fn settle(&mut self, instance: usize) {
+        if let Some(window) = self.window {
+            let Self { kernels, packed, instances, scratch, .. } = self;
+            instances[instance].begin(&mut Step { kernels, packed, scratch }, window);
+        }
     }
 
     /// Ticks that an instance has taken.
@@ -156,7 +228,7 @@ impl Stream {
     pub fn reset(&mut self, instance: usize) -> Result<(), StreamError> {
         self.check(instance)?;
         let instance = &mut self.instances[instance];
-        instance.ticks = 0;
+        (instance.ticks, instance.behind, instance.made) = (0, false, false);
         for state in &mut instance.layers {
             state.h[0].fill(0.0);
             state.c[0].fill(0.0);
@@ -167,76 +239,5 @@ impl Stream {
     fn check(&self, instance: usize) -> Result<(), StreamError> {
         let instances = self.instances.len();
         if instance < instances { Ok(()) } else { Err(StreamError::Instance { instance, instances }) }
-    }
-}
-
-impl Instance {
-    /// One step of every layer. Returns the row of the state that the head reads.
-    fn carry(&mut self, kernels: &Kernels, packed: &Packed, row: &[f32]) -> usize {
-        for layer in 0..packed.layers.len() {
-            let weights = &packed.layers[layer];
-            let (below, here) = self.layers.split_at_mut(layer);
-            let State { h: [before, after], c: [c, _] } = &mut here[0];
-            kernels.lstm_step(&mut LstmStep {
-                inputs: weights.inputs,
-                hidden: packed.spec.hidden,
-                units: packed.units,
-                x: below.last().map_or(row, |state| &state.h[0]),
-                weight_x: &weights.weight_x,
-                weight_h: &weights.weight_h,
-                bias: &weights.bias,
-                h_before: before,
-                c,
-                h: after,
-            });
-            here[0].h.swap(0, 1);
-        }
-        0
-    }
-
-    /// One step of every window under way. Returns the row of the one that is complete.
-    fn slide(
-        &mut self,
-        kernels: &Kernels,
-        packed: &Packed,
-        window: usize,
-        gates: &mut [f32],
-        row: &[f32],
-    ) -> Option<usize> {
-        let (units, width) = (packed.units, PANEL * packed.units);
-        // The ticks modulo the window fit a usize, since the window does.
-        let start = usize::try_from(self.ticks % window as u64).unwrap_or(0);
-        let rows = usize::try_from(self.ticks).map_or(window, |ticks| window.min(ticks.saturating_add(1)));
-        for layer in 0..packed.layers.len() {
-            let weights = &packed.layers[layer];
-            let (below, here) = self.layers.split_at_mut(layer);
-            let State { h: [before, after], c: [c_before, c_after] } = &mut here[0];
-            before[start * units..][..units].fill(0.0);
-            c_before[start * units..][..units].fill(0.0);
-            let projection = (weights.inputs, width, weights.weight_x.as_ref());
-            let recurrence = (packed.spec.hidden, width, weights.weight_h.as_ref());
-            let bias = Start::Bias(&weights.bias);
-            if let Some(below) = below.last() {
-                kernels.gemm(&Gemm::packed(rows, (&below.h[0], units), projection, bias), gates);
-            } else {
-                // Every window reads this row, so its projection is made once and copied.
-                kernels.gemm(&Gemm::packed(1, (row, 0), projection, bias), gates);
-                let (first, rest) = gates.split_at_mut(width);
-                rest.chunks_exact_mut(width).take(rows - 1).for_each(|row| row.copy_from_slice(first));
-            }
-            kernels.gemm(&Gemm::packed(rows, (before, units), recurrence, Start::Out), gates);
-            kernels.lstm_cell_forward(&mut Forward {
-                rows,
-                units,
-                gates,
-                c_before,
-                c: c_after,
-                tanh_c: &mut [],
-                h: after,
-            });
-            here[0].h.swap(0, 1);
-            here[0].c.swap(0, 1);
-        }
-        (rows == window).then_some((start + 1) % window)
     }
 }

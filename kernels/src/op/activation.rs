@@ -48,6 +48,9 @@ pub const SIGMOID_MAX: f32 = 87.0;
 /// Where twice the tangent's argument is held: tanh(10) rounds to 1.
 pub const TANH_MAX: f32 = 20.0;
 
+/// Where a cell holds the arguments of its sigmoids: three denominators multiply, each below 2^44, without overflow. A gate
+/// that should be below 1e-13 is 1e-13, next to states of about 1.
+pub const GATE_MAX: f32 = 30.0;
 #[cfg(test)]
 /// Largest error in units of the last place, over all floats for tanh and over x >= -87 for the sigmoid, below which
 /// the sigmoid stays at 1.65e-38. `exhaustive` in the tests holds the formula to it.

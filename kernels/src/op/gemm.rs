@@ -6,9 +6,10 @@
 //! of a group of 16 units interleaved, such a panel yields whole cells. The layout is the same for every instruction
 //! set; one with fewer lanes takes a panel in parts.
 //!
-//! Each element of `out` is one chain of fused multiply-adds in ascending depth, started from what
-//! [`Start`] says. So every instruction set gives the same bits, and a product cut in two along its depth gives
-//! the bits of the whole: that is why a stream, which cuts differently, agrees with a batch.
+//! Each element of `out` is one chain of fused multiply-adds in ascending depth, started or ended as
+//! [`Start`] says, so every instruction set gives the same bits. A layer's pre-activation is the sum of two such chains,
+//! one over its input and one over its state: so a stream may make the second before the tick comes, and has the bits of
+//! a batch all the same.
 
 use super::holds;
 
@@ -17,14 +18,14 @@ pub const GROUP: usize = 16;
 /// Groups in a packed panel, one for each gate; and the most registers of a tile.
 pub const PANEL: usize = 4;
 
-/// What the sums start from.
+/// What the sums start from, or are added to.
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'a> {
     /// Zero.
     Zero,
     /// One value a column, `[cols]`.
     Bias(&'a [f32]),
-    /// What `out` holds.
+    /// Zero; what `out` holds is added to the finished sum.
     Out,
 }
 

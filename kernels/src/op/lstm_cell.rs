@@ -6,10 +6,14 @@
 //!
 //! Padding units have zero weights: their candidate is 0, so their states stay 0 and so do their gradients.
 //!
-//! Order of operations (the same in every instruction set, hence the same bits):
+//! Order of operations (the same in every instruction set, hence the same bits). With the denominators
+//! `a = 1 + e^-z` of a sigmoid and `b = m + 2` of a tangent, `m = e^2|z| - 1` with the sign of z, one division serves
+//! three gates, and one the output gate and the tangent of the state:
 //!
 //! ```text
-//! c' = fma(f, c, i g)      h = o tanh(c')
+//! p = a_i a_f   r = 1 / (p b)   i = r (a_f b)   f = r (a_i b)   g = r (m p)   i g = r (m a_f)
+//! c' = fma(f, c, i g)
+//! s = 1 / (a_o b_c)   o = s b_c   tanh(c') = s (m_c a_o)   h = s m_c
 //! t = tanh(c')   dzo = (dh t) (o (1 - o))   dc' = fma(dh o, fma(-t, t, 1), dc)
 //! dzi = (dc' g) (i (1 - i))   dzf = (dc' c) (f (1 - f))   dzg = (dc' i) fma(-g, g, 1)   dc = dc' f
 //! ```

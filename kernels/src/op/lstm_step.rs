@@ -1,7 +1,7 @@
 //! One layer, one step, one series: what a stream does on every tick.
 //!
 //! ```text
-//! z = b + W x + R h          each sum one chain of fused multiply-adds: bias, then x, then h, ascending
+//! z = (b + W x) + R h        each of the two one chain of fused multiply-adds, ascending
 //! then the cell of `lstm_cell`
 //! ```
 //!
@@ -10,7 +10,8 @@
 //! sums stay in registers until the cell is done. `units` is `hidden` rounded up to 16. With a batch the
 //! weights are used many times for each load; here each is used once, so the step is bound by how fast they are read.
 //!
-//! The order of the sums is that of two products by `gemm`, so a stream has the bits of a batch.
+//! The order of the sums is that of two products by `gemm`, so a stream has the bits of a batch. `R h` does not depend on
+//! the tick: where it was made before ([`State::Ahead`]), only `W x` and the cell are left to do.
 
 use super::gemm::{GROUP, PANEL};
 use super::holds;
@@ -28,16 +29,28 @@ pub struct LstmStep<'a> {
     pub x: &'a [f32],
     /// Packed `[inputs, 4 units]`.
     pub weight_x: &'a [f32],
-    /// Packed `[hidden, 4 units]`.
-    pub weight_h: &'a [f32],
+    /// The hidden state's part of the sums.
+    pub state: State<'a>,
     /// `[4 units]`, interleaved as the weights.
     pub bias: &'a [f32],
-    /// Hidden state before the step, `[units]`.
-    pub h_before: &'a [f32],
     /// Cell state, `[units]`, changed in place.
     pub c: &'a mut [f32],
     /// Hidden state after the step, `[units]`.
     pub h: &'a mut [f32],
+}
+
+/// The hidden state's part of the sums, `R h`.
+#[derive(Clone, Copy, Debug)]
+pub enum State<'a> {
+    /// It is made in the step.
+    Now {
+        /// Packed `[hidden, 4 units]`.
+        weight: &'a [f32],
+        /// Hidden state before the step, `[units]`.
+        h: &'a [f32],
+    },
+    /// It was made before, `[4 units]`.
+    Ahead(&'a [f32]),
 }
 
 /// # Safety
@@ -55,8 +68,14 @@ impl LstmStep<'_> {
         let gates = PANEL * self.units;
         assert!(self.x.len() >= self.inputs, "x is too short");
         assert!(holds(self.weight_x, self.inputs, gates), "weight_x is too short");
-        assert!(holds(self.weight_h, self.hidden, gates), "weight_h is too short");
-        assert!(self.h_before.len() >= self.units && self.h.len() >= self.units, "h is too short");
+        match self.state {
+            State::Now { weight, h } => {
+                assert!(holds(weight, self.hidden, gates), "weight_h is too short");
+                assert!(h.len() >= self.units, "h is too short");
+            }
+            State::Ahead(sums) => assert!(sums.len() >= gates, "the sums are too short"),
+        }
+        assert!(self.h.len() >= self.units, "h is too short");
         assert!(self.c.len() >= self.units, "c is too short");
     }
 }
@@ -102,19 +121,23 @@ pub(crate) mod exam {
         let mut h_before = h.clone();
         h_before.resize(units, 0.0);
         c.resize(units, 0.0);
-        let (mut c_after, mut h_after) = (c.clone(), vec![9.0; units]);
-        (kernels.step)(&mut LstmStep {
-            inputs,
-            hidden,
-            units,
-            x: &x,
-            weight_x: &weight_x,
-            weight_h: &weight_h,
-            bias: &bias,
-            h_before: &h_before,
-            c: &mut c_after,
-            h: &mut h_after,
-        });
+        let step = |state| {
+            let (mut c, mut h) = (c.clone(), vec![9.0; units]);
+            let (weight_x, bias) = (&weight_x, &bias);
+            (kernels.step)(&mut LstmStep {
+                inputs,
+                hidden,
+                units,
+                x: &x,
+                weight_x,
+                state,
+                bias,
+                c: &mut c,
+                h: &mut h,
+            });
+            (c, h)
+        };
+        let (c_after, h_after) = step(State::Now { weight: &weight_h, h: &h_before });
 
         let dot = |row: &[f32], v: &[f32]| {
             row.iter().zip(v).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
@@ -135,7 +158,7 @@ pub(crate) mod exam {
         assert_close(&h_after, &wanted.1, 1e-6, &place);
         assert!(c_after[hidden..].iter().chain(&h_after[hidden..]).all(|x| *x == 0.0), "padding stays zero");
 
-        let mut z = vec![0.0; gates];
+        let (mut z, mut ahead) = (vec![0.0; gates], vec![0.0; gates]);
         let product = |values, depth, right, start| Gemm {
             rows: 1,
             cols: gates,
@@ -147,6 +170,7 @@ pub(crate) mod exam {
         };
         (kernels.gemm)(&product(&x, inputs, &weight_x, Start::Bias(&bias)), &mut z);
         (kernels.gemm)(&product(&h_before, hidden, &weight_h, Start::Out), &mut z);
+        (kernels.gemm)(&product(&h_before, hidden, &weight_h, Start::Zero), &mut ahead);
         let (mut c_batch, mut h_batch) = (c.clone(), h_before.clone());
         (kernels.cell)(&mut Forward {
             rows: 1,
@@ -158,6 +182,8 @@ pub(crate) mod exam {
             h: &mut h_batch,
         });
         assert_eq!((bits(&c_after), bits(&h_after)), (bits(&c_batch), bits(&h_batch)), "{place}");
+        let (c_ahead, h_ahead) = step(State::Ahead(&ahead));
+        assert_eq!((bits(&c_ahead), bits(&h_ahead)), (bits(&c_batch), bits(&h_batch)), "{place}");
     }
 
     /// Gate and unit of a packed column: the inverse of [`gate_index`].
@@ -170,20 +196,9 @@ pub(crate) mod exam {
     #[test]
     #[should_panic(expected = "bias is too short")]
     fn a_shape_whose_gates_wrap_is_refused() {
-        let (x, weight_x, weight_h) = (&[], &[], &[]);
+        let (x, weight_x, state) = (&[], &[], State::Ahead(&[]));
         let units = 1 << 62;
-        LstmStep {
-            inputs: 0,
-            hidden: units,
-            units,
-            x,
-            weight_x,
-            weight_h,
-            bias: &[],
-            h_before: &[],
-            c: &mut [],
-            h: &mut [],
-        }
-        .check();
+        LstmStep { inputs: 0, hidden: units, units, x, weight_x, state, bias: &[], c: &mut [], h: &mut [] }
+            .check();
     }
 }

@@ -44,6 +44,16 @@ impl Service {
 
     /// Brings devices that came to the profile in force, and closes the accounts of those that went.
     pub(in crate::control) fn meet(&mut self, batch: &Batch) {
+        match self.tuning.follow_names() {
+            Ok(moved) if moved.is_empty() => {}
+            Ok(moved) => {
+                let pairs: Vec<String> = moved.iter().map(|(old, new)| format!("{old} is {new}")).collect();
+                let message = format!("{} of renamed devices: {}", knobs(moved.len()), pairs.join(", "));
+                let names: Vec<&str> = moved.values().map(String::as_str).collect();
+                self.say(Priority::Notice, &message, &[("DIAPASON_KNOB", &names.join(" "))]);
+            }
+            Err(error) => self.say(Priority::Error, &error.to_string(), &[]),
+        }
         match self.tuning.close_gone() {
             Ok(gone) if gone.is_empty() => {}
             Ok(gone) => {

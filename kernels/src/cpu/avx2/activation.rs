@@ -7,7 +7,9 @@ use std::arch::x86_64::{
 };
 
 use super::register::{LANES, load, store};
-use crate::op::activation::{Activation, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX};
+use crate::op::activation::{
+    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX,
+};
 
 /// See [`crate::op::activation::Run`].
 #[target_feature(enable = "avx2,fma")]
@@ -44,7 +46,7 @@ fn one<const SIGMOID: bool>(chunk: &mut [f32]) {
 /// `1 / (1 + e^-x)`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub fn sigmoid(x: __m256) -> __m256 {
+fn sigmoid(x: __m256) -> __m256 {
     let one = _mm256_set1_ps(1.0);
     let minus = bits(_mm256_xor_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MIN)));
     let held = _mm256_min_ps(_mm256_set1_ps(SIGMOID_MAX), minus);
@@ -55,13 +57,34 @@ pub fn sigmoid(x: __m256) -> __m256 {
 /// `m / (m + 2)` with `m = e^(2|x|) - 1`, and the sign of `x`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub fn tanh(x: __m256) -> __m256 {
+fn tanh(x: __m256) -> __m256 {
     let sign = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MIN));
     let y = bits(_mm256_xor_si256(_mm256_castps_si256(x), sign));
     let (power, m) = exp(_mm256_min_ps(_mm256_set1_ps(TANH_MAX), _mm256_add_ps(y, y)));
     let m = _mm256_fmadd_ps(power, m, _mm256_sub_ps(power, _mm256_set1_ps(1.0)));
     let quotient = _mm256_div_ps(m, _mm256_add_ps(m, _mm256_set1_ps(2.0)));
     bits(_mm256_or_si256(_mm256_castps_si256(quotient), sign))
+}
+
+/// The denominator of a cell's sigmoid, `1 + e^-x`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub fn denominator(x: __m256) -> __m256 {
+    let minus = bits(_mm256_xor_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MIN)));
+    let held = _mm256_min_ps(_mm256_set1_ps(GATE_MAX), minus);
+    let (power, m) = exp(_mm256_max_ps(_mm256_set1_ps(-GATE_MAX), held));
+    _mm256_add_ps(_mm256_set1_ps(1.0), _mm256_fmadd_ps(power, m, power))
+}
+
+/// Numerator and denominator of the tangent.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub fn fraction(x: __m256) -> (__m256, __m256) {
+    let sign = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MIN));
+    let y = bits(_mm256_xor_si256(_mm256_castps_si256(x), sign));
+    let (power, m) = exp(_mm256_min_ps(_mm256_set1_ps(TANH_MAX), _mm256_add_ps(y, y)));
+    let m = _mm256_fmadd_ps(power, m, _mm256_sub_ps(power, _mm256_set1_ps(1.0)));
+    (bits(_mm256_xor_si256(_mm256_castps_si256(m), sign)), _mm256_add_ps(m, _mm256_set1_ps(2.0)))
 }
 
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.

@@ -4,7 +4,7 @@
 //! depth is then 12 multiply-adds for 4 loads and 3 broadcasts, at two of each a cycle. A narrower panel takes more
 //! rows.
 
-use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps};
+use std::arch::x86_64::{_mm256_add_ps, _mm256_fmadd_ps, _mm256_setzero_ps};
 
 use super::register::{LANES, broadcast, load, store};
 use crate::op::gemm::{Gemm, PANEL, Panel, Start};
@@ -51,16 +51,12 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     out: &mut [f32],
 ) {
     let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
-    for (r, sums) in sums.iter_mut().enumerate() {
+    for sums in &mut sums {
         for (v, sum) in sums.iter_mut().enumerate() {
-            let col = panel.col + v * LANES;
-            *sum = match gemm.start {
-                Start::Zero => continue,
+            if let Start::Bias(bias) = gemm.start {
                 // SAFETY: `check` proved that the bias has every column.
-                Start::Bias(bias) => unsafe { load(bias, col) },
-                // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => unsafe { load(out, (row + r) * gemm.out_stride + col) },
-            };
+                *sum = unsafe { load(bias, panel.col + v * LANES) };
+            }
         }
     }
     let left = gemm.left;
@@ -84,8 +80,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     }
     for (r, sums) in sums.iter().enumerate() {
         for (v, &sum) in sums.iter().enumerate() {
-            // SAFETY: `check` proved that `out` has every row and column.
-            unsafe { store(out, (row + r) * gemm.out_stride + panel.col + v * LANES, sum) }
+            let at = (row + r) * gemm.out_stride + panel.col + v * LANES;
+            let sum = match gemm.start {
+                // SAFETY: `check` proved that `out` has every row and column.
+                Start::Out => _mm256_add_ps(sum, unsafe { load(out, at) }),
+                Start::Zero | Start::Bias(_) => sum,
+            };
+            // SAFETY: as above.
+            unsafe { store(out, at, sum) }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Gates and states of 8 units at a time; the order of operations is in `op/lstm_cell.rs`.
 
 use std::arch::x86_64::{
-    __m256, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
+    __m256, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
 };
 
-use super::activation::{sigmoid, tanh};
+use super::activation::{denominator, fraction};
 use super::register::{LANES, load, store};
 use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
@@ -58,10 +58,22 @@ pub struct Gated {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub fn gate(z: [__m256; PANEL], c_before: __m256) -> Gated {
-    let gates = [sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])];
-    let c = _mm256_fmadd_ps(gates[1], c_before, _mm256_mul_ps(gates[0], gates[2]));
-    let tanh_c = tanh(c);
-    Gated { gates, c, tanh_c, h: _mm256_mul_ps(gates[3], tanh_c) }
+    let (a_i, a_f, a_o) = (denominator(z[0]), denominator(z[1]), denominator(z[3]));
+    let one = _mm256_set1_ps(1.0);
+    let (m, b) = fraction(z[2]);
+    let p = _mm256_mul_ps(a_i, a_f);
+    let r = _mm256_div_ps(one, _mm256_mul_ps(p, b));
+    let f = _mm256_mul_ps(r, _mm256_mul_ps(a_i, b));
+    let c = _mm256_fmadd_ps(f, c_before, _mm256_mul_ps(r, _mm256_mul_ps(m, a_f)));
+    let (m_c, b_c) = fraction(c);
+    let s = _mm256_div_ps(one, _mm256_mul_ps(a_o, b_c));
+    let gates = [
+        _mm256_mul_ps(r, _mm256_mul_ps(a_f, b)),
+        f,
+        _mm256_mul_ps(r, _mm256_mul_ps(m, p)),
+        _mm256_mul_ps(s, b_c),
+    ];
+    Gated { gates, c, tanh_c: _mm256_mul_ps(s, _mm256_mul_ps(m_c, a_o)), h: _mm256_mul_ps(s, m_c) }
 }
 
 /// See [`crate::op::lstm_cell::RunBackward`].

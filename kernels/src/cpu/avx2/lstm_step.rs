@@ -3,12 +3,12 @@
 //! A group of 16 units is two registers a gate: eight sums, which is what two multiply-adds a cycle with four cycles
 //! of latency want.
 
-use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_setzero_ps};
+use std::arch::x86_64::{__m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_setzero_ps};
 
 use super::lstm_cell::gate;
 use super::register::{LANES, broadcast, load, store};
 use crate::op::gemm::{GROUP, PANEL};
-use crate::op::lstm_step::LstmStep;
+use crate::op::lstm_step::{LstmStep, State};
 
 /// Registers of one row of a panel: gate by gate, first and second half of the group.
 const REGISTERS: usize = PANEL * GROUP / LANES;
@@ -26,8 +26,22 @@ pub fn run(step: &mut LstmStep) {
         }
         // SAFETY: `check` proved the packed weights and the input.
         unsafe { add(&mut sums, step.weight_x, group * width * step.inputs, step.x, step.inputs) }
-        // SAFETY: `check` proved the packed weights and the state.
-        unsafe { add(&mut sums, step.weight_h, group * width * step.hidden, step.h_before, step.hidden) }
+        let mut ahead = [_mm256_setzero_ps(); REGISTERS];
+        match step.state {
+            // SAFETY: `check` proved the packed weights and the state.
+            State::Now { weight, h } => unsafe {
+                add(&mut ahead, weight, group * width * step.hidden, h, step.hidden);
+            },
+            State::Ahead(made) => {
+                for (register, sum) in ahead.iter_mut().enumerate() {
+                    // SAFETY: `check` proved four sums a unit.
+                    *sum = unsafe { load(made, group * width + register * LANES) };
+                }
+            }
+        }
+        for (sum, ahead) in sums.iter_mut().zip(ahead) {
+            *sum = _mm256_add_ps(ahead, *sum);
+        }
         for half in 0..GROUP / LANES {
             let at = group * GROUP + half * LANES;
             let z = [sums[half], sums[2 + half], sums[4 + half], sums[6 + half]];

@@ -7,7 +7,9 @@ use std::arch::x86_64::{
 };
 
 use super::register::{LANES, load, store};
-use crate::op::activation::{Activation, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX};
+use crate::op::activation::{
+    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX,
+};
 
 /// See [`crate::op::activation::Run`].
 #[target_feature(enable = "avx512f")]
@@ -44,7 +46,7 @@ fn one<const SIGMOID: bool>(chunk: &mut [f32]) {
 /// `1 / (1 + e^-x)`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn sigmoid(x: __m512) -> __m512 {
+fn sigmoid(x: __m512) -> __m512 {
     let one = _mm512_set1_ps(1.0);
     let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
     let held = _mm512_min_ps(_mm512_set1_ps(SIGMOID_MAX), minus);
@@ -55,13 +57,34 @@ pub fn sigmoid(x: __m512) -> __m512 {
 /// `m / (m + 2)` with `m = e^(2|x|) - 1`, and the sign of `x`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn tanh(x: __m512) -> __m512 {
+fn tanh(x: __m512) -> __m512 {
     let sign = _mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN));
     let y = bits(_mm512_xor_epi32(_mm512_castps_si512(x), sign));
     let (power, m) = exp(_mm512_min_ps(_mm512_set1_ps(TANH_MAX), _mm512_add_ps(y, y)));
     let m = _mm512_fmadd_ps(power, m, _mm512_sub_ps(power, _mm512_set1_ps(1.0)));
     let quotient = _mm512_div_ps(m, _mm512_add_ps(m, _mm512_set1_ps(2.0)));
     bits(_mm512_or_epi32(_mm512_castps_si512(quotient), sign))
+}
+
+/// The denominator of a cell's sigmoid, `1 + e^-x`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn denominator(x: __m512) -> __m512 {
+    let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
+    let held = _mm512_min_ps(_mm512_set1_ps(GATE_MAX), minus);
+    let (power, m) = exp(_mm512_max_ps(_mm512_set1_ps(-GATE_MAX), held));
+    _mm512_add_ps(_mm512_set1_ps(1.0), _mm512_fmadd_ps(power, m, power))
+}
+
+/// Numerator and denominator of the tangent.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn fraction(x: __m512) -> (__m512, __m512) {
+    let sign = _mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN));
+    let y = bits(_mm512_xor_epi32(_mm512_castps_si512(x), sign));
+    let (power, m) = exp(_mm512_min_ps(_mm512_set1_ps(TANH_MAX), _mm512_add_ps(y, y)));
+    let m = _mm512_fmadd_ps(power, m, _mm512_sub_ps(power, _mm512_set1_ps(1.0)));
+    (bits(_mm512_xor_epi32(_mm512_castps_si512(m), sign)), _mm512_add_ps(m, _mm512_set1_ps(2.0)))
 }
 
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.

@@ -4,7 +4,7 @@
 //! the depth is then 24 multiply-adds for 4 loads and 6 broadcasts. A narrower panel takes more rows, since two
 //! loads a cycle would otherwise hold back one multiply-add a cycle.
 
-use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_setzero_ps};
+use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_setzero_ps};
 
 use super::register::{LANES, broadcast, load, store};
 use crate::op::gemm::{Gemm, PANEL, Panel, Start};
@@ -55,16 +55,12 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     out: &mut [f32],
 ) {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    for (r, sums) in sums.iter_mut().enumerate() {
+    for sums in &mut sums {
         for (v, sum) in sums.iter_mut().enumerate() {
-            let col = panel.col + v * LANES;
-            *sum = match gemm.start {
-                Start::Zero => continue,
+            if let Start::Bias(bias) = gemm.start {
                 // SAFETY: `check` proved that the bias has every column.
-                Start::Bias(bias) => unsafe { load(bias, col) },
-                // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => unsafe { load(out, (row + r) * gemm.out_stride + col) },
-            };
+                *sum = unsafe { load(bias, panel.col + v * LANES) };
+            }
         }
     }
     let left = gemm.left;
@@ -88,8 +84,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     }
     for (r, sums) in sums.iter().enumerate() {
         for (v, &sum) in sums.iter().enumerate() {
-            // SAFETY: `check` proved that `out` has every row and column.
-            unsafe { store(out, (row + r) * gemm.out_stride + panel.col + v * LANES, sum) }
+            let at = (row + r) * gemm.out_stride + panel.col + v * LANES;
+            let sum = match gemm.start {
+                // SAFETY: `check` proved that `out` has every row and column.
+                Start::Out => _mm512_add_ps(sum, unsafe { load(out, at) }),
+                Start::Zero | Start::Bias(_) => sum,
+            };
+            // SAFETY: as above.
+            unsafe { store(out, at, sum) }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Gates and states of 16 units at a time; the order of operations is in `op/lstm_cell.rs`.
 
 use std::arch::x86_64::{
-    __m512, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_sub_ps,
+    __m512, _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_sub_ps,
 };
 
-use super::activation::{sigmoid, tanh};
+use super::activation::{denominator, fraction};
 use super::register::{LANES, load, store};
 use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
@@ -16,8 +16,10 @@ pub fn forward(cell: &mut Forward) {
     if cell.tanh_c.is_empty() { groups::<false>(cell) } else { groups::<true>(cell) }
 }
 
+/// A group's chain of operations is long: while one waits for its new state, the next one begins.
 #[target_feature(enable = "avx512f")]
 fn groups<const KEEP: bool>(cell: &mut Forward) {
+    let mut under_way: Option<(usize, Begun)> = None;
     for at in (0..cell.rows * cell.units).step_by(LANES) {
         let mut z = [_mm512_set1_ps(0.0); PANEL];
         for (gate, z) in z.iter_mut().enumerate() {
@@ -25,20 +27,39 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
             *z = unsafe { load(cell.gates, gate_index(gate, at)) };
         }
         // SAFETY: `check` proved one state a unit.
-        let c_before = unsafe { load(cell.c_before, at) };
-        let step = gate(z, c_before);
-        // SAFETY: as above.
-        unsafe { store(cell.c, at, step.c) }
-        // SAFETY: as above.
-        unsafe { store(cell.h, at, step.h) }
-        if KEEP {
-            for (gate, &value) in step.gates.iter().enumerate() {
-                // SAFETY: `check` proved four gates a unit.
-                unsafe { store(cell.gates, gate_index(gate, at), value) }
-            }
-            // SAFETY: `check` proved `tanh_c`, which is not empty here, as long as the states.
-            unsafe { store(cell.tanh_c, at, step.tanh_c) }
+        let next = begin(z, unsafe { load(cell.c_before, at) });
+        if let Some((at, begun)) = under_way.replace((at, next)) {
+            let step = end(&begun);
+            // SAFETY: `at` is a group's place.
+            unsafe { keep::<KEEP>(cell, at, &step) }
         }
+    }
+    if let Some((at, begun)) = under_way {
+        let step = end(&begun);
+        // SAFETY: `at` is a group's place.
+        unsafe { keep::<KEEP>(cell, at, &step) }
+    }
+}
+
+/// Writes what a group computed.
+///
+/// # Safety
+/// - `cell.check()` returned, and with `KEEP` `tanh_c` is not empty
+/// - `at + LANES <= cell.rows * cell.units`
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn keep<const KEEP: bool>(cell: &mut Forward, at: usize, step: &Gated) {
+    // SAFETY: `check` proved one state a unit.
+    unsafe { store(cell.c, at, step.c) }
+    // SAFETY: as above.
+    unsafe { store(cell.h, at, step.h) }
+    if KEEP {
+        for (gate, &value) in step.gates.iter().enumerate() {
+            // SAFETY: `check` proved four gates a unit.
+            unsafe { store(cell.gates, gate_index(gate, at), value) }
+        }
+        // SAFETY: `check` proved `tanh_c`, which is not empty here, as long as the states.
+        unsafe { store(cell.tanh_c, at, step.tanh_c) }
     }
 }
 
@@ -54,14 +75,43 @@ pub struct Gated {
     pub h: __m512,
 }
 
+/// 16 units up to their new cell state.
+pub struct Begun {
+    /// i, f, g.
+    gates: [__m512; 3],
+    /// The output gate's denominator.
+    a_o: __m512,
+    c: __m512,
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
+    let (a_i, a_f, a_o) = (denominator(z[0]), denominator(z[1]), denominator(z[3]));
+    let (m, b) = fraction(z[2]);
+    let p = _mm512_mul_ps(a_i, a_f);
+    let r = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(p, b));
+    let i = _mm512_mul_ps(r, _mm512_mul_ps(a_f, b));
+    let f = _mm512_mul_ps(r, _mm512_mul_ps(a_i, b));
+    let c = _mm512_fmadd_ps(f, c_before, _mm512_mul_ps(r, _mm512_mul_ps(m, a_f)));
+    Begun { gates: [i, f, _mm512_mul_ps(r, _mm512_mul_ps(m, p))], a_o, c }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn end(begun: &Begun) -> Gated {
+    let &Begun { gates: [i, f, g], a_o, c } = begun;
+    let (m_c, b_c) = fraction(c);
+    let s = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(a_o, b_c));
+    let gates = [i, f, g, _mm512_mul_ps(s, b_c)];
+    Gated { gates, c, tanh_c: _mm512_mul_ps(s, _mm512_mul_ps(m_c, a_o)), h: _mm512_mul_ps(s, m_c) }
+}
+
 /// 16 units' step from their pre-activations.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn gate(z: [__m512; PANEL], c_before: __m512) -> Gated {
-    let gates = [sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])];
-    let c = _mm512_fmadd_ps(gates[1], c_before, _mm512_mul_ps(gates[0], gates[2]));
-    let tanh_c = tanh(c);
-    Gated { gates, c, tanh_c, h: _mm512_mul_ps(gates[3], tanh_c) }
+    end(&begin(z, c_before))
 }
 
 /// See [`crate::op::lstm_cell::RunBackward`].

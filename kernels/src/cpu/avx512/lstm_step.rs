@@ -3,12 +3,12 @@
 //! Four sums of one group would just hide the latency of a multiply-add (four cycles, one a cycle on Zen 4); three
 //! groups at a time leave room for the loads to run ahead.
 
-use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_setzero_ps};
+use std::arch::x86_64::{__m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_setzero_ps};
 
 use super::lstm_cell::gate;
 use super::register::{LANES, broadcast, load, store};
 use crate::op::gemm::PANEL;
-use crate::op::lstm_step::LstmStep;
+use crate::op::lstm_step::{LstmStep, State};
 
 /// See [`crate::op::lstm_step::Run`].
 #[target_feature(enable = "avx512f")]
@@ -47,10 +47,26 @@ unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
     }
     // SAFETY: `check` proved the packed weights and the input.
     unsafe { add(&mut sums, step.weight_x, first * width * step.inputs, step.x, step.inputs) }
-    // SAFETY: `check` proved the packed weights and the state.
-    unsafe { add(&mut sums, step.weight_h, first * width * step.hidden, step.h_before, step.hidden) }
-    for (g, sums) in sums.into_iter().enumerate() {
+    let mut ahead = [[_mm512_setzero_ps(); PANEL]; GROUPS];
+    match step.state {
+        // SAFETY: `check` proved the packed weights and the state.
+        State::Now { weight, h } => unsafe {
+            add(&mut ahead, weight, first * width * step.hidden, h, step.hidden);
+        },
+        State::Ahead(made) => {
+            for (g, sums) in ahead.iter_mut().enumerate() {
+                for (gate, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `check` proved four sums a unit.
+                    *sum = unsafe { load(made, (first + g) * width + gate * LANES) };
+                }
+            }
+        }
+    }
+    for (g, (mut sums, ahead)) in sums.into_iter().zip(ahead).enumerate() {
         let at = (first + g) * LANES;
+        for (sum, ahead) in sums.iter_mut().zip(ahead) {
+            *sum = _mm512_add_ps(ahead, *sum);
+        }
         // SAFETY: `check` proved one state a unit.
         let gated = gate(sums, unsafe { load(step.c, at) });
         // SAFETY: as above.

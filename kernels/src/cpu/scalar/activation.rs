@@ -1,6 +1,8 @@
 //! Sigmoid and tanh of one value; the formula is in `op/activation.rs`.
 
-use crate::op::activation::{Activation, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX};
+use crate::op::activation::{
+    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX,
+};
 
 /// See [`crate::op::activation::Run`].
 pub fn run(function: Activation, values: &mut [f32]) {
@@ -11,17 +13,31 @@ pub fn run(function: Activation, values: &mut [f32]) {
 }
 
 /// `1 / (1 + e^-x)`.
-pub fn sigmoid(x: f32) -> f32 {
+fn sigmoid(x: f32) -> f32 {
     let (power, m) = exp(at_least(-SIGMOID_MAX, at_most(SIGMOID_MAX, -x)));
     1.0 / (1.0 + power.mul_add(m, power))
 }
 
 /// `m / (m + 2)` with `m = e^(2|x|) - 1`, and the sign of `x`.
-pub fn tanh(x: f32) -> f32 {
+fn tanh(x: f32) -> f32 {
     let y = x.abs();
     let (power, m) = exp(at_most(TANH_MAX, y + y));
     let m = power.mul_add(m, power - 1.0);
     f32::from_bits((m / (m + 2.0)).to_bits() | (x.to_bits() & 0x8000_0000))
+}
+
+/// The denominator of a cell's sigmoid, `1 + e^-x`.
+pub fn denominator(x: f32) -> f32 {
+    let (power, m) = exp(at_least(-GATE_MAX, at_most(GATE_MAX, -x)));
+    1.0 + power.mul_add(m, power)
+}
+
+/// Numerator and denominator of the tangent.
+pub fn fraction(x: f32) -> (f32, f32) {
+    let y = x.abs();
+    let (power, m) = exp(at_most(TANH_MAX, y + y));
+    let m = power.mul_add(m, power - 1.0);
+    (f32::from_bits(m.to_bits() ^ (x.to_bits() & 0x8000_0000)), m + 2.0)
 }
 
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.

@@ -11,15 +11,14 @@ pub fn run(gemm: &Gemm, out: &mut [f32]) {
             for j in 0..panel.vectors {
                 let place = &mut out[row * gemm.out_stride + panel.col + j];
                 let mut sum = match gemm.start {
-                    Start::Zero => 0.0,
+                    Start::Zero | Start::Out => 0.0,
                     Start::Bias(bias) => bias[panel.col + j],
-                    Start::Out => *place,
                 };
                 for k in 0..gemm.depth {
                     let a = left.values[row * left.row_stride + k * left.depth_stride];
                     sum = a.mul_add(panel.values[panel.start + k * panel.stride + j], sum);
                 }
-                *place = sum;
+                *place = if let Start::Out = gemm.start { sum + *place } else { sum };
             }
         }
     }

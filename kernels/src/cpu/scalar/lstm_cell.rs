@@ -1,6 +1,6 @@
 //! Gates and states, one unit at a time; the order of operations is in `op/lstm_cell.rs`.
 
-use super::activation::{sigmoid, tanh};
+use super::activation::{denominator, fraction};
 use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
@@ -12,7 +12,7 @@ pub fn forward(cell: &mut Forward) {
         let place = [0, 1, 2, 3].map(|gate| gate_index(gate, at));
         let step = gate(place.map(|place| cell.gates[place]), cell.c_before[at]);
         cell.c[at] = step.c;
-        cell.h[at] = step.gates[3] * step.tanh_c;
+        cell.h[at] = step.h;
         if keep {
             for (place, value) in place.into_iter().zip(step.gates) {
                 cell.gates[place] = value;
@@ -30,13 +30,21 @@ pub struct Gated {
     pub c: f32,
     /// Its tanh.
     pub tanh_c: f32,
+    /// The hidden state after the step.
+    pub h: f32,
 }
 
 /// One unit's step from its pre-activations.
 pub fn gate(z: [f32; PANEL], c_before: f32) -> Gated {
-    let gates = [sigmoid(z[0]), sigmoid(z[1]), tanh(z[2]), sigmoid(z[3])];
-    let c = gates[1].mul_add(c_before, gates[0] * gates[2]);
-    Gated { gates, c, tanh_c: tanh(c) }
+    let [a_i, a_f, a_o] = [z[0], z[1], z[3]].map(denominator);
+    let (m, b) = fraction(z[2]);
+    let p = a_i * a_f;
+    let r = 1.0 / (p * b);
+    let f = r * (a_i * b);
+    let c = f.mul_add(c_before, r * (m * a_f));
+    let (m_c, b_c) = fraction(c);
+    let s = 1.0 / (a_o * b_c);
+    Gated { gates: [r * (a_f * b), f, r * (m * p), s * b_c], c, tanh_c: s * (m_c * a_o), h: s * m_c }
 }
 
 /// See [`crate::op::lstm_cell::RunBackward`].

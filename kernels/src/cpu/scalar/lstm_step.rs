@@ -3,7 +3,7 @@
 use super::lstm_cell::gate;
 use crate::op::gemm::{GROUP, PANEL};
 use crate::op::lstm_cell::gate_index;
-use crate::op::lstm_step::LstmStep;
+use crate::op::lstm_step::{LstmStep, State};
 
 const WIDTH: usize = PANEL * GROUP;
 
@@ -14,10 +14,17 @@ pub fn run(step: &mut LstmStep) {
         let (group, lane) = (unit / GROUP, unit % GROUP);
         let mut z = [0, 1, 2, 3].map(|gate| step.bias[gate_index(gate, unit)]);
         add(&mut z, &step.weight_x[group * WIDTH * step.inputs..], lane, &step.x[..step.inputs]);
-        add(&mut z, &step.weight_h[group * WIDTH * step.hidden..], lane, &step.h_before[..step.hidden]);
+        let mut ahead = [0.0; PANEL];
+        match step.state {
+            State::Now { weight, h } => {
+                add(&mut ahead, &weight[group * WIDTH * step.hidden..], lane, &h[..step.hidden]);
+            }
+            State::Ahead(sums) => ahead = [0, 1, 2, 3].map(|gate| sums[gate_index(gate, unit)]),
+        }
+        z.iter_mut().zip(ahead).for_each(|(z, ahead)| *z += ahead);
         let gated = gate(z, step.c[unit]);
         step.c[unit] = gated.c;
-        step.h[unit] = gated.gates[3] * gated.tanh_c;
+        step.h[unit] = gated.h;
     }
 }
 

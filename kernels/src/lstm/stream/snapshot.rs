@@ -25,12 +25,13 @@ pub struct Snapshot {
 }
 
 impl Stream {
-    /// A copy of an instance's state.
+    /// A copy of an instance's state, after the work that the last tick may have left is done.
     ///
     /// # Errors
     /// [`StreamError::Instance`] when it does not exist.
-    pub fn snapshot(&self, instance: usize) -> Result<Snapshot, StreamError> {
+    pub fn snapshot(&mut self, instance: usize) -> Result<Snapshot, StreamError> {
         self.check(instance)?;
+        self.settle(instance);
         let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
         let instance = &self.instances[instance];
         let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
@@ -74,9 +75,9 @@ impl Stream {
             return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
         }
         let instance = &mut self.instances[instance];
-        instance.ticks = snapshot.ticks;
+        (instance.ticks, instance.behind, instance.made) = (snapshot.ticks, false, false);
         let mut saved = snapshot.values.chunks_exact(spec.hidden);
-        for State { h: [h, _], c: [c, _] } in &mut instance.layers {
+        for State { h: [h, _], c: [c, _], .. } in &mut instance.layers {
             for state in [h, c] {
                 for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
                     row[..spec.hidden].copy_from_slice(saved);

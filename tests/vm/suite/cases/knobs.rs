@@ -68,27 +68,25 @@ fn catalogue(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     Ok(())
 }
 
-/// The fixture trees whose profiles name a knob.
+/// The plans of the fixture trees.
 fn fixtures(roots: &Path) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(roots)? {
         let folder = entry?.path();
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut text = String::new();
-        for file in ["profile.toml", "second.toml"] {
-            text.push_str(&fs::read_to_string(folder.join(file)).unwrap_or_default());
-        }
-        found.insert(name, text);
+        found.insert(name, fs::read_to_string(folder.join("report.txt")).unwrap_or_default());
     }
     Ok(found)
 }
 
-/// Whether a profile's text names a knob, on all devices or on one.
+/// Whether a plan changes a knob, on one device at least, or refuses it because it cannot be undone. The daemon's own test
+/// of the page (`daemon/src/published/coverage.rs`) knows the same rule.
 fn names(text: &str, knob: &str) -> bool {
     let on_one = |line: &str| {
-        let Some(name) = line.strip_prefix("[knob.\"").and_then(|rest| rest.split('"').next()) else {
+        let Some((name, rest)) = line.split_once(": ") else { return false };
+        if !["change", "refused"].iter().any(|state| rest.contains(&format!(", {state}"))) {
             return false;
-        };
+        }
         let (family, attribute) = knob.split_once('.').unwrap_or((knob, ""));
         name == knob
             || name
@@ -147,7 +145,9 @@ fn page(lines: &[Value], kernel: &str, roots: &Path) -> Result<String> {
         "# Which knob is covered how\n\n\
          Written by `make vm-test` (case `knobs`); do not edit. In the guest means: another value was applied through the\n\
          daemon on a booted Debian (kernel {kernel}, QEMU), verified, rolled back, and every setting of the machine was compared\n\
-         byte for byte. A fixture is a recorded tree below `daemon/tests/roots/`, for what the guest does not offer.\n\n\
+         byte for byte. A fixture is a tree below `daemon/tests/roots/` in the form of a machine that offers what the guest does not:\n\
+         there the knob is changed (or refused, as it cannot be undone), verified, rolled back and broken at every write. The column of\n\
+         fixtures is held, and brought up to date, by the tests of the daemon (`daemon/src/published/coverage.rs`).\n\n\
          {}.\n\n| knob | covered | what was done in the guest | fixture trees |\n|---|---|---|---|\n{rows}",
         tally.join(", ")
     ))

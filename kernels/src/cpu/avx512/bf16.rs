@@ -1,0 +1,244 @@
+//! Products in bfloat16 by `VDPBF16PS`: the tiles of `gemm.rs`, with two multiply-adds in each lane.
+//!
+//! One row alone, which is what a stream has, reads each weight once: up to three panels go together, so that twelve sums
+//! hide the latency of an instruction while the loads run ahead.
+
+use std::arch::x86_64::{
+    __m256i, __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512,
+};
+
+use super::lstm_cell::{Begun, begin, end};
+use super::register::{LANES, SHARE, ahead, broadcast_word, load, load_words, store};
+use crate::op::bf16::{Narrow, Product, Step, WIDTH};
+use crate::op::gemm::{PANEL, Start};
+
+/// Words of a register of rounded values.
+const WORDS: usize = LANES / 2;
+
+/// See [`crate::op::bf16::RunNarrow`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn narrow(narrow: &mut Narrow) {
+    narrow.check();
+    let words = narrow.words();
+    for row in 0..narrow.rows {
+        let from = &narrow.from[row * narrow.stride..][..narrow.depth];
+        let to = &mut narrow.to[row * words..][..words];
+        let (whole, rest) = from.as_chunks::<LANES>();
+        let (place, rest_place) = to.split_at_mut(whole.len() * WORDS);
+        for (from, to) in whole.iter().zip(place.as_chunks_mut::<WORDS>().0) {
+            *to = round(from);
+        }
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        rest_place.copy_from_slice(&round(&padded)[..rest_place.len()]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn round(from: &[f32; LANES]) -> [u32; WORDS] {
+    // SAFETY: the array has 16 values.
+    let rounded = _mm512_cvtneps_pbh(unsafe { load(from, 0) });
+    // SAFETY: both are 32 bytes without padding, and any bits are words.
+    let rounded: __m256i = unsafe { std::mem::transmute(rounded) };
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(rounded) }
+}
+
+type Tile = unsafe fn(&Product, usize, usize, &mut [f32]);
+
+/// Tiles of one panel by rows.
+static TILES: [Tile; 6] =
+    [tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>, tile::<5, 1>, tile::<6, 1>];
+
+/// See [`crate::op::bf16::Run`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn run(product: &Product, out: &mut [f32]) {
+    product.check(out);
+    let panels = product.cols / WIDTH;
+    let mut panel = 0;
+    while panel < panels {
+        let left = panels - panel;
+        // Four panels go two and two: three and one would leave the last with too few sums.
+        let together = if product.rows != 1 {
+            1
+        } else if left == 4 {
+            2
+        } else {
+            left.min(3)
+        };
+        match together {
+            // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
+            3 => unsafe { tile::<1, 3>(product, panel, 0, out) },
+            // SAFETY: as above.
+            2 => unsafe { tile::<1, 2>(product, panel, 0, out) },
+            // SAFETY: as above.
+            _ => unsafe { rows(product, panel, out) },
+        }
+        panel += together;
+    }
+}
+
+/// All rows of one panel, in tiles of equal height.
+///
+/// # Safety
+/// - `product.check(out)` returned, and `panel` is one of its panels
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
+    let mut row = 0;
+    while row < product.rows {
+        let left = product.rows - row;
+        let rows = left.div_ceil(left.div_ceil(TILES.len()));
+        // SAFETY: the caller keeps the panel, and `rows` stays within those that are left.
+        unsafe { TILES[rows - 1](product, panel, row, out) }
+        row += rows;
+    }
+}
+
+/// The sums of rows `row..row + ROWS` of `PANELS` panels.
+///
+/// # Safety
+/// - the lengths are checked, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn sums<const ROWS: usize, const PANELS: usize>(
+    product: &Product,
+    panel: usize,
+    row: usize,
+) -> [[[__m512; PANEL]; PANELS]; ROWS] {
+    let Product { words, left, right, start, .. } = *product;
+    let mut sums = [[[_mm512_setzero_ps(); PANEL]; PANELS]; ROWS];
+    if let Start::Bias(bias) = start {
+        for sums in &mut sums {
+            for (p, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `check` proved that the bias has every column.
+                    *sum = unsafe { load(bias, (panel + p) * WIDTH + v * LANES) };
+                }
+            }
+        }
+    }
+    for k in 0..words {
+        let mut x = [pairs(_mm512_setzero_si512()); ROWS];
+        for (r, x) in x.iter_mut().enumerate() {
+            // SAFETY: `check` proved that `left` has every row and word.
+            *x = pairs(unsafe { broadcast_word(left, (row + r) * words + k) });
+        }
+        for p in 0..PANELS {
+            for v in 0..PANEL {
+                // SAFETY: `check` proved that `right` has every word of this panel.
+                let weight = unsafe { load_words(right, ((panel + p) * words + k) * WIDTH + v * LANES) };
+                for (sums, &x) in sums.iter_mut().zip(&x) {
+                    sums[p][v] = _mm512_dpbf16_ps(sums[p][v], x, pairs(weight));
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Rows `row..row + ROWS` of `PANELS` panels.
+///
+/// # Safety
+/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+    product: &Product,
+    panel: usize,
+    row: usize,
+    out: &mut [f32],
+) {
+    let Product { cols, start, .. } = *product;
+    // SAFETY: as for this function.
+    let sums = unsafe { sums::<ROWS, PANELS>(product, panel, row) };
+    for (r, sums) in sums.iter().enumerate() {
+        for (p, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                let place = (row + r) * cols + (panel + p) * WIDTH + v * LANES;
+                let sum = match start {
+                    // SAFETY: `check` proved that `out` has every row and column.
+                    Start::Out => _mm512_add_ps(sum, unsafe { load(out, place) }),
+                    Start::Zero | Start::Bias(_) => sum,
+                };
+                // SAFETY: as above.
+                unsafe { store(out, place, sum) }
+            }
+        }
+    }
+}
+
+/// See [`crate::op::bf16::RunStep`].
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn step(step: &mut Step) {
+    step.check();
+    let panels = step.product.cols / WIDTH;
+    let mut panel = 0;
+    while panel < panels {
+        let left = panels - panel;
+        // Four panels go two and two: three and one would leave the last with too few sums.
+        let together = if left == 4 { 2 } else { left.min(3) };
+        match together {
+            // SAFETY: `check` proved the extents, and `together` stays within the panels.
+            3 => unsafe { several::<3>(step, panel) },
+            // SAFETY: as above.
+            2 => unsafe { several::<2>(step, panel) },
+            // SAFETY: as above.
+            _ => unsafe { several::<1>(step, panel) },
+        }
+        panel += together;
+    }
+}
+
+/// Sums and cells of `PANELS` panels. What is read next is fetched while the cells are at work.
+///
+/// # Safety
+/// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+    let Product { cols, words, right, .. } = step.product;
+    // SAFETY: the caller keeps the panels.
+    let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
+    let next = (panel + PANELS) * words * WIDTH;
+    if next < words * cols {
+        ahead(right, next, words * WIDTH);
+    } else {
+        ahead(step.after, 0, SHARE);
+    }
+    let mut under_way = None;
+    for (p, sums) in sums.into_iter().enumerate() {
+        let at = (panel + p) * LANES;
+        let mut z = [_mm512_setzero_ps(); PANEL];
+        for (v, (z, sum)) in z.iter_mut().zip(sums).enumerate() {
+            let col = (panel + p) * WIDTH + v * LANES;
+            // SAFETY: `check` proved four sums a unit.
+            *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
+        }
+        // SAFETY: `check` proved one state a unit.
+        let next = begin(z, unsafe { load(step.c_before, at) });
+        if let Some((at, begun)) = under_way.replace((at, next)) {
+            keep(step, at, &begun);
+        }
+    }
+    if let Some((at, begun)) = under_way {
+        keep(step, at, &begun);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn keep(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end(begun);
+    // SAFETY: `check` proved one state a unit, and `at` is a group of them.
+    unsafe { store(step.c, at, gated.c) }
+    // SAFETY: as above.
+    unsafe { store(step.h, at, gated.h) }
+}
+
+/// The same bits as 32 bfloat16.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn pairs(words: __m512i) -> __m512bh {
+    // SAFETY: both are 64 bytes without padding, and any bits are bfloat16.
+    unsafe { std::mem::transmute(words) }
+}

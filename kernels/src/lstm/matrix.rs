@@ -1,0 +1,301 @@
+//! One weight matrix in the precision in which it is multiplied, and the rounded rows that it is multiplied with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::{Alignment, Buffer};
+
+use crate::cpu::Kernels;
+use crate::op::bf16::{self, WIDTH, pair};
+use crate::op::gemm::{Gemm, Start};
+use crate::op::int8::{self, Range};
+
+/// In what a model's two matrix products are computed. Sums, biases, activations, states and the head are f32 in each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 24 bits of mantissa.
+    #[default]
+    F32,
+    /// Weights, features and hidden states with 8 bits of mantissa: half the bytes.
+    Bf16,
+    /// Weights in 8 bits with a scale for each gate of each unit, features with a scale for each row, hidden states in
+    /// multiples of 1/127: a quarter of the bytes.
+    Int8,
+}
+
+impl Precision {
+    /// Every precision, the most exact first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// The name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// Values in a word of a rounded row.
+    const fn share(self) -> usize {
+        match self {
+            Self::F32 => 1,
+            Self::Bf16 => 2,
+            Self::Int8 => 4,
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no precision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown precision {name:?}; there are f32, bf16 and int8")]
+pub struct PrecisionError {
+    /// The name as given.
+    pub name: String,
+}
+
+impl FromStr for Precision {
+    type Err = PrecisionError;
+
+    fn from_str(name: &str) -> Result<Self, PrecisionError> {
+        let known = Self::ALL.into_iter().find(|precision| precision.name() == name);
+        known.ok_or_else(|| PrecisionError { name: name.to_owned() })
+    }
+}
+
+/// A packed matrix `[depth, cols]`.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    pub depth: usize,
+    cols: usize,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    F32(Buffer<f32>),
+    Bf16(Buffer<u32>),
+    Int8 { words: Buffer<u32>, scale: Buffer<f32>, offset: Buffer<i32> },
+}
+
+/// Rows that a matrix is multiplied with: row `r` starts at `r * stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+    /// What is known of the values.
+    pub range: Range,
+}
+
+/// Room for the same rows, rounded.
+#[derive(Debug)]
+pub(super) struct Narrowed {
+    words: Buffer<u32>,
+    scale: Buffer<f32>,
+}
+
+impl Narrowed {
+    /// Room for `rows` rows of at most `depth` values.
+    pub fn new(rows: usize, depth: usize, precision: Precision) -> Result<Self, OutOfMemory> {
+        let words = match precision {
+            Precision::F32 => 0,
+            Precision::Bf16 | Precision::Int8 => rows.saturating_mul(depth.div_ceil(precision.share())),
+        };
+        let scales = if precision == Precision::Int8 { rows } else { 0 };
+        let words = Buffer::zeroed(words, Alignment::CACHE_LINE)?;
+        Ok(Self { words, scale: Buffer::zeroed(scales, Alignment::CACHE_LINE)? })
+    }
+}
+
+impl Matrix {
+    /// Takes over a matrix that is packed in f32.
+    pub fn new(
+        full: Buffer<f32>,
+        depth: usize,
+        cols: usize,
+        precision: Precision,
+    ) -> Result<Self, OutOfMemory> {
+        let at = |k: usize, col: usize| {
+            if k < depth { full[col / WIDTH * WIDTH * depth + k * WIDTH + col % WIDTH] } else { 0.0 }
+        };
+        let values = match precision {
+            Precision::F32 => Values::F32(full),
+            Precision::Bf16 => {
+                let mut words = Buffer::zeroed(depth.div_ceil(2) * cols, Alignment::CACHE_LINE)?;
+                let panels = words.chunks_exact_mut((depth.div_ceil(2) * WIDTH).max(1));
+                for (panel, words) in panels.enumerate() {
+                    for (place, word) in words.iter_mut().enumerate() {
+                        let (k, col) = (place / WIDTH * 2, panel * WIDTH + place % WIDTH);
+                        *word = pair(at(k, col), at(k + 1, col));
+                    }
+                }
+                Values::Bf16(words)
+            }
+            Precision::Int8 => {
+                let (scale, offset, words) = int8::columns(depth, cols, at);
+                Values::Int8 {
+                    words: Buffer::copied(&words, Alignment::CACHE_LINE)?,
+                    scale: Buffer::copied(&scale, Alignment::CACHE_LINE)?,
+                    offset: Buffer::copied(&offset, Alignment::CACHE_LINE)?,
+                }
+            }
+        };
+        Ok(Self { depth, cols, values })
+    }
+
+    /// The packed values, where they are f32.
+    pub fn f32(&self) -> Option<&[f32]> {
+        match &self.values {
+            Values::F32(values) => Some(values),
+            Values::Bf16(_) | Values::Int8 { .. } => None,
+        }
+    }
+
+    /// Bytes that a product with one row reads.
+    pub fn bytes(&self) -> usize {
+        match &self.values {
+            Values::F32(values) => size_of_val(values.as_ref()),
+            Values::Bf16(words) => size_of_val(words.as_ref()),
+            Values::Int8 { words, scale, offset } => {
+                size_of_val(words.as_ref()) + size_of_val(scale.as_ref()) + size_of_val(offset.as_ref())
+            }
+        }
+    }
+
+    /// Multiplies the first `rows` rows of `input` with the matrix, into rows of `out` that follow each other.
+    pub fn product(
+        &self,
+        kernels: &Kernels,
+        (rows, input): (usize, Input),
+        start: Start,
+        narrowed: &mut Narrowed,
+        out: &mut [f32],
+    ) {
+        let Self { depth, cols, .. } = *self;
+        let Input { values: from, stride, range } = input;
+        match &self.values {
+            Values::F32(right) => {
+                kernels.gemm(&Gemm::packed(rows, (from, stride), (depth, cols, right), start), out);
+            }
+            Values::Bf16(right) => {
+                let to = &mut narrowed.words;
+                kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
+                let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
+                kernels.bf16(&bf16::Product { rows, cols, words, left, right, start }, out);
+            }
+            Values::Int8 { words: right, scale: right_scale, offset } => {
+                let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
+                kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
+                let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
+                let words = depth.div_ceil(4);
+                let product =
+                    int8::Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+                kernels.int8(&product, out);
+            }
+        }
+    }
+}
+
+/// One layer's step of one series in reduced precision.
+pub(super) struct Cell<'a> {
+    pub bias: &'a [f32],
+    /// The hidden state's part of the sums.
+    pub sums: &'a [f32],
+    pub c_before: &'a [f32],
+    pub c: &'a mut [f32],
+    pub h: &'a mut [f32],
+    pub gates: &'a mut [f32],
+}
+
+impl Matrix {
+    /// The product of one row, and the cell. `after` is the matrix that will be read next.
+    pub fn step(
+        &self,
+        kernels: &Kernels,
+        x: Input,
+        cell: Cell,
+        after: Option<&Self>,
+        narrowed: &mut Narrowed,
+    ) {
+        let Self { depth, cols, .. } = *self;
+        let Input { values: from, stride, range } = x;
+        let Cell { bias, sums, c_before, c, h, gates } = cell;
+        let (start, rows) = (Start::Bias(bias), 1);
+        let after = match after.map(|after| &after.values) {
+            Some(Values::Bf16(words) | Values::Int8 { words, .. }) => words.as_ref(),
+            Some(Values::F32(_)) | None => &[],
+        };
+        match &self.values {
+            Values::F32(_) => {}
+            Values::Bf16(right) => {
+                let to = &mut narrowed.words;
+                kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
+                let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
+                let product = bf16::Product { rows, cols, words, left, right, start };
+                kernels.bf16_step(&mut bf16::Step { product, sums, after, c_before, c, h, gates });
+            }
+            Values::Int8 { words: right, scale: right_scale, offset } => {
+                let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
+                kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
+                let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
+                let words = depth.div_ceil(4);
+                let product =
+                    int8::Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+                kernels.int8_step(&mut int8::Step { product, sums, after, c_before, c, h, gates });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{assert_close, random};
+    use crate::isa::Isa;
+    use crate::op::gemm::exam::pack;
+
+    #[test]
+    fn every_precision_multiplies_the_same_matrix() {
+        let kernels = Kernels::new(Some(Isa::Scalar)).unwrap();
+        for (depth, cols) in [(1, 64), (5, 128), (32, 192)] {
+            let weight = random(1, depth * cols);
+            let x = random(2, 2 * depth);
+            let wanted: Vec<f64> = (0..2 * cols)
+                .map(|at| {
+                    let dot = |k: usize| f64::from(x[at / cols * depth + k] * weight[k * cols + at % cols]);
+                    (0..depth).map(dot).sum()
+                })
+                .collect();
+            for (precision, tolerance) in
+                [(Precision::F32, 1e-6), (Precision::Bf16, 1e-2), (Precision::Int8, 2e-2)]
+            {
+                let full = pack(depth, cols, |k, col| weight[k * cols + col]);
+                let full = Buffer::copied(&full, Alignment::CACHE_LINE).unwrap();
+                let matrix = Matrix::new(full, depth, cols, precision).unwrap();
+                assert_eq!(matrix.f32().is_some(), precision == Precision::F32);
+                let mut narrowed = Narrowed::new(2, depth, precision).unwrap();
+                let mut out = vec![0.0; 2 * cols];
+                let input = Input { values: &x, stride: depth, range: Range::Row };
+                matrix.product(&kernels, (2, input), Start::Zero, &mut narrowed, &mut out);
+                assert_close(&out, &wanted, tolerance, precision.name());
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for precision in Precision::ALL {
+            assert_eq!(precision.name().parse(), Ok(precision));
+        }
+        let message = "fp8".parse::<Precision>().unwrap_err().to_string();
+        assert_eq!(message, "unknown precision \"fp8\"; there are f32, bf16 and int8");
+    }
+}

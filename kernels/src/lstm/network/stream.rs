@@ -1,0 +1,172 @@
+//! One row a tick for any network: on the kernels where they run it, else by the reference.
+//!
+//! By the reference, with carried state a tick is a series of one step from the state before; with a window it is a
+//! whole series of the last rows, whatever the layers. Both allocate: the kernels are for when that matters.
+
+use super::run::Path;
+use super::{Network, NetworkError, NetworkExecutable};
+use crate::lstm::stream::{Stream, StreamError, StreamOptions};
+use crate::op::lstm_layer::State;
+use crate::op::lstm_stack::{Layer, Stack, What};
+
+/// A network that takes one row a tick.
+#[derive(Debug)]
+pub struct NetworkStream {
+    path: Ticks,
+}
+
+#[derive(Debug)]
+enum Ticks {
+    Kernels(Box<Stream>),
+    Reference(Reference),
+}
+
+#[derive(Debug)]
+struct Reference {
+    stack: Stack<f32>,
+    window: Option<usize>,
+    instances: Vec<Instance>,
+    output: Vec<f32>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Instance {
+    ticks: u64,
+    /// After the last tick, where it is carried.
+    states: Option<Vec<State<f32>>>,
+    /// The last rows of a window, oldest first.
+    rows: Vec<f32>,
+}
+
+impl NetworkExecutable {
+    /// A stream of the first head with its own states.
+    ///
+    /// # Errors
+    /// [`NetworkError`] when the head gives a sequence, a layer that reads from the end is to carry its state, or the
+    /// options have no instance or no step.
+    pub fn stream(&self, options: &StreamOptions) -> Result<NetworkStream, NetworkError> {
+        if let Path::Kernels(executable) = &self.path {
+            let path = Ticks::Kernels(Box::new(executable.stream(options)?));
+            return Ok(NetworkStream { path });
+        }
+        if self.origin.lengths {
+            return Err(NetworkError::NoLengths);
+        }
+        let StreamOptions { instances, window, .. } = *options;
+        if instances == 0 {
+            return Err(NetworkError::Empty { what: "instance" });
+        }
+        let head = &self.stack.heads[0];
+        let sequence = || NetworkError::Sequence { head: head.name.clone() };
+        match window {
+            Some(0) => return Err(NetworkError::Empty { what: "step in its window" }),
+            Some(time) => {
+                if head.is_sequence() {
+                    return Err(sequence());
+                }
+                for read in &head.read {
+                    if let What::Step(step) = read.what
+                        && crate::op::lstm_stack::place(step, time).is_none()
+                    {
+                        return Err(NetworkError::Step { head: head.name.clone(), step, time });
+                    }
+                }
+            }
+            None => {
+                let reverse = |layer: &Layer<f32>| match layer {
+                    Layer::Lstm(lstm) => lstm.passes.iter().any(|pass| pass.reverse),
+                    _ => false,
+                };
+                if let Some(layer) = self.stack.layers.iter().position(reverse) {
+                    return Err(NetworkError::Reverse { layer });
+                }
+                // Only the newest step is at hand.
+                let old =
+                    |read: &crate::op::lstm_stack::Read| matches!(read.what, What::Step(step) if step != -1);
+                if let Some(What::Step(step)) = head.read.iter().find(|read| old(read)).map(|read| read.what)
+                {
+                    return Err(NetworkError::Step { head: head.name.clone(), step, time: 1 });
+                }
+            }
+        }
+        let mut stack = self.stack.clone();
+        stack.heads.truncate(1);
+        let instances = vec![Instance::default(); instances];
+        Ok(NetworkStream {
+            path: Ticks::Reference(Reference { stack, window, instances, output: Vec::new() }),
+        })
+    }
+}
+
+impl NetworkStream {
+    /// Takes one row of one instance. Returns its prediction, or `None` while its first window is not full.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the instance does not exist or the row does not fit; the state is then unchanged.
+    pub fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
+        match &mut self.path {
+            Ticks::Kernels(stream) => stream.push(instance, row),
+            Ticks::Reference(reference) => reference.push(instance, row),
+        }
+    }
+}
+
+impl NetworkStream {
+    /// Does what the last tick of an instance left, as [`Stream::prepare`] does; by the reference nothing is left.
+    ///
+    /// # Errors
+    /// [`StreamError::Instance`] when it does not exist.
+    pub fn prepare(&mut self, instance: usize) -> Result<(), StreamError> {
+        match &mut self.path {
+            Ticks::Kernels(stream) => stream.prepare(instance),
+            Ticks::Reference(Reference { instances, .. }) if instance < instances.len() => Ok(()),
+            Ticks::Reference(Reference { instances, .. }) => {
+                Err(StreamError::Instance { instance, instances: instances.len() })
+            }
+        }
+    }
+}
+
+impl Reference {
+    fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
+        let instances = self.instances.len();
+        let Some(state) = self.instances.get_mut(instance) else {
+            return Err(StreamError::Instance { instance, instances });
+        };
+        let input = self.stack.input;
+        if row.len() != input {
+            return Err(StreamError::Row { found: row.len(), input });
+        }
+        if let Some(feature) = row.iter().position(|x| !x.is_finite()) {
+            return Err(StreamError::NotFinite { instance, tick: state.ticks, feature, value: row[feature] });
+        }
+        state.ticks += 1;
+        let mut run = match self.window {
+            None => {
+                let run = self.stack.forward(row, 1, state.states.as_deref());
+                state.states = Some(run.states.clone());
+                run
+            }
+            Some(window) => {
+                if state.rows.len() == window * input {
+                    state.rows.drain(..input);
+                }
+                state.rows.extend_from_slice(row);
+                if state.rows.len() < window * input {
+                    return Ok(None);
+                }
+                self.stack.forward(&state.rows, window, None)
+            }
+        };
+        self.output = run.heads.swap_remove(0);
+        Ok(Some(&self.output))
+    }
+}
+
+impl Network {
+    /// Values of one row and of one prediction.
+    #[must_use]
+    pub fn widths(&self) -> (usize, usize) {
+        (self.stack.input, self.stack.heads[0].output())
+    }
+}
