@@ -26,6 +26,7 @@ mod cpuset;
 mod dirty;
 mod dma_latency;
 mod environment;
+mod gpu;
 mod halt_poll;
 mod hugepages;
 mod hugetlb;
@@ -49,6 +50,7 @@ mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod timestamps;
 mod watchdog;
 mod workqueue;
 mod zram;
@@ -88,9 +90,11 @@ pub static ALL: &[&[&dyn Knob]] = &[
     machinecheck::KNOBS,
     halt_poll::KNOBS,
     dma_latency::KNOBS,
+    timestamps::KNOBS,
     block::KNOBS,
     iosched::KNOBS,
     nvme::KNOBS,
+    gpu::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,

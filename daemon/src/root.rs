@@ -10,6 +10,8 @@ mod tree;
 
 mod netlink;
 
+mod gpu;
+
 mod admin;
 mod ethtool;
 mod file;
@@ -21,10 +23,11 @@ mod mount;
 mod process;
 mod swap;
 
-pub use admin::{Answer, Request};
+pub use admin::{Answer, OPENED_MAX, Request};
 pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
+pub use gpu::{GpuSettings, Gpus, lacking};
 pub use hold::Held;
 pub use mount::{Mount, Remount};
 pub use process::Running;
@@ -107,6 +110,16 @@ pub enum RootError {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A library that was loaded does not answer.
+    #[error(
+        "{library} does not answer: {message}; see whether it is of the version of the driver, and boot again after an update"
+    )]
+    Library {
+        /// The library.
+        library: &'static str,
+        /// What it says.
+        message: String,
+    },
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
@@ -149,6 +162,7 @@ impl RootError {
             | Self::TooLarge { .. }
             | Self::Helper { .. }
             | Self::NoHelper { .. }
+            | Self::Library { .. }
             | Self::Dead => None,
         }
     }
