@@ -113,7 +113,7 @@ impl Bed {
     fn apply(&mut self) -> usize {
         let library = Library::new(&self.root).with_folder(Root::new(self.folder.path().join("profiles")));
         let profile = library.named("many").unwrap();
-        let host = Host::of_plan(&self.root).unwrap();
+        let host = Host::of_plan(&self.root, profile.asks()).unwrap();
         let ledger = self.tuning.journal().ledger();
         let held = |knob: &str| ledger.held(knob).map(|held| held.original.clone());
         let plan = Plan::over(&profile, &host, &self.root, &held).unwrap();

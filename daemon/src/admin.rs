@@ -1,7 +1,7 @@
 //! The helper with more rights: `diapasond --helper`, started by systemd when the daemon asks, gone soon after.
 //!
 //! The daemon faces callers, reads profiles and has next to no rights; this has rights, faces only the daemon (the
-//! socket is root's, and the caller's identity is checked before a byte is read), reads no profile and knows four
+//! socket is root's, and the caller's identity is checked before a byte is read), reads no profile and knows six
 //! requests. A value is held against the catalogue here again, whatever the daemon thought of it. Requests are done one
 //! after the other, also those of a daemon that was killed since: its successor waits for them (`Request::Nothing`) before it
 //! looks at what is to be undone.
@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
 use nix::unistd::geteuid;
 
 use crate::knob::{Class, Form, Identity, Instance, KnobError, UnknownKnob};
-use crate::root::{Answer, Request, Root, RootError, said};
+use crate::root::{Answer, OPENED_MAX, Request, Root, RootError, said};
 use crate::watch::Watch;
 
 /// How long it stays when nobody asks: an apply comes with several requests, then comes nothing for hours.
@@ -112,13 +112,13 @@ fn attend(root: &Root, mut stream: UnixStream) {
         }
     }
     let message = message.strip_suffix(&[0]).unwrap_or(&message);
-    let (answer, fd) = match perform(root, message) {
-        Ok(fd) => (Answer::Done {}, fd),
-        Err(error) => (Answer::Refused { message: error.to_string() }, None),
+    let (answer, fds) = match perform(root, message) {
+        Ok(done) => done,
+        Err(error) => (Answer::Refused { message: error.to_string() }, Vec::new()),
     };
     let Ok(mut bytes) = serde_json::to_vec(&answer) else { return };
     bytes.push(0);
-    let fds: Vec<_> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+    let fds: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let control = [ControlMessage::ScmRights(&fds)];
     let control = if fds.is_empty() { &[][..] } else { &control[..] };
     // A caller that has gone meanwhile looks for itself when it is back.
@@ -126,15 +126,21 @@ fn attend(root: &Root, mut stream: UnixStream) {
     let _ = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(&bytes)], control, flags, None);
 }
 
-/// Does what a message asks for; the descriptor to send, if one was asked for.
-fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
+/// Does what a message asks for; what to say, and the descriptors to send.
+fn perform(root: &Root, message: &[u8]) -> Result<(Answer, Vec<OwnedFd>), AdminError> {
+    let done = |fds| Ok((Answer::Done {}, fds));
     match serde_json::from_slice(message)? {
-        Request::Nothing {} => Ok(None),
-        Request::Latency => Ok(Some(root.open_device(LATENCY)?)),
+        Request::Nothing {} => done(Vec::new()),
+        Request::Latency => done(vec![root.open_device(LATENCY)?]),
         Request::Watch => {
             let refused = |errno| AdminError::Refused { verb: "watch files", errno };
-            Ok(Some(Watch::group().map_err(refused)?))
+            done(vec![Watch::group().map_err(refused)?])
         }
+        Request::Files { knobs } => {
+            let (knobs, fds) = files(root, &knobs)?;
+            Ok((Answer::Opened { knobs }, fds))
+        }
+        Request::Gpus => Ok((Answer::Gpus { gpus: root.gpus()? }, Vec::new())),
         Request::Write { knob, value } => {
             let instance = Instance::find(&knob)?;
             let failed = |error: KnobError| AdminError::Knob { knob: knob.clone(), error };
@@ -156,9 +162,25 @@ fn perform(root: &Root, message: &[u8]) -> Result<Option<OwnedFd>, AdminError> {
                 }
             }
             instance.write(root, &value).map_err(failed)?;
-            Ok(None)
+            done(Vec::new())
         }
     }
+}
+
+/// The files of knobs of the catalogue, open for reading, each with the name of its knob. What is not there, or cannot be
+/// read, is left out: nobody can be seen writing to it.
+fn files(root: &Root, knobs: &[String]) -> Result<(Vec<String>, Vec<OwnedFd>), AdminError> {
+    let (mut names, mut fds) = (Vec::new(), Vec::new());
+    for name in knobs {
+        let instance = Instance::find(name)?;
+        for path in instance.knob.files(&instance.target) {
+            if let (Ok(Some(file)), true) = (root.pin(&path), fds.len() < OPENED_MAX) {
+                names.push(name.clone());
+                fds.push(file);
+            }
+        }
+    }
+    Ok((names, fds))
 }
 
 #[cfg(test)]
@@ -195,7 +217,21 @@ mod tests {
             said(b"{\"write\":{\"knob\":\"vm.swappiness\",\"value\":\"1\",\"path\":\"/x\"}}")
                 .contains("unknown field")
         );
-        assert!(perform(&root, b"{\"nothing\":{}}").unwrap().is_none());
+        assert!(perform(&root, b"{\"nothing\":{}}").unwrap().1.is_empty());
+        let opened =
+            |names: &str| perform(&root, format!("{{\"files\":{{\"knobs\":[{names}]}}}}").as_bytes());
+        let (answer, fds) = opened("\"vm.swappiness\",\"vm.stat_interval\"").unwrap();
+        assert_eq!((answer, fds.len()), (Answer::Opened { knobs: vec!["vm.swappiness".to_owned()] }, 1));
+        assert!(opened("\"kernel.core_pattern\"").is_err());
+        std::fs::create_dir_all(folder.path().join("nvml/GPU-5a")).unwrap();
+        std::fs::write(folder.path().join("nvml/GPU-5a/compute_mode"), "default\n").unwrap();
+        let (answer, _) = perform(&root, b"\"gpus\"").unwrap();
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"gpus":{"gpus":{"GPU-5a":{"compute_mode":"default"}}}}"#
+        );
+        assert_eq!(write("gpu.GPU-5a.compute_mode", "prohibited"), Ok(()));
+        assert!(write("gpu.GPU-5a.compute_mode", "mine").unwrap_err().contains("gpu.GPU-5a.compute_mode"));
     }
 
     proptest! {

@@ -168,7 +168,9 @@ impl Tuning {
             steps.extend(self.backwards(plan));
         }
         let tx = self.journal.begin(Kind::Apply, Some(&plan.profile))?;
-        match self.run(tx, plan, steps, &already, &mut outcomes) {
+        let ran = self.run(tx, plan, steps, &already, &mut outcomes);
+        self.root.let_all_go();
+        match ran {
             Ok(()) => Ok(report(Ending::Applied, None, outcomes)),
             Err(error) => {
                 let undone = self.undo();

@@ -57,20 +57,33 @@ pub struct Host {
     pub rivals: Vec<Rival>,
 }
 
+/// Which devices are asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Disks.
+    pub disks: bool,
+    /// Network interfaces.
+    pub cards: bool,
+    /// GPUs.
+    pub gpus: bool,
+}
+
 impl Host {
     /// Reads the facts below `root`.
     ///
     /// # Errors
     /// When a file is there but the kernel refuses to read it.
     pub fn read(root: &Root) -> Result<Self, RootError> {
-        Ok(Self { rivals: software::rivals(root)?, ..Self::of_plan(root)? })
+        let all = Asked { disks: true, cards: true, gpus: true };
+        Ok(Self { vulkan: gpu::vulkan(root)?, rivals: software::rivals(root)?, ..Self::of_plan(root, all)? })
     }
 
-    /// The facts that a plan hangs on, which are all but the rivals: finding those asks every process for its name.
+    /// The facts that a plan hangs on: without the rivals, as finding those asks every process for its name, and
+    /// without devices that nobody asks about, of which a machine may have hundreds.
     ///
     /// # Errors
     /// As [`Host::read`].
-    pub fn of_plan(root: &Root) -> Result<Self, RootError> {
+    pub fn of_plan(root: &Root, asked: Asked) -> Result<Self, RootError> {
         Ok(Self {
             cpu: cpu::read(root)?,
             firmware: firmware::read(root)?,
@@ -78,11 +91,11 @@ impl Host {
             numa: cpu::numa(root)?,
             memory: memory::read(root)?,
             swap: memory::swaps(root)?,
-            block: block::read(root)?,
-            nics: nic::read(root)?,
+            block: if asked.disks { block::read(root)? } else { Vec::new() },
+            nics: if asked.cards { nic::read(root)? } else { Vec::new() },
             kernel: software::kernel(root)?,
-            gpus: gpu::read(root)?,
-            vulkan: gpu::vulkan(root)?,
+            gpus: if asked.gpus { gpu::read(root)? } else { Vec::new() },
+            vulkan: Vulkan::default(),
             rivals: Vec::new(),
         })
     }

@@ -1,8 +1,9 @@
 //! What was there before: recorded before it is changed, and readable after a crash at any point.
 //!
 //! There are two logs. Volatile knobs end with the boot, so theirs is on /run and needs no fsync: a killed
-//! process loses nothing that it wrote. Persistent knobs are files, so theirs is on /var/lib and every record is
-//! on the disk before the file is touched. Both carry the boot's identity; a volatile log of another boot is
+//! process loses nothing that it wrote. Persistent knobs are files, so theirs is on /var/lib and every record that
+//! announces a change is on the disk before the file is touched. That a change was seen to end is recorded together with
+//! whatever comes next: a log that lacks it says that the knob may have any value of ours, and it is undone. Both carry the boot's identity; a volatile log of another boot is
 //! dropped, because its knobs are gone too.
 //!
 //! Four rules, tested by the crash matrix:
@@ -193,22 +194,40 @@ impl Journal {
 
     /// Starts a transaction in both logs.
     ///
+    /// In the persistent one the start of an apply waits for the first record that follows it, its end at the latest:
+    /// until then no file that outlives the boot has changed, and after a power cut there is nothing to be undone.
+    /// A rollback is on the disk when this returns: once begun, it is finished by the next boot.
+    ///
     /// # Errors
     /// When a log refuses it.
     pub fn begin(&mut self, kind: Kind, profile: Option<&str>) -> Result<u64, JournalError> {
         let tx = self.ledger.last_tx + 1;
         let begin = Record::Begin { tx, kind, profile: profile.map(str::to_owned), boot: self.boot.clone() };
-        self.persistent.append(std::slice::from_ref(&begin))?;
-        // The number is used up, whatever follows: no record of another transaction may bear it.
-        self.ledger.last_tx = tx;
+        if kind == Kind::Rollback {
+            self.persistent.append(std::slice::from_ref(&begin))?;
+            // The number is used up, whatever follows: no record of another transaction may bear it.
+            self.ledger.last_tx = tx;
+        }
         if let Err(error) = self.volatile.append(std::slice::from_ref(&begin)) {
-            // Otherwise the next start would take it for interrupted, and finish a rollback that was refused.
-            let ended = self.persistent.append(&[Record::Abort { tx }]);
-            self.found.extend(ended.err().map(|error| error.to_string()));
+            if kind == Kind::Rollback {
+                // Otherwise the next start would take it for interrupted, and finish a rollback that was refused.
+                let ended = self.persistent.append(&[Record::Abort { tx }]);
+                self.found.extend(ended.err().map(|error| error.to_string()));
+            }
+            self.close();
             return Err(error);
+        }
+        if kind == Kind::Apply {
+            self.persistent.owe(&begin);
         }
         self.ledger.take(&begin);
         Ok(tx)
+    }
+
+    /// The files of both logs are open only while a transaction is.
+    fn close(&mut self) {
+        self.volatile.close();
+        self.persistent.close();
     }
 
     /// Records about knobs of one lifetime, in one write.
@@ -219,12 +238,27 @@ impl Journal {
         if records.is_empty() {
             return Ok(());
         }
-        match lifetime {
-            Lifetime::Volatile => self.volatile.append(records)?,
-            Lifetime::Persistent => self.persistent.append(records)?,
-        }
+        self.log(lifetime).append(records)?;
         records.iter().for_each(|record| self.ledger.take(record));
+        if self.ledger.open.is_none() {
+            self.close();
+        }
         Ok(())
+    }
+
+    /// Records what has happened already, together with whatever is recorded next of knobs of that lifetime; no
+    /// transaction ends before. After a death until then the log says less than was known, which is that a write that
+    /// was announced has been seen to end: it is undone as one that was not.
+    pub fn later(&mut self, lifetime: Lifetime, record: &Record) {
+        self.log(lifetime).owe(record);
+        self.ledger.take(record);
+    }
+
+    const fn log(&mut self, lifetime: Lifetime) -> &mut Log {
+        match lifetime {
+            Lifetime::Volatile => &mut self.volatile,
+            Lifetime::Persistent => &mut self.persistent,
+        }
     }
 
     /// Records what has happened already: refused now, it comes before whatever is recorded next, and until then
@@ -233,10 +267,7 @@ impl Journal {
     /// # Errors
     /// When the log refuses it; it counts nevertheless.
     pub fn insist(&mut self, lifetime: Lifetime, record: &Record) -> Result<(), JournalError> {
-        let log = match lifetime {
-            Lifetime::Volatile => &mut self.volatile,
-            Lifetime::Persistent => &mut self.persistent,
-        };
+        let log = self.log(lifetime);
         let appended = log.append(std::slice::from_ref(record));
         if appended.is_err() {
             log.owe(record);
@@ -266,6 +297,7 @@ impl Journal {
         if let Err(error) = rest {
             self.found.push(error.to_string());
         }
+        self.close();
         Ok(())
     }
 

@@ -26,6 +26,7 @@ mod cpuset;
 mod dirty;
 mod dma_latency;
 mod environment;
+mod gpu;
 mod halt_poll;
 mod hugepages;
 mod hugetlb;
@@ -49,6 +50,7 @@ mod queue;
 mod swap_device;
 mod swap_file;
 mod sysctl;
+mod timestamps;
 mod watchdog;
 mod workqueue;
 mod zram;
@@ -58,6 +60,9 @@ pub use form::{Form, FormError};
 pub use identity::Identity;
 pub use rlimit::{LimitError, ProcessLimits};
 pub use spec::{Class, Lifetime, Release, Risk, Spec};
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::root::{Root, RootError};
 
@@ -85,9 +90,11 @@ pub static ALL: &[&[&dyn Knob]] = &[
     machinecheck::KNOBS,
     halt_poll::KNOBS,
     dma_latency::KNOBS,
+    timestamps::KNOBS,
     block::KNOBS,
     iosched::KNOBS,
     nvme::KNOBS,
+    gpu::KNOBS,
     ethtool::KNOBS,
     nic::KNOBS,
     queue::KNOBS,
@@ -409,6 +416,12 @@ impl Instance {
         self.knob.read(root, &self.target)
     }
 
+    /// The files whose change changes the value; see [`Knob::files`].
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        self.knob.files(&self.target)
+    }
+
     /// The value now, for a knob that was never written: what the device does not support it does not have.
     ///
     /// # Errors
@@ -497,10 +510,18 @@ pub fn all() -> impl Iterator<Item = &'static dyn Knob> {
     ALL.iter().flat_map(|family| family.iter().copied())
 }
 
+/// Every knob with its place in [`ALL`], by name.
+fn known(name: &str) -> Option<(usize, &'static dyn Knob)> {
+    static BY_NAME: OnceLock<BTreeMap<&'static str, (usize, &'static dyn Knob)>> = OnceLock::new();
+    let by_name = BY_NAME
+        .get_or_init(|| all().enumerate().map(|(place, knob)| (knob.spec().name, (place, knob))).collect());
+    by_name.get(name).copied()
+}
+
 /// The place of a knob in [`ALL`].
 #[must_use]
 pub fn rank(knob: &dyn Knob) -> usize {
-    all().position(|known| known.spec().name == knob.spec().name).unwrap_or(usize::MAX)
+    known(knob.spec().name).map_or(usize::MAX, |(place, _)| place)
 }
 
 /// The knob, or the knob on one device, that a name stands for.
@@ -508,17 +529,19 @@ pub fn rank(knob: &dyn Knob) -> usize {
 /// # Errors
 /// When no knob has the name; the nearest known name is in the error.
 pub fn find(name: &str) -> Result<Named, UnknownKnob> {
-    if let Some(knob) = all().find(|knob| knob.spec().name == name) {
+    if let Some((_, knob)) = known(name) {
         return Ok(Named::Everywhere(knob));
     }
-    let on_device = all().filter(|knob| !knob.spec().is_single()).find_map(|knob| {
-        let (family, attribute) = knob.spec().name.split_once('.')?;
-        let target =
-            name.strip_prefix(family)?.strip_prefix('.')?.strip_suffix(attribute)?.strip_suffix('.')?;
+    // A device's name may have dots as well as an attribute's: `nic.eth0.100.mtu`, `block.sda.iosched.read_expire`.
+    let (family, rest) = name.split_once('.').ok_or_else(|| unknown(name))?;
+    let on_device = rest.match_indices('.').filter_map(|(dot, _)| {
+        let (target, attribute) = (&rest[..dot], &rest[dot + 1..]);
         let plain = !target.is_empty() && !target.contains('/') && target != "." && target != "..";
-        plain.then(|| Instance { knob, target: target.to_owned() })
+        let (place, knob) = known(&format!("{family}.{attribute}")).filter(|_| plain)?;
+        (!knob.spec().is_single()).then(|| (place, Instance { knob, target: target.to_owned() }))
     });
-    on_device.map(Named::One).ok_or_else(|| unknown(name))
+    let first = on_device.min_by_key(|(place, _)| *place);
+    first.map(|(_, instance)| Named::One(instance)).ok_or_else(|| unknown(name))
 }
 
 fn unknown(name: &str) -> UnknownKnob {

@@ -67,7 +67,7 @@ pub(crate) use {entry::KEYS as ENTRY_KEYS, machine::KEYS as MACHINE_KEYS, parse:
 
 use serde::Serialize;
 
-use crate::host::Host;
+use crate::host::{Asked, Host};
 use condition::{Condition, Facts, all_hold};
 
 /// What a machine should be.
@@ -178,6 +178,20 @@ impl Machine {
 }
 
 impl Profile {
+    /// Which devices of a host its entries ask about.
+    #[must_use]
+    pub fn asks(&self) -> Asked {
+        let mut asked = Asked::default();
+        for entry in &self.entries {
+            // A driver may be a disk's or a network interface's.
+            asked.disks |= entry.disks.is_some() || !entry.driver.is_empty();
+            asked.cards |= !entry.driver.is_empty();
+            let demands = entry.when.iter().flat_map(|condition| &condition.demands);
+            demands.for_each(|demand| condition::ask(demand.fact, &mut asked));
+        }
+        asked
+    }
+
     /// The variables for the workload on `host`.
     #[must_use]
     pub fn environment(&self, host: &Host) -> Vec<Setting> {

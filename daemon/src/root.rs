@@ -10,20 +10,24 @@ mod tree;
 
 mod netlink;
 
+mod gpu;
+
 mod admin;
 mod ethtool;
 mod file;
 
 mod cgroup;
 mod hold;
+mod kept;
 mod mount;
 mod process;
 mod swap;
 
-pub use admin::{Answer, Request};
+pub use admin::{Answer, OPENED_MAX, Request};
 pub use call::passed::{group, passed};
 pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
+pub use gpu::{GpuSettings, Gpus, lacking};
 pub use hold::Held;
 pub use mount::{Mount, Remount};
 pub use process::Running;
@@ -36,10 +40,11 @@ use std::sync::{Arc, OnceLock};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
+use nix::sys::stat::{Mode, fstatat};
 
 use hold::Holds;
+use kept::Kept;
 
 /// More than any file of /proc, /sys or /etc that this crate reads; a journal has its own bound.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -105,6 +110,16 @@ pub enum RootError {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A library that was loaded does not answer.
+    #[error(
+        "{library} does not answer: {message}; see whether it is of the version of the driver, and boot again after an update"
+    )]
+    Library {
+        /// The library.
+        library: &'static str,
+        /// What it says.
+        message: String,
+    },
     /// A fault on order (tests only): the process counts as dead from here on.
     #[error("the fuse has blown")]
     Dead,
@@ -147,6 +162,7 @@ impl RootError {
             | Self::TooLarge { .. }
             | Self::Helper { .. }
             | Self::NoHelper { .. }
+            | Self::Library { .. }
             | Self::Dead => None,
         }
     }
@@ -160,6 +176,7 @@ pub struct Root {
     folder: Arc<OnceLock<OwnedFd>>,
     fuse: Option<Arc<Fuse>>,
     holds: Option<Holds>,
+    kept: Kept,
     admin: Option<Arc<PathBuf>>,
 }
 
@@ -167,7 +184,14 @@ impl Root {
     /// The machine or tree below `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<PathBuf>) -> Self {
-        Self { prefix: prefix.into(), folder: Arc::default(), fuse: None, holds: None, admin: None }
+        Self {
+            prefix: prefix.into(),
+            folder: Arc::default(),
+            fuse: None,
+            holds: None,
+            kept: Kept::default(),
+            admin: None,
+        }
     }
 
     /// The folder `prefix`, made with its parents where it is missing.
@@ -202,6 +226,7 @@ impl Root {
             folder: Arc::default(),
             fuse: self.fuse.clone(),
             holds: None,
+            kept: Kept::default(),
             admin: None,
         }
     }
@@ -231,14 +256,21 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to open or read it, or it is longer than `limit`.
     pub fn read_bytes(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, RootError> {
-        let Some(fd) = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))? else {
-            return Ok(None);
+        self.alive()?;
+        let read = match self.read_kept(path, limit) {
+            Some(read) => read,
+            None => {
+                let fd = absent(self.open(path, "read", OFlag::O_RDONLY | OFlag::O_NONBLOCK))?;
+                let Some(fd) = fd else { return Ok(None) };
+                let mut file = File::from(fd);
+                kept::whole(path, limit, |chunk, _| file.read(chunk))
+            }
         };
-        let mut bytes = Vec::new();
-        let read = File::from(fd).take(limit + 1).read_to_end(&mut bytes);
-        match read.map_err(|error| errno(&error)) {
-            Ok(_) if bytes.len() as u64 > limit => Err(RootError::TooLarge { path: path.to_owned(), limit }),
-            Ok(_) => Ok(Some(bytes)),
+        match read {
+            Ok(bytes) if bytes.len() as u64 > limit => {
+                Err(RootError::TooLarge { path: path.to_owned(), limit })
+            }
+            Ok(bytes) => Ok(Some(bytes)),
             Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
         }
     }
@@ -283,13 +315,19 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to read it for another reason.
     pub fn link(&self, path: &str) -> Result<Option<String>, RootError> {
-        let Some(fd) = absent(self.open(path, "read", OFlag::O_PATH | OFlag::O_NOFOLLOW))? else {
-            return Ok(None);
+        let refused = |errno| RootError::Refused { verb: "read", path: path.to_owned(), errno };
+        let target = if self.is_machine() {
+            self.alive()?;
+            readlinkat(self.folder().map_err(refused)?, relative(path)?)
+        } else {
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+            let Some(fd) = absent(self.open(path, "read", flags))? else { return Ok(None) };
+            readlinkat(fd, "")
         };
-        match readlinkat(fd, "") {
+        match target {
             Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
-            Err(Errno::ENOENT | Errno::EINVAL) => Ok(None),
-            Err(errno) => Err(RootError::Refused { verb: "read", path: path.to_owned(), errno }),
+            Err(Errno::EINVAL) => Ok(None),
+            Err(errno) => absent(Err(refused(errno))),
         }
     }
 
@@ -298,7 +336,14 @@ impl Root {
     /// # Errors
     /// When the kernel refuses to look.
     pub fn exists(&self, path: &str) -> Result<bool, RootError> {
-        Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some())
+        if !self.is_machine() {
+            return Ok(absent(self.open(path, "look at", OFlag::O_PATH))?.is_some());
+        }
+        // Nothing is above `/` that a path could leave it for, and a question costs half of what a descriptor does.
+        self.alive()?;
+        let refused = |errno| RootError::Refused { verb: "look at", path: path.to_owned(), errno };
+        let (folder, relative) = (self.folder().map_err(refused)?, relative(path)?);
+        Ok(absent(fstatat(folder, relative, AtFlags::AT_NO_AUTOMOUNT).map_err(refused))?.is_some())
     }
 
     /// Whether the permissions of a file allow anybody to write it; false when it is not there. The kernel refuses root
@@ -338,8 +383,13 @@ impl Root {
             |errno| RootError::Write { path: path.to_owned(), data: data.chars().take(80).collect(), errno };
         self.spend(path, data)?;
         if self.is_machine() {
-            let fd = self.open(path, "write", OFlag::O_WRONLY)?;
-            let written = File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?;
+            let written = match self.write_kept(path, data) {
+                Some(written) => written.map_err(refused)?,
+                None => {
+                    let fd = self.open(path, "write", OFlag::O_WRONLY)?;
+                    File::from(fd).write(data.as_bytes()).map_err(|error| refused(errno(&error)))?
+                }
+            };
             return if written == data.len() { Ok(()) } else { Err(refused(Errno::EIO)) };
         }
         self.picture(path, Some(data)).map_err(|error| error.errno().map_or(error, refused))?;
@@ -373,10 +423,10 @@ impl Root {
         drop(self.open(path, "write", OFlag::O_WRONLY)?);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let folder = self.open(&format!("{folder}/"), "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        let top = self.open("/", "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let top = self.folder().map_err(refused)?;
         let fd = self.open(PICTURE, "write", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC)?;
         File::from(fd).write_all(text.as_bytes()).map_err(|error| refused(errno(&error)))?;
-        renameat(&top, &PICTURE[1..], &folder, name).map_err(refused)
+        renameat(top, &PICTURE[1..], &folder, name).map_err(refused)
     }
 
     /// After the fuse killed the process, nothing is read any more either.

@@ -60,7 +60,7 @@ fn drive() {
             .map(|shard| {
                 Command::new(std::env::current_exe().unwrap())
                     .args(["worker", ground.word(), &shard.to_string(), &shards.to_string()])
-                    .args([if whole { "1" } else { "61" }, &bed::namespace()])
+                    .args([if whole { "1" } else { "43" }, &bed::namespace()])
                     .stdout(Stdio::piped())
                     .spawn()
                     .unwrap()

@@ -177,8 +177,11 @@ fn the_burnt_in_address_is_that_of_ethtool() {
         let is_one = theirs.split(':').count() == 6 && theirs != "00:00:00:00:00:00";
         let theirs = is_one.then(|| theirs.to_owned());
         assert_eq!(root.permanent_address(&device).unwrap(), theirs, "{device}");
+        let index = std::fs::read_to_string(format!("/sys/class/net/{device}/ifindex")).unwrap();
+        assert_eq!(root.interface(&device).unwrap(), Some((index.trim().to_owned(), theirs)), "{device}");
     }
     assert_eq!(root.permanent_address("none").unwrap(), None);
+    assert_eq!(root.interface("none").unwrap(), None);
 }
 
 #[test]

@@ -36,10 +36,14 @@ impl Tuning {
         }
         self.follow_silently();
         let tx = self.journal.begin(Kind::Rollback, None)?;
-        let (mut ways, mut outcomes) = self.decide(tx)?;
-        let ended = self
-            .give_back(tx, &mut ways)
-            .and_then(|()| Ok(self.journal.end(&Record::Commit { tx, profile: None })?));
+        let decided = self.decide(tx);
+        let ended = decided.map(|(mut ways, outcomes)| {
+            let given_back = self.give_back(tx, &mut ways);
+            (given_back, ways, outcomes)
+        });
+        self.root.let_all_go();
+        let (given_back, ways, mut outcomes) = ended?;
+        let ended = given_back.and_then(|()| Ok(self.journal.end(&Record::Commit { tx, profile: None })?));
         if let Err(error) = ended {
             // The report is lost with the error, and the next rollback may know of these knobs no more.
             let kept = ways.iter().filter(|way| way.fate == Fate::Foreign);
@@ -108,6 +112,7 @@ impl Tuning {
                     continue;
                 }
             };
+            self.root.keep(&instance.files());
             let current = match self.read(&instance) {
                 Ok(current) => current,
                 Err(error) => {

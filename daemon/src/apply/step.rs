@@ -24,6 +24,7 @@ impl Tuning {
     pub(super) fn snapshot(&mut self, tx: u64, steps: &[Step]) -> Result<(), ApplyError> {
         let (mut instances, mut names) = (Vec::new(), BTreeSet::new());
         for step in steps {
+            self.root.keep(&step.instance.files());
             for instance in std::iter::once(step.instance.clone()).chain(step.instance.disturbed(&self.root))
             {
                 let name = instance.name();
@@ -55,6 +56,14 @@ impl Tuning {
 
     /// Brings one knob to its value. `count` numbers the writes of the transaction.
     pub(super) fn step(&mut self, tx: u64, count: &mut u64, step: &Step) -> Result<Outcome, ApplyError> {
+        let files = step.instance.files();
+        self.root.keep(&files);
+        let outcome = self.step_of_kept(tx, count, step);
+        self.root.let_go(&files);
+        outcome
+    }
+
+    fn step_of_kept(&mut self, tx: u64, count: &mut u64, step: &Step) -> Result<Outcome, ApplyError> {
         let knob = step.instance.name();
         let outcome = |fate, before: Option<&String>, after: Option<&String>| Outcome {
             knob: knob.clone(),
@@ -94,11 +103,12 @@ impl Tuning {
             }
             Err(error) => return Err(error),
         };
-        self.journal.record(lifetime, &[Record::Done { tx, knob: knob.clone(), value: effect.clone() }])?;
+        // Together with the next intent: half of the writes to the journal.
+        self.journal.later(lifetime, &Record::Done { tx, knob: knob.clone(), value: effect.clone() });
         for other in disturbed {
             if let Some(value) = self.peek(&other)? {
                 let done = Record::Done { tx, knob: other.name(), value };
-                self.journal.record(other.knob.spec().lifetime, &[done])?;
+                self.journal.later(other.knob.spec().lifetime, &done);
             }
         }
         let fate = if step.back { Fate::Restored } else { Fate::Written };

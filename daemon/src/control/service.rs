@@ -182,7 +182,7 @@ impl Service {
     fn plan(&self, name: &str) -> Result<Plan, (&'static str, String)> {
         let failed = |error: &dyn std::error::Error| ("Failed", error.to_string());
         let profile = self.library.named(name).map_err(|error| ("ProfileInvalid", error.to_string()))?;
-        let host = Host::of_plan(&self.root).map_err(|error| failed(&error))?;
+        let host = Host::of_plan(&self.root, profile.asks()).map_err(|error| failed(&error))?;
         let held = |knob: &str| self.tuning.journal().ledger().held(knob).map(|held| held.original.clone());
         Plan::over(&profile, &host, &self.root, &held).map_err(|error| failed(&error))
     }

@@ -74,8 +74,18 @@ impl Ledger {
             close(&mut ledger);
             ledger
         };
+        // The profile in force is that of the last commit, which the persistent log has first.
+        let last_commit = |records: &[Record]| {
+            records
+                .iter()
+                .filter_map(|record| match record {
+                    Record::Commit { tx, .. } => Some(*tx),
+                    _ => None,
+                })
+                .max()
+        };
         let (mut sum, other) = (alone(volatile), alone(persistent));
-        if other.last_tx >= sum.last_tx {
+        if last_commit(persistent) >= last_commit(volatile) {
             sum.profile = other.profile;
         }
         sum.last_tx = sum.last_tx.max(other.last_tx);

@@ -1,5 +1,7 @@
 //! One log file: appended to, read once when it is opened, and now and then written anew.
 
+use std::fs::File;
+
 use super::JournalError;
 use super::line::{decode, encode};
 use super::record::{Record, VERSION};
@@ -20,8 +22,10 @@ pub(super) struct Log {
     torn: bool,
     /// Whether a refused append may have left a part of a line.
     dirty: bool,
-    /// Records of what has happened that were refused; nothing is appended before them.
+    /// Records of what has happened that were refused or can wait; nothing is appended before them.
     owed: Vec<Record>,
+    /// The file, open for as long as a transaction is.
+    file: Option<File>,
 }
 
 impl Log {
@@ -46,6 +50,7 @@ impl Log {
             torn: content.torn,
             dirty: content.torn,
             owed: Vec::new(),
+            file: None,
         };
         Ok((log, content.records))
     }
@@ -76,9 +81,14 @@ impl Log {
         (self.next, self.bytes, self.damaged, self.dirty) = (0, 0, 0, true);
     }
 
-    /// Keeps what was refused for the next append.
+    /// Keeps what was refused, or can wait, for the next append.
     pub(super) fn owe(&mut self, record: &Record) {
         self.owed.push(record.clone());
+    }
+
+    /// Closes the file: what happens to it until the next transaction is then seen by that one.
+    pub(super) fn close(&mut self) {
+        self.file = None;
     }
 
     /// Appends what is owed.
@@ -94,7 +104,7 @@ impl Log {
             self.root.truncate(FILE, self.bytes).map_err(|error| self.failed(error))?;
             self.dirty = false;
         }
-        if let Err(error) = self.root.append(FILE, &bytes, self.durable) {
+        if let Err(error) = self.root.append(&mut self.file, FILE, &bytes, self.durable) {
             // Cut off what may have arrived now, as there may be no next append; what is refused here is tried again.
             self.dirty = self.root.truncate(FILE, self.bytes).is_err();
             return Err(self.failed(error));
@@ -108,6 +118,7 @@ impl Log {
     /// Replaces the whole log.
     pub(super) fn renew(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let bytes = encode(records, 0)?;
+        self.close();
         let replaced = self.root.replace(FILE, &bytes, 0o600).map_err(|error| self.failed(error));
         // Refused after it took the name, the new file is there all the same.
         let there = || self.root.read_bytes(FILE, FILE_BYTES_MAX).ok().flatten();

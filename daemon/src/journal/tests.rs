@@ -93,3 +93,55 @@ fn damage_is_counted_and_the_rest_still_counts() {
     assert_eq!(journal.damaged(), 1);
     assert_eq!(journal.ledger().held.len(), 2);
 }
+
+#[test]
+fn an_apply_that_touches_no_file_reaches_the_disk_once() {
+    let (folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    let persistent = folder.path().join("state/journal");
+    let before = std::fs::read(&persistent).unwrap();
+    let tx = journal.begin(Kind::Apply, Some("p")).unwrap();
+    assert_eq!(std::fs::read(&persistent).unwrap(), before, "what has changed nothing can wait");
+    journal.end(&Record::Commit { tx, profile: Some("p".into()) }).unwrap();
+    assert_eq!(std::fs::read(&persistent).unwrap()[before.len()..].split(|byte| *byte == b'\n').count(), 3);
+    let tx = journal.begin(Kind::Rollback, None).unwrap();
+    drop(journal);
+    let journal = Journal::open(run, state, "another boot").unwrap();
+    let open = journal.ledger().open.as_ref().map(|open| (open.tx, open.kind));
+    assert_eq!(open, Some((tx, Kind::Rollback)), "a rollback survives a power cut from its first moment");
+}
+
+#[test]
+fn a_profile_outlives_an_apply_that_another_boot_interrupts() {
+    let (_folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "one").unwrap();
+    change(&mut journal, "vm.swappiness", "60", "10");
+    drop(journal);
+    let mut journal = Journal::open(run.clone(), state.clone(), "two").unwrap();
+    journal.begin(Kind::Apply, Some("p")).unwrap();
+    drop(journal);
+    let journal = Journal::open(run, state, "two").unwrap();
+    assert_eq!(journal.ledger().profile.as_deref(), Some("p"));
+    assert!(journal.ledger().open.is_some());
+}
+
+#[test]
+fn what_waits_is_in_front_of_what_comes_next() {
+    let (folder, run, state) = folder();
+    let mut journal = Journal::open(run.clone(), state.clone(), "boot").unwrap();
+    let tx = journal.begin(Kind::Apply, Some("p")).unwrap();
+    let knob = || "vm.swappiness".to_owned();
+    let intent = |step| Record::Intent { tx, step, knob: knob(), from: "60".into(), to: Some("10".into()) };
+    journal.record(Lifetime::Volatile, &[intent(0)]).unwrap();
+    let length = || std::fs::metadata(folder.path().join("run/journal")).unwrap().len();
+    let before = length();
+    journal.later(Lifetime::Volatile, &Record::Done { tx, knob: knob(), value: "10".into() });
+    assert_eq!(length(), before);
+    assert!(!journal.ledger().held[0].open, "it counts already");
+    journal.record(Lifetime::Volatile, &[intent(1)]).unwrap();
+    drop(journal);
+    let journal = Journal::open(run, state, "boot").unwrap();
+    let open = journal.ledger().open.as_ref().unwrap();
+    let done: Vec<_> = open.intents.iter().map(|intent| intent.done.as_deref()).collect();
+    assert_eq!(done, [Some("10"), None]);
+}

@@ -12,8 +12,8 @@ use super::{Instance, KnobError};
 use crate::root::{Request, Root, RootError};
 
 /// Families whose volatile knobs take several steps, of which the daemon could do only the first, or act on the mount
-/// namespace of the machine.
-const FAMILIES: &[&str] = &["swap", "cpuset", "mount"];
+/// namespace of the machine, or need a device that the daemon has not got.
+const FAMILIES: &[&str] = &["swap", "cpuset", "mount", "gpu"];
 
 /// Whether a knob is written by the helper only.
 pub(super) fn is_for_helper(spec: &Spec) -> bool {

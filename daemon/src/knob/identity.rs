@@ -61,10 +61,10 @@ impl Identity {
             }
             Self::Queue => Self::Interface.read(root, interface(target)),
             Self::Interface => {
-                let Some(index) = index(root, target)? else { return Ok(None) };
-                let burnt = root.permanent_address(target)?.map(|address| format!("/{address}"));
+                let Some((index, burnt)) = root.interface(target)? else { return Ok(None) };
+                let burnt = burnt.map(|address| format!("/{address}")).unwrap_or_default();
                 let namespace = namespace()?.unwrap_or_default();
-                Ok(Some(format!("{namespace}{target}/{index}{}", burnt.unwrap_or_default())))
+                Ok(Some(format!("{namespace}{target}/{index}{burnt}")))
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::amount::Amounts;
 use super::range::{Range, Scale, version};
-use crate::host::Host;
+use crate::host::{Asked, Host};
 use crate::pattern::covers_any_case;
 
 /// What conditions are judged by.
@@ -53,6 +53,7 @@ pub enum Test {
 }
 
 /// What there was to see.
+#[derive(Debug)]
 pub(super) enum Seen {
     Words(Vec<String>),
     Number(Option<u64>),
@@ -178,6 +179,16 @@ pub static FACTS: &[Fact] = &[
         },
     },
 ];
+
+/// Adds the devices that a fact is about.
+pub(super) fn ask(fact: &str, asked: &mut Asked) {
+    match fact.split('_').next() {
+        Some("disk") => asked.disks = true,
+        Some("nic") => asked.cards = true,
+        Some("gpu") => asked.gpus = true,
+        _ => {}
+    }
+}
 
 fn one(word: &Option<String>) -> Seen {
     Seen::Words(word.iter().cloned().collect())
@@ -357,6 +368,59 @@ mod tests {
         host.memory.total_bytes = 128 << 30;
         host.kernel.release = Some("6.1.0-49-amd64".to_owned());
         host
+    }
+
+    #[test]
+    fn a_fact_asks_for_the_devices_it_sees() {
+        let mut rich = host();
+        rich.block.push(crate::host::BlockDevice {
+            name: "nvme0n1".to_owned(),
+            bytes: 1 << 40,
+            rotational: Some(false),
+            scheduler: None,
+            schedulers: Vec::new(),
+            nr_requests: None,
+            read_ahead_kb: None,
+            driver: Some("nvme".to_owned()),
+            model: None,
+            is_virtual: false,
+        });
+        rich.nics.push(crate::host::Nic {
+            name: "eth0".to_owned(),
+            driver: Some("ena".to_owned()),
+            speed_mbit: Some(25_000),
+            mtu: None,
+            state: None,
+            rx_queues: 1,
+            numa_node: None,
+        });
+        rich.gpus.push(crate::host::Gpu {
+            address: "0000:01:00.0".to_owned(),
+            vendor: "nvidia".to_owned(),
+            device: "0x2330".to_owned(),
+            driver: Some("nvidia".to_owned()),
+            driver_version: None,
+            model: None,
+        });
+        let mut devices = 0;
+        for fact in FACTS {
+            let mut asked = Asked::default();
+            ask(fact.name, &mut asked);
+            let mut poor = rich.clone();
+            if !asked.disks {
+                poor.block.clear();
+            }
+            if !asked.cards {
+                poor.nics.clear();
+            }
+            if !asked.gpus {
+                poor.gpus.clear();
+            }
+            let seen = |host: &Host| format!("{:?}", (fact.see)(&Machine::default().facts(host)));
+            assert_eq!(seen(&rich), seen(&poor), "{}", fact.name);
+            devices += usize::from(asked != Asked::default());
+        }
+        assert_eq!(devices, 5);
     }
 
     fn words(fact: &'static str, patterns: &[&str]) -> Demand {

@@ -34,6 +34,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("mount", "Mounted file systems"),
     ("nic", "Network interfaces"),
     ("net", "Network: /proc/sys/net"),
+    ("gpu", "GPUs (NVIDIA)"),
     ("pcie", "PCI Express"),
     ("unit", "Services"),
     ("systemd", "The service manager"),

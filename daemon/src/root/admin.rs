@@ -14,13 +14,14 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::call::passed::received;
+use super::gpu::Gpus;
 use super::{Root, RootError, errno};
 
 /// Longer than taking swap away, which moves all of its pages.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Longer than any answer: an error with a path and a value in it.
-const ANSWER_BYTES_MAX: usize = 16 << 10;
+/// Longer than any answer: the names of all files that are sent, or the settings of sixteen GPUs.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Everything that can be asked of the helper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +38,20 @@ pub enum Request {
     Latency,
     /// To make a group of fanotify watches, and to send its descriptor.
     Watch,
+    /// To open the files of knobs for reading, [`OPENED_MAX`] at most, and to send their descriptors. The daemon has a /proc
+    /// of its own, whose files nobody else writes to.
+    Files {
+        /// The full names.
+        knobs: Vec<String>,
+    },
+    /// To read what can be set of every GPU.
+    Gpus,
     /// Nothing. Requests are done one after the other, so this is answered when no earlier one is under way.
     Nothing {},
 }
+
+/// Descriptors that one answer may bring: the kernel passes no more at a time (`SCM_MAX_FD`).
+pub const OPENED_MAX: usize = 253;
 
 /// What the helper says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +59,16 @@ pub enum Request {
 pub enum Answer {
     /// It was done.
     Done {},
+    /// These files come with it, each by the knob whose it is.
+    Opened {
+        /// The full names, in the order of the descriptors.
+        knobs: Vec<String>,
+    },
+    /// The settings of each GPU.
+    Gpus {
+        /// By their identifiers.
+        gpus: Gpus,
+    },
     /// It was not done.
     Refused {
         /// Why.
@@ -73,6 +95,14 @@ impl Root {
     /// # Errors
     /// When there is none, it does not answer, or it refuses.
     pub fn ask(&self, request: &Request) -> Result<Option<OwnedFd>, RootError> {
+        self.converse(request).map(|(_, fds)| fds.into_iter().next())
+    }
+
+    /// As [`Root::ask`], with all that is said and sent.
+    ///
+    /// # Errors
+    /// As [`Root::ask`].
+    pub fn converse(&self, request: &Request) -> Result<(Answer, Vec<OwnedFd>), RootError> {
         let path = self.admin.as_ref().map(|path| path.as_path()).unwrap_or_else(|| "".as_ref());
         let helper = || path.display().to_string();
         let unreachable = |errno| RootError::NoHelper { helper: helper(), errno };
@@ -84,7 +114,7 @@ impl Root {
         stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
         stream.write_all(&message).map_err(broken)?;
         let mut answer = vec![0; ANSWER_BYTES_MAX];
-        let (mut bytes, fd) = received(&stream, &mut answer).map_err(unreachable)?;
+        let (mut bytes, fds) = received(&stream, &mut answer).map_err(unreachable)?;
         while bytes > 0 && bytes < answer.len() && answer[bytes - 1] != 0 {
             match stream.read(&mut answer[bytes..]).map_err(broken)? {
                 0 => break,
@@ -94,8 +124,8 @@ impl Root {
         // It was killed before it could answer: whether it was done is for the caller to look at.
         let whole = answer[..bytes].strip_suffix(&[0]).ok_or_else(|| unreachable(Errno::ECONNRESET))?;
         match serde_json::from_slice(whole) {
-            Ok(Answer::Done {}) => Ok(fd),
             Ok(Answer::Refused { message }) => Err(RootError::Helper { helper: helper(), message }),
+            Ok(answer) => Ok((answer, fds)),
             Err(_) => Err(unreachable(Errno::EPROTO)),
         }
     }

@@ -142,9 +142,26 @@ impl Root {
         let path = format!("/netlink/route/{device}/perm_address");
         self.alive()?;
         if self.is_machine() {
-            return Ok(absent(message::permanent_address(device), path)?.flatten());
+            return Ok(absent(message::link(device), path)?.and_then(|(_, address)| address));
         }
         Ok(self.read(&path)?.map(|text| text.trim().to_owned()))
+    }
+
+    /// The index of an interface and the address that was burnt into it, in one question where the kernel has an
+    /// answer to it; `None` when there is no such interface.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn interface(&self, device: &str) -> Result<Option<(String, Option<String>)>, RootError> {
+        let path = format!("/sys/class/net/{device}/ifindex");
+        self.alive()?;
+        if self.is_machine()
+            && let Some((index, address)) = absent(message::link(device), path.clone())?
+        {
+            return Ok(Some((index.to_string(), address)));
+        }
+        let Some(index) = self.read(&path)? else { return Ok(None) };
+        Ok(Some((index.trim().to_owned(), self.permanent_address(device)?)))
     }
 }
 

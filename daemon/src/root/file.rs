@@ -41,11 +41,18 @@ impl Root {
         renamed
     }
 
-    /// Appends `data` to `path`, creating the file; with `durable` it is on the disk when this returns.
+    /// Appends `data` to `path`, creating the file; with `durable` it is on the disk when this returns. `kept` is the
+    /// descriptor for the next append, `None` before the first and after one that failed.
     ///
     /// # Errors
     /// When the kernel refuses it; the file may then end in a part of `data`.
-    pub fn append(&self, path: &str, data: &[u8], durable: bool) -> Result<(), RootError> {
+    pub fn append(
+        &self,
+        kept: &mut Option<File>,
+        path: &str,
+        data: &[u8],
+        durable: bool,
+    ) -> Result<(), RootError> {
         let refused = |errno| RootError::Write {
             path: path.to_owned(),
             data: String::from_utf8_lossy(data).chars().take(80).collect(),
@@ -58,19 +65,28 @@ impl Root {
             fuse::Verdict::Dead(share) => (part(share), Err(RootError::Dead)),
             fuse::Verdict::Refused(share, errno) => (part(share), Err(refused(errno))),
         };
+        let open = kept.take();
         if end.is_err() && data.is_empty() {
             return end;
         }
-        let plain = Self { fuse: None, ..self.clone() };
-        let created = durable && !plain.exists(path)?;
-        let mut file =
-            File::from(plain.open(path, "open", OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?);
+        let (mut file, created) = match open {
+            Some(file) => (file, None),
+            None => {
+                let plain = Self { fuse: None, ..self.clone() };
+                let is_new = durable && !plain.exists(path)?;
+                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND;
+                (File::from(plain.open(path, "open", flags)?), is_new.then_some(plain))
+            }
+        };
         file.write_all(data).map_err(|error| refused(errno(&error)))?;
         if durable {
             file.sync_data().map_err(|error| refused(errno(&error)))?;
         }
-        if created {
+        if let Some(plain) = created {
             plain.sync_folder(split(path)?.0)?;
+        }
+        if end.is_ok() {
+            *kept = Some(file);
         }
         end
     }
@@ -254,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::new(folder.path());
         root.make_folder("/a.d").unwrap();
-        root.append("/a.d/theirs", b"x", true).unwrap();
+        root.append(&mut None, "/a.d/theirs", b"x", true).unwrap();
         root.remove_folder("/a.d").unwrap();
         assert_eq!(root.list("/a.d").unwrap(), ["theirs"]);
         root.remove("/a.d/theirs").unwrap();

@@ -5,6 +5,8 @@
 //! (sd_pid_notify_with_fds(3), `FDSTORE=1`), which hands it to the next start; the file is the same open file
 //! then, and the request never lapses. A tree has a plain file in the place of the device that holds the value as text.
 
+mod timestamps;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;

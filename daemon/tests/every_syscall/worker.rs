@@ -12,9 +12,32 @@ use crate::bed::{Bed, Ground, Picture, namespace};
 use crate::child::Operation;
 use crate::trace::{Call, Event, calls, events, strace};
 
-/// What may happen at a call. EINTR is what a signal does, the others are what a broken or full disk does.
-const STRIKES: &[&str] =
-    &["signal=KILL", "error=EIO", "error=EINVAL", "error=ENOSPC", "error=EPERM", "error=EINTR"];
+/// What may happen at a call. EINTR is what a signal does, the other errors are what a broken or full disk does; the
+/// results are short writes, of nothing at all and of one byte.
+const STRIKES: &[&str] = &[
+    "signal=KILL",
+    "error=EIO",
+    "error=EINVAL",
+    "error=ENOSPC",
+    "error=EPERM",
+    "error=EINTR",
+    "retval=0",
+    "retval=1",
+];
+
+/// Whether a strike at a call is something that can happen there.
+fn is_possible(call: &Call, strike: &str) -> bool {
+    let is_write = call.name == "write";
+    match strike {
+        "retval=0" => is_write,
+        // strace gives the result and does not make the call: said of a file that keeps what is written, one byte
+        // would be a lie. A kernel's parameter may take it and do nothing. (Files that may not grow beyond any length
+        // are the short writes of the others.)
+        "retval=1" => is_write && call.text.contains("</proc/sys/"),
+        // Closing cannot fail in a way that a program could answer.
+        _ => call.name != "close" || !strike.starts_with("error"),
+    }
+}
 
 /// An operation, and what comes before it.
 struct Scene {
@@ -81,11 +104,7 @@ pub fn run(words: &[String]) {
         let allowed = worker.allowed(scene);
         points += calls.len();
         for call in &calls {
-            for strike in STRIKES {
-                // Closing cannot fail in a way that a program could answer.
-                if call.name == "close" && strike.starts_with("error") {
-                    continue;
-                }
+            for strike in STRIKES.iter().filter(|strike| is_possible(call, strike)) {
                 turn += 1;
                 if turn % (every * shards) == shard * every {
                     strikes += 1;

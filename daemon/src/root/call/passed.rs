@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::fanotify::Fanotify;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
+use crate::root::OPENED_MAX;
+
 /// The descriptors passed to this process with their names (sd_listen_fds_with_names(3)), for its first caller;
 /// nothing for any other, or where no service manager passed any.
 ///
@@ -37,16 +39,16 @@ pub fn group(fd: OwnedFd) -> Fanotify {
     unsafe { Fanotify::from_raw_fd(fd.into_raw_fd()) }
 }
 
-/// What came with a message over a Unix socket: its bytes in `buffer`, and the first descriptor sent with it.
+/// What came with a message over a Unix socket: its bytes in `buffer`, and the descriptors sent with it.
 ///
 /// # Errors
 /// When the kernel refuses to receive.
 pub(in crate::root) fn received(
     socket: &UnixStream,
     buffer: &mut [u8],
-) -> Result<(usize, Option<OwnedFd>), Errno> {
+) -> Result<(usize, Vec<OwnedFd>), Errno> {
     let mut slices = [IoSliceMut::new(buffer)];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; OPENED_MAX]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
     let mut fds = Vec::new();
@@ -57,5 +59,5 @@ pub(in crate::root) fn received(
             fds.extend(sent.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
     }
-    Ok((message.bytes, fds.into_iter().next()))
+    Ok((message.bytes, fds))
 }

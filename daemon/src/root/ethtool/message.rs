@@ -125,19 +125,24 @@ pub(super) fn set_feature(device: &str, name: &str, wanted: bool) -> Result<(), 
     ask(FEATURES.1, &header(device, OMIT_REPLY).with_nest(WANTED, &set)).map(drop)
 }
 
-/// The permanent hardware address of an interface; `None` when the kernel shows none.
-pub(super) fn permanent_address(device: &str) -> Result<Option<String>, Errno> {
-    // RTM_GETLINK, `struct ifinfomsg`, IFLA_IFNAME, IFLA_PERM_ADDRESS.
+/// The index of an interface and its permanent hardware address; no address when the kernel shows none.
+pub(super) fn link(device: &str) -> Result<(i32, Option<String>), Errno> {
+    // RTM_GETLINK, `struct ifinfomsg` with the index as its third word of two bytes and one of four, IFLA_IFNAME,
+    // IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS, IFLA_PERM_ADDRESS.
     const GET_LINK: u16 = 18;
     const LINK_HEAD: usize = 16;
+    const INDEX: std::ops::Range<usize> = 4..8;
     const NAME: u16 = 3;
+    const WITH: u16 = 29;
+    const NO_STATISTICS: u32 = 8;
     const PERMANENT: u16 = 54;
-    let question = Attributes::default().with_text(NAME, device).message(GET_LINK, ASK, &[0; LINK_HEAD]);
-    let answer = exchange(SockProtocol::NetlinkRoute, question)?;
+    let question = Attributes::default().with_text(NAME, device).with_u32(WITH, NO_STATISTICS);
+    let answer = exchange(SockProtocol::NetlinkRoute, question.message(GET_LINK, ASK, &[0; LINK_HEAD]))?;
+    let index = answer.get(INDEX).and_then(|bytes| bytes.try_into().ok()).ok_or(Errno::EBADMSG)?;
     let mut all = attributes(answer.get(LINK_HEAD..).unwrap_or_default());
     let address = all.find(|one| one.kind == PERMANENT && one.payload.iter().any(|byte| *byte != 0));
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
-    Ok(address.map(|one| hex(one.payload)))
+    Ok((i32::from_ne_bytes(index), address.map(|one| hex(one.payload))))
 }
 
 /// The bits that a bitset lists, by name.
