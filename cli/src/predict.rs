@@ -33,7 +33,7 @@ const BATCH: usize = 1024;
 /// What to predict.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The model that `diapason train` wrote
+    /// The model that `diapason train` wrote, safetensors or .onnx
     pub model: PathBuf,
     /// The HDF5 file to predict on
     pub data: PathBuf,

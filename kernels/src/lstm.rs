@@ -3,7 +3,7 @@
 //! ```text
 //! model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
 //!       -> train -> checkpoint
-//!       -> network: any other form of model, run by the reference
+//!       -> network: any other form of model, run layer by layer
 //! ```
 
 pub mod model;

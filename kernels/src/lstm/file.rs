@@ -33,12 +33,17 @@ pub(super) const RESERVED: &str = "diapason.";
 pub(super) const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
 
 impl Lstm {
-    /// Writes the model to `path`: first whole to a temporary name beside it, then renamed.
+    /// Writes the model to `path`, as ONNX where that ends in `.onnx`: first whole to a temporary name beside it, then
+    /// renamed.
     ///
     /// # Errors
     /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched, save
     /// with [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        if is_onnx(path) {
+            let bytes = onnx::encode(&plain::stack(self), self.metadata(), onnx::OPSET);
+            return write_bytes(path, &bytes.map_err(|source| onnx_error(path, source))?);
+        }
         write(path, self, &[], &[])
     }
 

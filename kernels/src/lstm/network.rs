@@ -1,10 +1,11 @@
 //! Any recurrent model that a file may hold: a stack of layers with heads, from ONNX or PyTorch, to be run here.
 //!
-//! A network that is a plain [`Lstm`] is compiled to the fast kernels. Any other one is run by the reference, which is
-//! right and slow, and [`explain`](NetworkExecutable::explain) says which of the two it is and why.
+//! A network that is a plain [`Lstm`] is compiled as one. Any other one is run layer by layer, with its matrix products
+//! on the same kernels, and [`explain`](NetworkExecutable::explain) says which of the two it is and why.
 //!
-//! `run -> stream, state_dict`
+//! `layers -> run -> stream, state_dict`
 
+mod layers;
 mod run;
 mod state_dict;
 mod stream;
@@ -12,6 +13,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use diapason_buffer::buffer::OutOfMemory;
 use thiserror::Error;
 
 use super::block::PredictError;
@@ -21,7 +23,6 @@ use super::matrix::Precision;
 use super::model::{Lstm, ModelError};
 use super::onnx::{self, Given, OPSET, Origin};
 use super::plain::{self, NotPlain};
-use crate::isa::Isa;
 use crate::op::lstm_stack::{Stack, StackError};
 pub use run::{Inputs, NetworkExecutable};
 pub use state_dict::{Module, StateDict};
@@ -41,22 +42,17 @@ pub enum NetworkError {
     /// It cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// It was to be run by an instruction set that has no kernels for it.
-    #[error("{isa} was asked for, but only the scalar reference runs this model: {reason}")]
-    Reference {
-        /// What was asked for.
-        isa: Isa,
-        /// Why the kernels do not run it.
-        reason: NotPlain,
-    },
-    /// It was to be run in a precision in which the reference does not compute.
-    #[error("{precision} was asked for, but only the reference in f32 runs this model: {reason}")]
+    /// It was to be run in a precision in which only plain models run.
+    #[error("{precision} was asked for, but this model runs in f32 only: {reason}")]
     Precision {
         /// What was asked for.
         precision: Precision,
-        /// Why the kernels do not run it.
+        /// Why it is no plain one.
         reason: NotPlain,
     },
+    /// Not enough memory for the packed weights.
+    #[error("no memory for the packed weights of a network: {0}")]
+    Memory(OutOfMemory),
     /// The windows or the place for predictions do not fit.
     #[error(transparent)]
     Predict(#[from] PredictError),

@@ -1,14 +1,15 @@
-//! A network made ready: on the kernels where they have all that it needs, else by the reference.
+//! A network made ready: a plain one for the kernels of plain models, any other one layer by layer.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{ArrayView3, ArrayViewMut2, Axis};
+use ndarray::{ArrayView3, ArrayViewMut2, s};
 use rayon_core::ThreadPool;
 
+use super::layers::{BLOCK, Block, Layers, is_ordinary};
 use super::{Network, NetworkError, NotPlain, Origin};
-use crate::isa::Isa;
+use crate::cpu::Kernels;
 use crate::lstm::block::PredictError;
 use crate::lstm::compile::{CompileError, CompileOptions, Executable};
 use crate::lstm::matrix::Precision;
@@ -19,21 +20,20 @@ use crate::op::lstm_stack::{Layer, Run, Stack, What, place};
 /// A network made ready for this processor.
 #[derive(Debug)]
 pub struct NetworkExecutable {
-    pub(super) stack: Stack<f32>,
+    pub(super) stack: Arc<Stack<f32>>,
     pub(super) origin: Origin,
+    pub(super) layers: Arc<Layers>,
     pub(super) path: Path,
+    pool: Option<ThreadPool>,
     threads: usize,
 }
 
-/// What runs it.
+/// What predicts by it.
 #[derive(Debug)]
 pub(super) enum Path {
     /// Boxed, as it is large and there is one.
-    Kernels(Box<Executable>),
-    Reference {
-        reason: NotPlain,
-        pool: Option<ThreadPool>,
-    },
+    Plain(Box<Executable>),
+    Layers(NotPlain),
 }
 
 /// What a run may have beside its windows.
@@ -46,31 +46,29 @@ pub struct Inputs<'a> {
 }
 
 impl Network {
-    /// Makes the model ready: on the fast kernels if it is a plain one, else for the scalar reference.
-    /// [`NetworkExecutable::explain`] says which.
+    /// Makes the model ready: a plain one as [`Lstm::compile`](crate::lstm::Lstm::compile) does, any other one layer by
+    /// layer in f32. [`NetworkExecutable::explain`] says which, and what is left to scalar code.
     ///
     /// # Errors
-    /// [`NetworkError`] when an instruction set is asked for that has no kernels for it, or the memory or the threads
-    /// are not to be had.
+    /// [`NetworkError`] when a precision is asked for in which only plain models run, or the instruction set, the memory
+    /// or the threads are not to be had.
     pub fn compile(&self, options: &CompileOptions) -> Result<NetworkExecutable, NetworkError> {
-        let count = threads(options.threads);
+        if options.threads > THREADS_MAX {
+            return Err(CompileError::ThreadCount { threads: options.threads }.into());
+        }
         let path = match self.to_lstm() {
-            Ok(lstm) => Path::Kernels(Box::new(lstm.compile(options)?)),
-            Err(reason) => {
-                if let Some(isa) = options.isa.filter(|&isa| isa != Isa::Scalar) {
-                    return Err(NetworkError::Reference { isa, reason });
-                }
-                if options.precision != Precision::F32 {
-                    return Err(NetworkError::Precision { precision: options.precision, reason });
-                }
-                if options.threads > THREADS_MAX {
-                    return Err(CompileError::ThreadCount { threads: options.threads }.into());
-                }
-                let pool = pool(count).map_err(|source| CompileError::Threads { threads: count, source })?;
-                Path::Reference { reason, pool }
+            Ok(lstm) => Path::Plain(Box::new(lstm.compile(options)?)),
+            Err(reason) if options.precision != Precision::F32 => {
+                return Err(NetworkError::Precision { precision: options.precision, reason });
             }
+            Err(reason) => Path::Layers(reason),
         };
-        Ok(NetworkExecutable { stack: self.stack.clone(), origin: self.origin.clone(), path, threads: count })
+        let kernels = Kernels::new(options.isa).map_err(CompileError::Isa)?;
+        let layers = Arc::new(Layers::new(&self.stack, kernels).map_err(NetworkError::Memory)?);
+        let threads = threads(options.threads);
+        let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
+        let (stack, origin) = (Arc::new(self.stack.clone()), self.origin.clone());
+        Ok(NetworkExecutable { stack, origin, layers, path, pool, threads })
     }
 }
 
@@ -87,7 +85,7 @@ impl NetworkExecutable {
         windows: ArrayView3<f32>,
         mut out: ArrayViewMut2<f32>,
     ) -> Result<(), NetworkError> {
-        if let Path::Kernels(executable) = &mut self.path {
+        if let Path::Plain(executable) = &mut self.path {
             return Ok(executable.predict(windows, out)?);
         }
         let head = &self.stack.heads[0];
@@ -98,18 +96,27 @@ impl NetworkExecutable {
         if out.dim() != wanted.into() {
             return Err(PredictError::Output { found: out.dim().into(), wanted }.into());
         }
-        for (mut place, run) in out.outer_iter_mut().zip(self.run(windows, Inputs::default())?) {
+        for (mut place, run) in out.outer_iter_mut().zip(self.some(&windows, Inputs::default(), 1)?) {
             place.iter_mut().zip(&run.heads[0]).for_each(|(slot, &value)| *slot = value);
         }
         Ok(())
     }
 
-    /// Takes windows `[batch, time, input]` through the reference: every head, and the states after the last step.
+    /// Takes windows `[batch, time, input]` through all layers in f32: every head, and the states after the last step.
     ///
     /// # Errors
     /// [`NetworkError`] when a shape, length or state does not fit or a feature is not finite.
     #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn run(&self, windows: ArrayView3<f32>, inputs: Inputs) -> Result<Vec<Run<f32>>, NetworkError> {
+        self.some(&windows, inputs, self.stack.heads.len())
+    }
+
+    fn some(
+        &self,
+        windows: &ArrayView3<f32>,
+        inputs: Inputs,
+        heads: usize,
+    ) -> Result<Vec<Run<f32>>, NetworkError> {
         let (batch, time, input) = windows.dim();
         if input != self.stack.input || time == 0 {
             return Err(PredictError::Windows { found: [batch, time, input], input: self.stack.input }.into());
@@ -119,22 +126,30 @@ impl NetworkExecutable {
         {
             return Err(PredictError::NotFinite { window, step, feature, value }.into());
         }
-        let (next, runs) = (AtomicUsize::new(0), Mutex::new(vec![None; batch]));
-        let one = |_| loop {
-            let row = next.fetch_add(1, Ordering::Relaxed);
-            if row >= batch {
-                return;
+        // As many blocks for each thread as full ones would make, but of equal height.
+        let rounds = batch.div_ceil(self.threads * BLOCK).max(1);
+        let height = batch.div_ceil(self.threads * rounds).max(1);
+        let (next, runs) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); batch.div_ceil(height)]));
+        on_each(self.pool.as_ref(), |_| {
+            loop {
+                let block = next.fetch_add(1, Ordering::Relaxed);
+                let first = block * height;
+                if first >= batch {
+                    return;
+                }
+                let rows = first..batch.min(first + height);
+                let part = windows.slice(s![rows.clone(), .., ..]);
+                let taken = Block {
+                    rows: rows.len(),
+                    time,
+                    x: part.permuted_axes([1, 0, 2]).iter().copied().collect(),
+                    lengths: inputs.lengths.map_or(vec![time; rows.len()], |all| all[rows.clone()].to_vec()),
+                    states: inputs.states.map(|states| &states[rows.clone()]),
+                };
+                let given = self.layers.run(&self.stack, &taken, heads);
+                runs.lock().unwrap_or_else(PoisonError::into_inner)[block] = given;
             }
-            let x: Vec<f32> = windows.index_axis(Axis(0), row).iter().copied().collect();
-            let length = inputs.lengths.map_or(time, |lengths| lengths[row]);
-            let states = inputs.states.map(|states| states[row].as_slice());
-            let run = self.stack.forward(&x, length, states);
-            runs.lock().unwrap_or_else(PoisonError::into_inner)[row] = Some(run);
-        };
-        match &self.path {
-            Path::Reference { pool, .. } => on_each(pool.as_ref(), one),
-            Path::Kernels(_) => one(0),
-        }
+        });
         Ok(runs.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
     }
 
@@ -173,8 +188,8 @@ impl NetworkExecutable {
     #[must_use]
     pub fn explain(&self) -> String {
         let reason = match &self.path {
-            Path::Kernels(executable) => return executable.explain(),
-            Path::Reference { reason, .. } => reason,
+            Path::Plain(executable) => return executable.explain(),
+            Path::Layers(reason) => reason,
         };
         let mut text = String::new();
         let _ = writeln!(
@@ -191,8 +206,22 @@ impl NetworkExecutable {
             let _ = writeln!(text, "head         {:?}, {} values{each}", head.name, head.output());
         }
         let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.threads);
-        let _ =
-            write!(text, "path         scalar reference in f32, as the fast kernels do not run it: {reason}");
+        let isa = self.layers.kernels.isa();
+        let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
+        let _ = write!(
+            text,
+            "path         layer by layer in f32, as the kernels of plain models do not run it: {reason}"
+        );
+        for (place, layer) in self.stack.layers.iter().enumerate() {
+            if let Layer::Lstm(lstm) = layer
+                && !lstm.passes.iter().all(|pass| is_ordinary(lstm, pass))
+            {
+                let _ = write!(
+                    text,
+                    "\nscalar       the cells of layer {place}: other functions, peepholes, a clip or coupled gates"
+                );
+            }
+        }
         text
     }
 }

@@ -1,8 +1,11 @@
-//! One row a tick for any network: on the kernels where they run it, else by the reference.
+//! One row a tick for any network: a plain one as its own streams do, any other one layer by layer.
 //!
-//! By the reference, with carried state a tick is a series of one step from the state before; with a window it is a
-//! whole series of the last rows, whatever the layers. Both allocate: the kernels are for when that matters.
+//! Layer by layer, with carried state a tick is a series of one step from the state before; with a window it is a
+//! whole series of the last rows, whatever the layers. Both allocate; the streams of plain models do not.
 
+use std::sync::Arc;
+
+use super::layers::{Block, Layers};
 use super::run::Path;
 use super::{Network, NetworkError, NetworkExecutable};
 use crate::lstm::stream::{Stream, StreamError, StreamOptions};
@@ -17,13 +20,14 @@ pub struct NetworkStream {
 
 #[derive(Debug)]
 enum Ticks {
-    Kernels(Box<Stream>),
-    Reference(Reference),
+    Plain(Box<Stream>),
+    Layers(Rows),
 }
 
 #[derive(Debug)]
-struct Reference {
-    stack: Stack<f32>,
+struct Rows {
+    stack: Arc<Stack<f32>>,
+    layers: Arc<Layers>,
     window: Option<usize>,
     instances: Vec<Instance>,
     output: Vec<f32>,
@@ -45,8 +49,8 @@ impl NetworkExecutable {
     /// [`NetworkError`] when the head gives a sequence, a layer that reads from the end is to carry its state, or the
     /// options have no instance or no step.
     pub fn stream(&self, options: &StreamOptions) -> Result<NetworkStream, NetworkError> {
-        if let Path::Kernels(executable) = &self.path {
-            let path = Ticks::Kernels(Box::new(executable.stream(options)?));
+        if let Path::Plain(executable) = &self.path {
+            let path = Ticks::Plain(Box::new(executable.stream(options)?));
             return Ok(NetworkStream { path });
         }
         if self.origin.lengths {
@@ -89,11 +93,10 @@ impl NetworkExecutable {
                 }
             }
         }
-        let mut stack = self.stack.clone();
-        stack.heads.truncate(1);
+        let (stack, layers) = (Arc::clone(&self.stack), Arc::clone(&self.layers));
         let instances = vec![Instance::default(); instances];
         Ok(NetworkStream {
-            path: Ticks::Reference(Reference { stack, window, instances, output: Vec::new() }),
+            path: Ticks::Layers(Rows { stack, layers, window, instances, output: Vec::new() }),
         })
     }
 }
@@ -105,29 +108,29 @@ impl NetworkStream {
     /// [`StreamError`] when the instance does not exist or the row does not fit; the state is then unchanged.
     pub fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
         match &mut self.path {
-            Ticks::Kernels(stream) => stream.push(instance, row),
-            Ticks::Reference(reference) => reference.push(instance, row),
+            Ticks::Plain(stream) => stream.push(instance, row),
+            Ticks::Layers(rows) => rows.push(instance, row),
         }
     }
 }
 
 impl NetworkStream {
-    /// Does what the last tick of an instance left, as [`Stream::prepare`] does; by the reference nothing is left.
+    /// Does what the last tick of an instance left, as [`Stream::prepare`] does; layer by layer nothing is left.
     ///
     /// # Errors
     /// [`StreamError::Instance`] when it does not exist.
     pub fn prepare(&mut self, instance: usize) -> Result<(), StreamError> {
         match &mut self.path {
-            Ticks::Kernels(stream) => stream.prepare(instance),
-            Ticks::Reference(Reference { instances, .. }) if instance < instances.len() => Ok(()),
-            Ticks::Reference(Reference { instances, .. }) => {
+            Ticks::Plain(stream) => stream.prepare(instance),
+            Ticks::Layers(Rows { instances, .. }) if instance < instances.len() => Ok(()),
+            Ticks::Layers(Rows { instances, .. }) => {
                 Err(StreamError::Instance { instance, instances: instances.len() })
             }
         }
     }
 }
 
-impl Reference {
+impl Rows {
     fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
         let instances = self.instances.len();
         let Some(state) = self.instances.get_mut(instance) else {
@@ -141,11 +144,14 @@ impl Reference {
             return Err(StreamError::NotFinite { instance, tick: state.ticks, feature, value: row[feature] });
         }
         state.ticks += 1;
-        let mut run = match self.window {
+        let runs = match self.window {
             None => {
-                let run = self.stack.forward(row, 1, state.states.as_deref());
-                state.states = Some(run.states.clone());
-                run
+                let before = state.states.take().map(|states| vec![states]);
+                let block =
+                    Block { rows: 1, time: 1, x: row.to_vec(), lengths: vec![1], states: before.as_deref() };
+                let mut runs = self.layers.run(&self.stack, &block, 1);
+                state.states = runs.first_mut().map(|run| std::mem::take(&mut run.states));
+                runs
             }
             Some(window) => {
                 if state.rows.len() == window * input {
@@ -155,10 +161,17 @@ impl Reference {
                 if state.rows.len() < window * input {
                     return Ok(None);
                 }
-                self.stack.forward(&state.rows, window, None)
+                let block = Block {
+                    rows: 1,
+                    time: window,
+                    x: state.rows.clone(),
+                    lengths: vec![window],
+                    states: None,
+                };
+                self.layers.run(&self.stack, &block, 1)
             }
         };
-        self.output = run.heads.swap_remove(0);
+        self.output = runs.into_iter().flat_map(|run| run.heads).next().unwrap_or_default();
         Ok(Some(&self.output))
     }
 }
