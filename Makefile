@@ -44,6 +44,16 @@ check:
 bench: tools
 	cargo bench -p diapason-benches
 
+# PyTorch and onnxruntime beside the LSTM kernels. Their environment takes about 7 GB, since PyTorch's wheel brings CUDA.
+RIVALS := .venv-rivals
+.PHONY: rivals
+rivals: tools $(RIVALS)/done
+	RIVALS_PYTHON=$(CURDIR)/$(RIVALS)/bin/python cargo bench -p diapason-benches --bench rivals
+$(RIVALS)/done: benches/rivals/requirements.txt
+	/usr/bin/python3 -m venv $(RIVALS)
+	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/requirements.txt
+	touch $@
+
 bench-once: tools
 	cargo bench -p diapason-benches -- --test
 

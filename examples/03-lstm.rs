@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     println!("{}", executable.explain());
     let mut out = Array2::zeros((1, 1));
     executable.predict(x.slice(s![..1, .., ..]), out.view_mut())?;
-    let mut stream = executable.stream(&StreamOptions { instances: 1, window: Some(TIME), ahead: false })?;
+    let mut stream = executable.stream(&StreamOptions { window: Some(TIME), ..StreamOptions::default() })?;
     let mut last = None;
     for row in x.slice(s![0, .., 0]) {
         last = stream.push(0, &[*row])?.map(|out| out[0]);

@@ -10,10 +10,11 @@ use crate::failure::Failure;
 use crate::fit::{self, Lesson, Settings};
 use crate::line::feed::TIME;
 use crate::memory;
-use crate::predict::{self, Ready};
+use crate::predict::{self, Ready, Ticks};
 use crate::report::Demonstration;
 use crate::{doctor, report, train, tune, write};
 use clap::Args;
+use diapason_kernels::lstm::Precision;
 use diapason_loader::sampler::Order;
 use diapason_loader::table::Table;
 
@@ -132,7 +133,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
     let validation_from = lesson.time_of_validation()?;
     let (mut batched, mut points) = (Vec::new(), Vec::new());
     let unit = ready.recipe.target_unit;
-    let batch = predict::batch(&ready, &feed, 0, console, &mut |time, value, truth| {
+    let batch = predict::batch(&ready, &feed, (0, Precision::F32), console, &mut |time, value, truth| {
         if (batched.len() as u64) < TICKS_MAX {
             batched.push((time, value));
         }
@@ -142,20 +143,19 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         Ok(())
     })?;
     console.say(&format!("  batch    {}", console::per_second(batch.per_second, "predictions")))?;
+    let ticks = Ticks { most: TICKS_MAX, ..Ticks::default() };
     let mut place = 0;
     let mut difference = 0.0f64;
-    let (window, window_latency) =
-        predict::tick(&ready, &feed, false, TICKS_MAX, console, &mut |time, value, _| {
-            if let Some(&(batch_time, batch_value)) = batched.get(place) {
-                let same =
-                    if time == batch_time { (value - batch_value).abs() / unit } else { f64::INFINITY };
-                difference = difference.max(same);
-            }
-            place += 1;
-            Ok(())
-        })?;
+    let (window, window_latency) = predict::tick(&ready, &feed, &ticks, console, &mut |time, value, _| {
+        if let Some(&(batch_time, batch_value)) = batched.get(place) {
+            let same = if time == batch_time { (value - batch_value).abs() / unit } else { f64::INFINITY };
+            difference = difference.max(same);
+        }
+        place += 1;
+        Ok(())
+    })?;
     let (carry, carry_latency) =
-        predict::tick(&ready, &feed, true, TICKS_MAX, console, &mut |_, _, _| Ok(()))?;
+        predict::tick(&ready, &feed, &Ticks { carry: true, ..ticks }, console, &mut |_, _, _| Ok(()))?;
     let (Some(tick_window), Some(tick_carry)) = (window.latency, carry.latency) else {
         return Err(Failure::Found("a stream gave no latency".to_owned()));
     };

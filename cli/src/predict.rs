@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Lstm, StreamOptions};
+use diapason_kernels::lstm::{CompileOptions, Executable, Lstm, Precision, StreamOptions};
 use diapason_loader::sampler::{Order, Shape, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
@@ -34,7 +33,7 @@ const BATCH: usize = 1024;
 /// What to predict.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The model that `diapason train` wrote
+    /// The model that `diapason train` wrote, safetensors or .onnx
     pub model: PathBuf,
     /// The HDF5 file to predict on
     pub data: PathBuf,
@@ -50,6 +49,12 @@ pub struct Arguments {
     /// With --stream: ticks at most, warm-up included
     #[arg(long, requires = "stream")]
     pub ticks: Option<u64>,
+    /// With --stream: leave what a prediction does not wait for until it is out; the latency is then that of the rest
+    #[arg(long, requires = "stream")]
+    pub ahead: bool,
+    /// In what matrix products are computed: f32, bf16 or int8
+    #[arg(long, default_value_t = Precision::F32)]
+    pub precision: Precision,
     /// The plan that the model is expected to have; another one is an error
     #[arg(long)]
     pub features: Option<String>,
@@ -81,6 +86,8 @@ pub struct Report {
     pub latency: Option<Figures>,
     /// The instruction set that ran.
     pub isa: String,
+    /// In what the matrix products were computed.
+    pub precision: String,
     /// The largest resident set of the process, in bytes.
     pub peak_bytes: u64,
     /// The file written.
@@ -135,6 +142,19 @@ impl Ready {
 /// horizon, and the true one, NaN where it is not known at that moment.
 pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
 
+/// How a stream takes its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ticks {
+    /// State goes on up to the next gap, instead of starting each window from zero.
+    pub carry: bool,
+    /// What a prediction does not wait for is done after it.
+    pub ahead: bool,
+    /// In what matrix products are computed.
+    pub precision: Precision,
+    /// Ticks at most.
+    pub most: u64,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -148,10 +168,11 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let mut sink = arguments.out.as_deref().map(Sink::create).transpose()?;
     let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
     let mut report = if arguments.stream {
-        let ticks = arguments.ticks.unwrap_or(u64::MAX);
-        tick(&ready, &feed, arguments.carry, ticks, console, &mut take)?.0
+        let Arguments { carry, ahead, precision, .. } = *arguments;
+        let most = arguments.ticks.unwrap_or(u64::MAX);
+        tick(&ready, &feed, &Ticks { carry, ahead, precision, most }, console, &mut take)?.0
     } else {
-        batch(&ready, &feed, arguments.threads, console, &mut take)?
+        batch(&ready, &feed, (arguments.threads, arguments.precision), console, &mut take)?
     };
     if let Some(sink) = sink {
         report.out = Some(sink.finish()?);
@@ -167,7 +188,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 pub fn batch(
     ready: &Ready,
     feed: &Feed,
-    threads: usize,
+    (threads, precision): (usize, Precision),
     console: &Console,
     take: &mut Take<'_>,
 ) -> Result<Report, Failure> {
@@ -181,7 +202,7 @@ pub fn batch(
     let first = (feed.plan.lookback() as u64).min(rows);
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
-    let mut executable = ready.model.compile(&CompileOptions { threads, ..CompileOptions::default() })?;
+    let mut executable = ready.model.compile(&CompileOptions { threads, precision, isa: None })?;
     let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
     let mut out = Array2::zeros((size, 1));
     let mut score = Scores::new(recipe);
@@ -202,8 +223,8 @@ pub fn batch(
         Ok(true)
     })?;
     bar.finish_and_clear();
-    let isa = Isa::choose(None)?;
-    Ok(Report { missing_values: tally.missing, ..report(done, started.elapsed(), &score, None, isa) })
+    let report = report(done, started.elapsed(), &score, None, &executable);
+    Ok(Report { missing_values: tally.missing, ..report })
 }
 
 /// Predicts row by row, as the rows of a live feed would come in.
@@ -213,15 +234,15 @@ pub fn batch(
 pub fn tick(
     ready: &Ready,
     feed: &Feed,
-    carry: bool,
-    ticks: u64,
+    ticks: &Ticks,
     console: &Console,
     take: &mut Take<'_>,
 ) -> Result<(Report, Latency), Failure> {
     let recipe = &ready.recipe;
-    let executable = ready.model.compile(&CompileOptions { threads: 1, ..CompileOptions::default() })?;
-    let window = (!carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
-    let mut model = executable.stream(&StreamOptions { instances: 1, window, ahead: false })?;
+    let executable =
+        ready.model.compile(&CompileOptions { threads: 1, precision: ticks.precision, isa: None })?;
+    let window = (!ticks.carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
+    let mut model = executable.stream(&StreamOptions { instances: 1, window, ahead: ticks.ahead })?;
     let mut features = feed.plan.stream();
     let mut latency = Latency::new().ok_or(Failure::OutOfRange {
         name: "latency",
@@ -231,7 +252,7 @@ pub fn tick(
     let (lookback, width, inputs) =
         (feed.plan.lookback() as u64, feed.plan.names().len(), feed.plan.inputs().len());
     let (mut raw, mut normal, mut rows) = (vec![0.0; width], vec![0.0; width], Rows::default());
-    let total = feed.table.rows().min(ticks);
+    let total = feed.table.rows().min(ticks.most);
     let bar = console.progress("stream", total);
     let mut truth = Truth::new(recipe);
     let mut clock = feed.clock(recipe.gap_seconds);
@@ -253,6 +274,7 @@ pub fn tick(
             missing += recipe.normalise(&raw, &mut normal);
             let predicted = model.push(0, &normal)?.map(|out| f64::from(out[0]) * recipe.target_unit);
             let elapsed = begun.elapsed();
+            model.prepare(0)?;
             if let Some(value) = predicted {
                 latency.record(elapsed);
                 truth.predicted(value);
@@ -271,7 +293,7 @@ pub fn tick(
         return Err(Failure::Rows { file: feed.path.clone(), reason });
     }
     let figures = latency.figures();
-    let report = report(done, started.elapsed(), &truth.scores, Some(figures), Isa::choose(None)?);
+    let report = report(done, started.elapsed(), &truth.scores, Some(figures), &executable);
     Ok((Report { missing_values: missing, ..report }, latency))
 }
 
@@ -280,7 +302,7 @@ fn report(
     elapsed: Duration,
     scores: &Scores,
     latency: Option<Figures>,
-    isa: Isa,
+    executable: &Executable,
 ) -> Report {
     let seconds = elapsed.as_secs_f64();
     Report {
@@ -291,7 +313,8 @@ fn report(
         earlier: scores.earlier.verdict(),
         missing_values: 0,
         latency,
-        isa: isa.to_string(),
+        isa: executable.product_isa().to_string(),
+        precision: executable.precision().to_string(),
         peak_bytes: memory::peak_bytes(),
         out: None,
     }
@@ -299,10 +322,11 @@ fn report(
 
 fn text(report: &Report) -> String {
     let mut lines = vec![format!(
-        "{} predictions in {:.2} s ({}, {})",
+        "{} predictions in {:.2} s ({}, {} on {})",
         console::count(report.predictions),
         report.seconds,
         console::per_second(report.per_second, "predictions"),
+        report.precision,
         report.isa
     )];
     if let Some(latency) = &report.latency {

@@ -17,7 +17,8 @@ use crate::write;
 pub struct Arguments {
     /// The HDF5 file to learn from
     pub data: PathBuf,
-    /// The model file to write (safetensors with PyTorch's names; the recipe is in its metadata and beside it as JSON)
+    /// The model file to write (safetensors with PyTorch's names, or ONNX where it ends in .onnx; the recipe is in its
+    /// metadata and beside it as JSON)
     #[arg(short, long)]
     pub out: PathBuf,
     /// How to train

@@ -29,6 +29,7 @@ pub use ethtool::{Feature, Group, Settings};
 pub use fuse::{Break, Fuse};
 pub use gpu::{GpuSettings, Gpus, lacking};
 pub use hold::Held;
+pub(crate) use kept::KEPT_MAX;
 pub use mount::{Mount, Remount};
 pub use process::Running;
 
@@ -404,7 +405,11 @@ impl Root {
     /// Stores in a tree what a kernel would show after it accepted `data`; `None` empties the file.
     fn picture(&self, path: &str, data: Option<&str>) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
-        let old = self.read(path)?.ok_or_else(|| refused(Errno::ENOENT))?;
+        // Opened for writing as well: what may not be written is refused here.
+        let fd = self.open(path, "write", OFlag::O_RDWR)?;
+        let mut file = File::from(fd);
+        let old = kept::whole(path, FILE_BYTES_MAX, |chunk, _| file.read(chunk)).map_err(refused)?;
+        let old = String::from_utf8_lossy(&old).into_owned();
         let beside = |other: &str| self.read(other).ok().flatten();
         if let Some(errno) = data.and_then(|data| tree::refused(path, data, beside)) {
             return Err(refused(errno));
@@ -420,7 +425,6 @@ impl Root {
     /// beside the tree's folders that takes its name.
     fn show(&self, path: &str, text: &str) -> Result<(), RootError> {
         let refused = |errno| RootError::Refused { verb: "write", path: path.to_owned(), errno };
-        drop(self.open(path, "write", OFlag::O_WRONLY)?);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let folder = self.open(&format!("{folder}/"), "open", OFlag::O_PATH | OFlag::O_DIRECTORY)?;
         let top = self.folder().map_err(refused)?;

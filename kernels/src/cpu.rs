@@ -280,6 +280,45 @@ pub(crate) mod exam {
         op::int8::exam::sit_step(&|s| kernels.int8_step(s), &product, &|c| kernels.lstm_cell_forward(c));
     }
 
+    /// What is computed how, for `docs/lstm.md`: written with `UPDATE_DOCS=1`, else compared.
+    #[test]
+    fn the_published_table_is_that_of_the_code() {
+        fn line<F: Copy>(what: &str, precision: &str, needs: &str, table: &[Impl<F>]) -> String {
+            let cell = |isa: Isa| match table.iter().any(|row| row.isa == isa) {
+                true if isa == Isa::Avx512 && !needs.is_empty() => format!("with {needs}, else as AVX2"),
+                true => "yes".to_owned(),
+                false => "by the next".to_owned(),
+            };
+            let [avx512, avx2, scalar] = Isa::ALL.map(cell);
+            format!("| {what} | {precision} | {scalar} | {avx2} | {avx512} |\n")
+        }
+        let lines = [
+            line("product, batch and training", "f32", "", GEMM),
+            line("product, batch", "bf16", "avx512_bf16", BF16),
+            line("product, batch", "int8", "avx512_vnni", INT8),
+            line("step of a stream", "f32", "", LSTM_STEP),
+            line("step of a stream", "bf16", "avx512_bf16", BF16_STEP),
+            line("step of a stream", "int8", "avx512_vnni", INT8_STEP),
+            line("rounding of features and states", "bf16", "avx512_bf16", BF16_NARROW),
+            line("rounding of features and states", "int8", "avx512_vnni", INT8_NARROW),
+            line("gates and states", "f32", "", LSTM_CELL_FORWARD),
+            line("their gradient", "f32", "", LSTM_CELL_BACKWARD),
+            line("head", "f32", "", DENSE),
+        ];
+        let head = "| operation | precision | scalar | AVX2 + FMA | AVX-512 F |\n|---|---|---|---|---|\n";
+        let table = format!("{head}{}", lines.concat());
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lstm.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (begin, end) = ("<!-- table: written by the tests -->\n", "<!-- end of table -->");
+        let (before, rest) = text.split_once(begin).unwrap();
+        let (written, after) = rest.split_once(end).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        } else {
+            assert_eq!(written, table, "docs/lstm.md is out of date; run with UPDATE_DOCS=1");
+        }
+    }
+
     #[test]
     fn tables_are_best_first_and_complete() {
         fn isas<F: Copy>(table: &[Impl<F>]) -> Vec<Isa> {

@@ -18,4 +18,7 @@ mod cpu;
 
 pub mod lstm;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use isa::{Isa, IsaError};

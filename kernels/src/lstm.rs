@@ -1,10 +1,16 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream -> train -> checkpoint
+//! model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
+//!       -> train -> checkpoint
+//!       -> network: any other form of model, run layer by layer
 //! ```
 
 pub mod model;
+
+pub mod onnx;
+
+mod plain;
 
 pub mod file;
 
@@ -28,6 +34,8 @@ pub mod train;
 
 pub mod checkpoint;
 
+pub mod network;
+
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
@@ -37,5 +45,8 @@ pub use deviation::Deviation;
 pub use file::{FileError, ForeignError};
 pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
+pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
+pub use onnx::OnnxError;
+pub use plain::NotPlain;
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

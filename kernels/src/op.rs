@@ -1,12 +1,19 @@
 //! The operations: what each one computes, written to be read.
 //!
-//! `loss` and `network` are the specification of a whole model, generic over f32 and f64; the other files are the
-//! pieces that `cpu/` implements once for each instruction set, each with its shapes, its scalar reference, its
-//! tolerance and its exam.
+//! `loss` and `network` are the specification of a whole model, generic over f32 and f64; `lstm_stack`, made of
+//! `lstm_layer` and `lstm_function`, is that of any model that a file may hold. The other files are the pieces that
+//! `cpu/` implements once for each instruction set, each with its shapes, its scalar reference, its tolerance and its
+//! exam.
 
 pub mod loss;
 
 pub mod network;
+
+pub mod lstm_function;
+
+pub mod lstm_layer;
+
+pub mod lstm_stack;
 
 pub(crate) mod activation;
 pub(crate) mod dense;

@@ -11,6 +11,7 @@ use super::step::Step;
 use super::{ApplyError, Tuning};
 use crate::journal::{Kind, Record};
 use crate::knob::{Instance, rank};
+use crate::root::KEPT_MAX;
 
 /// A knob on its way back.
 struct Way {
@@ -96,6 +97,13 @@ impl Tuning {
         held.sort_by_key(|held| {
             Instance::find(&held.knob).map_or(usize::MAX, |instance| rank(instance.knob))
         });
+        let instances: Vec<Instance> =
+            held.iter().filter_map(|held| Instance::find(&held.knob).ok()).collect();
+        // With more of them some are not kept, and each is asked for when it is opened.
+        if instances.len() <= KEPT_MAX {
+            instances.iter().for_each(|instance| self.root.keep(&instance.files()));
+            self.keep_names(&instances);
+        }
         let (mut ways, mut outcomes) = (Vec::new(), Vec::new());
         for held in held {
             let failed = |detail: String| Outcome {

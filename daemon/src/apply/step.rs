@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::report::{Fate, Outcome};
 use super::{ApplyError, Tuning};
 use crate::journal::Record;
-use crate::knob::{Class, Instance, KnobError, Lifetime};
+use crate::knob::{Class, Identity, Instance, KnobError, Lifetime};
+use crate::root::KEPT_MAX;
 
 /// One knob to be written.
 pub(super) struct Step {
@@ -34,6 +35,10 @@ impl Tuning {
                 }
             }
         }
+        // With more of them some are not kept, and each is asked for when it is opened.
+        if instances.len() > 1 && steps.len() <= KEPT_MAX {
+            self.keep_names(&instances);
+        }
         // Every knob of a device has the device's identity, which takes several reads and a question to the kernel.
         let mut identities: BTreeMap<_, Option<String>> = BTreeMap::new();
         for lifetime in [Lifetime::Volatile, Lifetime::Persistent] {
@@ -52,6 +57,16 @@ impl Tuning {
             self.journal.record(lifetime, &originals)?;
         }
         Ok(())
+    }
+
+    /// Asks once which device has which name, where some of `instances` are on interfaces.
+    pub(super) fn keep_names(&self, instances: &[Instance]) {
+        let is_named = |instance: &Instance| {
+            matches!(instance.knob.spec().identity, Identity::Interface | Identity::Queue)
+        };
+        if instances.iter().any(is_named) {
+            self.root.keep_names();
+        }
     }
 
     /// Brings one knob to its value. `count` numbers the writes of the transaction.

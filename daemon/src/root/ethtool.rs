@@ -147,6 +147,12 @@ impl Root {
         Ok(self.read(&path)?.map(|text| text.trim().to_owned()))
     }
 
+    /// All interfaces with their indices and addresses, in one question; none in a tree. A kernel that does not answer is
+    /// asked for each of them.
+    pub(super) fn interfaces(&self) -> Option<BTreeMap<String, (i32, Option<String>)>> {
+        if self.is_machine() && self.alive().is_ok() { message::links().ok() } else { None }
+    }
+
     /// The index of an interface and the address that was burnt into it, in one question where the kernel has an
     /// answer to it; `None` when there is no such interface.
     ///
@@ -155,8 +161,10 @@ impl Root {
     pub fn interface(&self, device: &str) -> Result<Option<(String, Option<String>)>, RootError> {
         let path = format!("/sys/class/net/{device}/ifindex");
         self.alive()?;
+        let listed = self.listed(device);
+        let asked = || absent(message::link(device), path.clone());
         if self.is_machine()
-            && let Some((index, address)) = absent(message::link(device), path.clone())?
+            && let Some((index, address)) = listed.map_or_else(asked, |link| Ok(Some(link)))?
         {
             return Ok(Some((index.to_string(), address)));
         }

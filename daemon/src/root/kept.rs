@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use super::{Root, errno};
 
 /// A process may have a thousand descriptors; what is beyond this is found by its path each time.
-const KEPT_MAX: usize = 256;
+pub(crate) const KEPT_MAX: usize = 256;
 
 /// Whether `path` is of a file whose value the kernel gives and takes whole, in one call.
 fn is_plain(path: &str) -> bool {
@@ -49,11 +49,19 @@ pub(super) fn whole(
     }
 }
 
-/// The files that are kept, by their paths.
-pub(super) type Kept = Arc<Mutex<BTreeMap<String, Open>>>;
+/// What is kept for the length of a transaction.
+pub(super) type Kept = Arc<Mutex<Keeping>>;
+
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// Files by their paths.
+    files: BTreeMap<String, Open>,
+    /// Interfaces by their names: their indices and permanent addresses.
+    links: Option<BTreeMap<String, (i32, Option<String>)>>,
+}
 
 #[derive(Debug)]
-pub(super) struct Open {
+struct Open {
     file: File,
     /// A file takes one write: sysctls ignore what does not come at their beginning (`kernel.sysctl_writes_strict`).
     written: bool,
@@ -68,12 +76,13 @@ impl Root {
     /// those that this process may not open so, are found by their paths as ever. A tree keeps none.
     pub fn keep(&self, paths: &[String]) {
         for path in paths.iter().filter(|path| self.is_machine() && is_plain(path)) {
-            let is_kept = |kept: &BTreeMap<_, _>| kept.len() >= KEPT_MAX || kept.contains_key(path);
-            if is_kept(&self.kept()) {
+            let is_kept = |files: &BTreeMap<_, _>| files.len() >= KEPT_MAX || files.contains_key(path);
+            if is_kept(&self.kept().files) {
                 continue;
             }
             if let Ok(fd) = self.open(path, "open", OFlag::O_RDWR | OFlag::O_NONBLOCK) {
-                self.kept().insert(path.clone(), Open { file: File::from(fd), written: false });
+                let open = Open { file: File::from(fd), written: false };
+                self.kept().files.insert(path.clone(), open);
             }
         }
     }
@@ -81,16 +90,28 @@ impl Root {
     /// Closes those of `paths` that are kept.
     pub fn let_go(&self, paths: &[String]) {
         for path in paths {
-            self.kept().remove(path);
+            self.kept().files.remove(path);
         }
     }
 
-    /// Closes all that is kept.
-    pub fn let_all_go(&self) {
-        self.kept().clear();
+    /// Lists the interfaces, so that which device has which name is asked once, until [`Root::let_all_go`]. Whoever
+    /// writes to files of them keeps these first: then a file is of the device that the list names, or of one that is gone.
+    pub fn keep_names(&self) {
+        let links = self.interfaces();
+        self.kept().links = links;
     }
 
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
+    /// An interface of the list.
+    pub(super) fn listed(&self, device: &str) -> Option<(i32, Option<String>)> {
+        self.kept().links.as_ref()?.get(device).cloned()
+    }
+
+    /// Closes and forgets all that is kept.
+    pub fn let_all_go(&self) {
+        *self.kept() = Keeping::default();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Keeping> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,10 +119,10 @@ impl Root {
     /// tells what is there now.
     pub(super) fn read_kept(&self, path: &str, limit: u64) -> Option<Result<Vec<u8>, Errno>> {
         let mut kept = self.kept();
-        let file = &kept.get(path)?.file;
+        let file = &kept.files.get(path)?.file;
         let read = whole(path, limit, |chunk, at| file.read_at(chunk, at));
         if matches!(read, Err(Errno::ENODEV | Errno::ENXIO | Errno::ENOENT)) {
-            kept.remove(path);
+            kept.files.remove(path);
             return None;
         }
         Some(read)
@@ -111,7 +132,7 @@ impl Root {
     /// afterwards is still read through it.
     pub(super) fn write_kept(&self, path: &str, data: &str) -> Option<Result<usize, Errno>> {
         let mut kept = self.kept();
-        let open = kept.get_mut(path).filter(|open| !open.written)?;
+        let open = kept.files.get_mut(path).filter(|open| !open.written)?;
         open.written = true;
         Some(open.file.write(data.as_bytes()).map_err(|error| errno(&error)))
     }
@@ -127,19 +148,32 @@ mod tests {
         // What this process may read and set of itself alone: nothing of the machine changes.
         let path = "/proc/sys/kernel/random/boot_id".to_owned();
         root.keep(std::slice::from_ref(&path));
-        assert!(root.kept().is_empty(), "what cannot be written is not kept");
+        assert!(root.kept().files.is_empty(), "what cannot be written is not kept");
         let path = "/proc/sys/kernel/domainname".to_owned();
         let plain = root.read(&path).unwrap();
         root.keep(std::slice::from_ref(&path));
-        if root.kept().is_empty() {
+        if root.kept().files.is_empty() {
             // Not as root.
             return;
         }
         assert_eq!(root.read(&path).unwrap(), plain);
-        root.kept().get_mut(&path).unwrap().written = true;
+        root.kept().files.get_mut(&path).unwrap().written = true;
         assert!(root.write_kept(&path, "x").is_none(), "a second write goes by the path");
         root.let_go(&[path]);
-        assert!(root.kept().is_empty());
+        assert!(root.kept().files.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_interfaces_says_what_each_says_itself() {
+        let root = Root::new("/");
+        let names = root.list("/sys/class/net").unwrap();
+        let alone: Vec<_> = names.iter().map(|name| root.interface(name).unwrap()).collect();
+        root.keep_names();
+        let listed = root.kept().links.as_ref().map_or(0, BTreeMap::len);
+        assert!(listed >= 1, "every network namespace has its loopback");
+        let together: Vec<_> = names.iter().map(|name| root.interface(name).unwrap()).collect();
+        assert_eq!(alone, together);
+        assert_eq!(root.interface("none").unwrap(), None);
     }
 
     #[test]
@@ -149,7 +183,8 @@ mod tests {
         std::fs::write(folder.path().join("proc/sys/vm/swappiness"), "60\n").unwrap();
         let root = Root::new(folder.path());
         root.keep(&["/proc/sys/vm/swappiness".to_owned()]);
-        assert!(root.kept().is_empty());
+        root.keep_names();
+        assert!(root.kept().files.is_empty() && root.kept().links.is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 mod socket;
 
-pub(super) use socket::{ASK, exchange};
+pub(super) use socket::{ASK, LIST, exchange, list};
 
 /// Bytes of `struct nlmsghdr`.
 const HEAD: usize = 16;
@@ -22,6 +22,8 @@ const NESTED: u16 = 0x8000;
 const KIND_MASK: u16 = 0x3fff;
 /// `NLMSG_ERROR`: an answer that is only an error number, 0 for success.
 const ERROR: u16 = 2;
+/// `NLMSG_DONE`: the end of a list.
+const DONE: u16 = 3;
 
 /// A list of attributes being written.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +109,7 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = Attribute<'_>
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message<'a> {
     kind: u16,
+    flags: u16,
     sequence: u32,
     /// What follows the head.
     body: &'a [u8],
@@ -118,10 +121,11 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
         let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
         let length = usize::try_from(word(0)?).ok()?;
         let kind = u16::from_ne_bytes([*bytes.get(4)?, *bytes.get(5)?]);
+        let flags = u16::from_ne_bytes([*bytes.get(6)?, *bytes.get(7)?]);
         let sequence = word(8)?;
         let body = bytes.get(HEAD..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Message { kind, sequence, body })
+        Some(Message { kind, flags, sequence, body })
     })
 }
 

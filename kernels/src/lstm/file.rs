@@ -19,36 +19,71 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use super::model::{Lstm, ModelError};
+use super::onnx;
+use super::plain::{self, NotPlain};
 use crate::op::network::{PARAMETERS_MAX, Spec, Tensor, Weights};
 pub use error::FileError;
 pub use foreign::ForeignError;
 use foreign::Names;
 
-const SPEC_KEY: &str = "diapason.spec";
-const RESERVED: &str = "diapason.";
+pub(super) const SPEC_KEY: &str = "diapason.spec";
+pub(super) const RESERVED: &str = "diapason.";
 /// No file of a model that we can hold is larger: every parameter, and room for a long header. A checkpoint has three
 /// times that.
-const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
+pub(super) const FILE_BYTES_MAX: u64 = 4 * PARAMETERS_MAX as u64 + (64 << 20);
 
 impl Lstm {
-    /// Writes the model to `path`: first whole to a temporary name beside it, then renamed.
+    /// Writes the model to `path`, as ONNX where that ends in `.onnx`: first whole to a temporary name beside it, then
+    /// renamed.
     ///
     /// # Errors
     /// [`FileError`] when a metadata key is reserved or the file cannot be written; `path` is then untouched, save
     /// with [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        if is_onnx(path) {
+            let bytes = onnx::encode(&plain::stack(self), self.metadata(), onnx::OPSET);
+            return write_bytes(path, &bytes.map_err(|source| onnx_error(path, source))?);
+        }
         write(path, self, &[], &[])
     }
 
     /// Reads a model that [`save`](Self::save) wrote, or the `state_dict` of a `torch.nn.LSTM` and a
     /// `torch.nn.Linear` in f32 that another program saved; its head is taken as linear. Every name, shape, type and
-    /// value is checked.
+    /// value is checked. From a path that ends in `.onnx` it reads an ONNX model that is a plain one, as
+    /// [`Network::load`](super::Network::load) reads any.
     ///
     /// # Errors
     /// [`FileError`] naming the file and the tensor.
     pub fn load(path: &Path) -> Result<Self, FileError> {
+        if is_onnx(path) {
+            return load_plain_onnx(path);
+        }
         Ok(read(path, &[], &[])?.model)
     }
+}
+
+/// Whether a path is that of an ONNX file.
+pub(super) fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// Reads an ONNX file; tensors outside of it are looked for beneath its folder.
+pub(super) fn load_onnx(path: &Path, given: &onnx::Given) -> Result<onnx::Model, FileError> {
+    let bytes = content(path, onnx::FILE_BYTES_MAX as u64)?;
+    let folder = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    onnx::decode(&bytes, folder, given).map_err(|source| onnx_error(path, source))
+}
+
+pub(super) fn onnx_error(path: &Path, source: onnx::OnnxError) -> FileError {
+    FileError::Onnx { path: path.to_path_buf(), source: Box::new(source) }
+}
+
+fn load_plain_onnx(path: &Path) -> Result<Lstm, FileError> {
+    let onnx::Model { stack, metadata, origin } = load_onnx(path, &onnx::Given::new())?;
+    let lstm = if origin.lengths { Err(NotPlain::Lengths) } else { plain::lstm(&stack) };
+    let mut lstm = lstm.map_err(|source| FileError::NotPlain { path: path.to_path_buf(), source })?;
+    *lstm.metadata_mut() = metadata;
+    Ok(lstm)
 }
 
 /// What a file holds besides its model.
@@ -67,8 +102,12 @@ pub(super) fn write(
     reserved: &[(&str, String)],
     extra: &[(&str, &[f32])],
 ) -> Result<(), FileError> {
-    let bytes = encode(model, reserved, extra)?;
-    let folder = replace(path, &bytes).map_err(|source| FileError::Io {
+    write_bytes(path, &encode(model, reserved, extra)?)
+}
+
+/// Writes a whole file: first to a temporary name beside it, then renamed.
+pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let folder = replace(path, bytes).map_err(|source| FileError::Io {
         verb: "write",
         path: path.to_path_buf(),
         source,
@@ -80,6 +119,12 @@ pub(super) fn write(
 /// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
 /// the keys is.
 pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
+    let content = content(path, FILE_BYTES_MAX * (1 + extra.len() as u64))?;
+    decode(path, &content, reserved, extra)
+}
+
+/// All bytes of a regular file of at most `max`.
+pub(super) fn content(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let io = |verb| move |source| FileError::Io { verb, path: path.to_path_buf(), source };
     // Opening a pipe waits for a writer, so it is looked at before as well as after.
     let regular = |found: fs::Metadata| {
@@ -88,13 +133,12 @@ pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Con
     regular(fs::metadata(path).map_err(io("open"))?)?;
     let file = File::open(path).map_err(io("open"))?;
     let bytes = regular(file.metadata().map_err(io("read"))?)?;
-    let max = FILE_BYTES_MAX * (1 + extra.len() as u64);
     if bytes > max {
         return Err(FileError::TooLarge { path: path.to_path_buf(), bytes, max });
     }
     let mut content = Vec::new();
     file.take(max).read_to_end(&mut content).map_err(io("read"))?;
-    decode(path, &content, reserved, extra)
+    Ok(content)
 }
 
 /// Writes `bytes` to `path` so that a reader sees the old file or the new one. The folder, which is still to be synced.
@@ -117,7 +161,11 @@ fn replace<'a>(path: &'a Path, bytes: &[u8]) -> io::Result<&'a Path> {
     Ok(folder)
 }
 
-fn encode(model: &Lstm, reserved: &[(&str, String)], extra: &[(&str, &[f32])]) -> Result<Vec<u8>, FileError> {
+pub(super) fn encode(
+    model: &Lstm,
+    reserved: &[(&str, String)],
+    extra: &[(&str, &[f32])],
+) -> Result<Vec<u8>, FileError> {
     let spec = model.spec();
     if let Some(key) = model.metadata().keys().find(|key| key.starts_with(RESERVED)) {
         return Err(FileError::Reserved { key: key.clone() });
@@ -128,22 +176,41 @@ fn encode(model: &Lstm, reserved: &[(&str, String)], extra: &[(&str, &[f32])]) -
     metadata.insert(SPEC_KEY, &shape);
     metadata.extend(reserved.iter().map(|(key, value)| (*key, value.as_str())));
 
+    let values: Vec<&[f32]> = std::iter::once(model.weights().values.as_slice())
+        .chain(extra.iter().map(|(_, values)| *values))
+        .collect();
+    let parameters = spec.parameters();
+    let part = |Tensor { name, shape, range }| {
+        let start = range.start % parameters;
+        (name, shape, &values[range.start / parameters][start..start + range.len()])
+    };
+    let parts = tensors(spec, extra.iter().map(|(name, _)| *name)).into_iter().map(part).collect();
+    Ok(safetensors(&metadata, parts))
+}
+
+/// A file of these tensors, one after the other, with the header's keys in order.
+pub(super) fn safetensors(
+    metadata: &BTreeMap<&str, &str>,
+    parts: Vec<(String, Vec<usize>, &[f32])>,
+) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".to_owned(), serde_json::json!(metadata));
-    for Tensor { name, shape, range } in tensors(spec, extra.iter().map(|(name, _)| *name)) {
-        let data_offsets = (range.start * 4, range.end * 4);
+    let mut data = Vec::with_capacity(parts.len());
+    let mut start = 0;
+    for (name, shape, values) in parts {
+        let end = start + 4 * values.len();
+        let data_offsets = (start, end);
         header.insert(name, serde_json::json!(TensorInfo { dtype: Dtype::F32, shape, data_offsets }));
+        data.push(values);
+        start = end;
     }
     let mut header = Value::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-
-    let mut bytes = Vec::with_capacity(8 + header.len() + 4 * spec.parameters() * (1 + extra.len()));
+    let mut bytes = Vec::with_capacity(8 + header.len() + start);
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    for values in std::iter::once(model.weights().values.as_slice()).chain(extra.iter().map(|(_, v)| *v)) {
-        bytes.extend(values.iter().flat_map(|w| w.to_le_bytes()));
-    }
-    Ok(bytes)
+    data.into_iter().for_each(|values| bytes.extend(values.iter().flat_map(|w| w.to_le_bytes())));
+    bytes
 }
 
 /// The tensors of a file: the model's, then the extra ones.
@@ -157,7 +224,12 @@ fn tensors<'a>(spec: Spec, extra: impl Iterator<Item = &'a str>) -> Vec<Tensor> 
     tensors
 }
 
-fn decode(path: &Path, bytes: &[u8], reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
+pub(super) fn decode(
+    path: &Path,
+    bytes: &[u8],
+    reserved: &[&str],
+    extra: &[&str],
+) -> Result<Contents, FileError> {
     let place = || path.to_path_buf();
     let format = |source| FileError::Format { path: place(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;

@@ -107,7 +107,7 @@ impl Packed<Matrix> {
 }
 
 /// Packs PyTorch's `[4 hidden, depth]` with the gates interleaved: group of units, k, gate, lane.
-fn interleave(weight: &[f32], depth: usize, hidden: usize, packed: &mut [f32]) {
+pub(super) fn interleave(weight: &[f32], depth: usize, hidden: usize, packed: &mut [f32]) {
     let mut place = packed.chunks_exact_mut(GROUP);
     for first in (0..hidden).step_by(GROUP) {
         for k in 0..depth {

@@ -107,13 +107,17 @@ pub fn families() -> Vec<&'static str> {
     families
 }
 
-/// Walks one family of the catalogue.
-pub fn hold(family: &str) -> Result<Report> {
+/// Walks one family of the catalogue. `last` is the snapshot that the family before ended with, if there was one, and is
+/// replaced by the one that this family ends with.
+pub fn hold(family: &str, last: &Path) -> Result<Report> {
     let root = Root::new("/");
     let mut client = Client::connect(Path::new(SOCKET)).context("the daemon")?;
     let mut lines = Vec::new();
     fs::write(PROFILE, "summary = \"exam\"\n")?;
-    let before = snapshot::take()?;
+    let before = match fs::read(last) {
+        Ok(bytes) => serde_json::from_slice(&bytes).context("a snapshot")?,
+        Err(_) => snapshot::take()?,
+    };
     let is_of = |knob: &&dyn Knob| knob.spec().name.split('.').next() == Some(family);
     for knob in knob::all().filter(is_of) {
         if let Err(error) = examine(&root, knob, &mut client, &mut lines) {
@@ -123,7 +127,9 @@ pub fn hold(family: &str) -> Result<Report> {
         }
     }
     fs::write(PROFILE, "summary = \"exam\"\n")?;
-    let differences = snapshot::differences(&before, &snapshot::take()?);
+    let after = snapshot::take()?;
+    let differences = snapshot::differences(&before, &after);
+    fs::write(last, serde_json::to_vec(&after)?)?;
     fs::remove_file(PROFILE)?;
     Ok(Report { lines, differences })
 }

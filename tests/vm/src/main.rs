@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use snapshot::Snapshot;
 
-const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | families | exam FAMILY | strike kill|stop|cut PID COUNT WATCHED COMMAND... | glimpse FILE COMMAND... | hold VALUE OVER | time COMMAND... | hog MIB READY OVER";
+const USAGE: &str = "usage: vm-guest snapshot FILE | compare BEFORE AFTER | since BEFORE | families | exam FAMILY LAST | strike kill|stop|cut PID COUNT WATCHED COMMAND... | glimpse FILE COMMAND... | hold VALUE OVER | time COMMAND... | hog MIB READY OVER";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         ["compare", before, after] => say(&snapshot::differences(&load(before)?, &load(after)?)),
         ["since", before] => say(&snapshot::differences(&load(before)?, &snapshot::take()?)),
         ["families"] => say(&exam::families()),
-        ["exam", family] => say(&exam::hold(family)?),
+        ["exam", family, last] => say(&exam::hold(family, Path::new(last))?),
         ["strike", blow, pid, count, watched, ref command @ ..] => {
             let paths = fs::read_to_string(watched)?;
             say(&strike::strike(strike::Blow::parse(blow, pid)?, count.parse()?, &paths, command)?)

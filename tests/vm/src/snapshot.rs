@@ -28,58 +28,72 @@ pub const NOISE: &[(&str, &str, &str)] = &[
     ("/sys/kernel/debug/sched/domains/", "/max_newidle_lb_cost", "a measurement of the scheduler"),
 ];
 
-/// Below these nothing is a setting of the machine, and reading may wait or have effects.
+/// Below these nothing is a setting of the machine, or reading may wait or have effects. The allocator's caches and the
+/// consoles are a third of all files, and no knob is among them.
 const SHUNNED: &[&str] = &[
     "/sys/kernel/debug",
     "/sys/kernel/tracing",
     "/sys/kernel/security",
+    "/sys/kernel/slab",
+    "/sys/devices/virtual/tty",
+    "/sys/devices/virtual/vc",
     "/sys/firmware",
     "/sys/fs/pstore",
     "/sys/fs/fuse",
     "/sys/fs/bpf",
 ];
 
-/// Reading is the kernel's work, on as many CPUs as the guest has.
-const THREADS: usize = 4;
-
 /// Longer than any setting; a longer file is a table or a dump.
 const FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// What most files need: the kernel makes a buffer of the size that is asked for.
+const FILE_BYTES: usize = 4 << 10;
 
 /// Path, or the name of a question, and the answer.
 /// Each letter of the text is one byte, so that nothing is lost.
 pub type Snapshot = BTreeMap<String, String>;
 
+/// Which files count: in /proc/sys those that can be read, in /sys those that can be written as well.
+const READ: u32 = 0o400;
+const SETTING: u32 = 0o600;
+
+/// Folders, and the mode that their files must have; each group is read by a thread of its own.
+const GROUPS: &[&[(&str, u32)]] = &[
+    &[("/proc/sys", READ), ("/proc/irq", SETTING), ("/etc", 0)],
+    &[("/sys/devices", SETTING)],
+    &[
+        ("/sys/kernel", SETTING),
+        ("/sys/kernel/debug/sched", SETTING),
+        ("/sys/module", SETTING),
+        ("/sys/fs", SETTING),
+        ("/sys/bus", SETTING),
+        ("/sys/power", SETTING),
+    ],
+];
+
 /// Reads all of it.
 pub fn take() -> Result<Snapshot> {
-    let mut paths = Vec::new();
-    let is_read = |mode: u32| mode & 0o400 != 0;
-    let is_setting = |mode: u32| mode & 0o600 == 0o600;
-    walk(Path::new("/proc/sys"), &is_read, &mut paths);
-    walk(Path::new("/sys"), &is_setting, &mut paths);
-    walk(Path::new("/sys/kernel/debug/sched"), &is_setting, &mut paths);
-    walk(Path::new("/proc/irq"), &is_setting, &mut paths);
-    walk(Path::new("/etc"), &|_| true, &mut paths);
-    paths.push(PathBuf::from("/proc/mounts"));
     let mut snapshot = Snapshot::new();
     std::thread::scope(|scope| {
-        let share = paths.len().div_ceil(THREADS);
-        let read = |path: &PathBuf| (path.to_string_lossy().into_owned(), content(path));
-        let threads: Vec<_> = paths
-            .chunks(share)
-            .map(|paths| scope.spawn(move || paths.iter().map(read).collect::<Vec<_>>()))
-            .collect();
+        let read = |group: &[(&str, u32)]| {
+            let mut paths = Vec::new();
+            group.iter().for_each(|(folder, mode)| walk(Path::new(folder), *mode, &mut paths));
+            paths.iter().map(|path| (path.to_string_lossy().into_owned(), content(path))).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = GROUPS.iter().map(|group| scope.spawn(move || read(group))).collect();
+        cards(&mut snapshot)?;
         for thread in threads {
             snapshot.extend(thread.join().ok().context("a reader failed")?);
         }
         anyhow::Ok(())
     })?;
+    snapshot.insert("/proc/mounts".to_owned(), content(Path::new("/proc/mounts")));
     swaps(&mut snapshot)?;
     let mut latency = [0; 4];
     if let Ok(mut file) = File::open("/dev/cpu_dma_latency") {
         file.read_exact(&mut latency)?;
         snapshot.insert("/dev/cpu_dma_latency".to_owned(), i32::from_ne_bytes(latency).to_string());
     }
-    cards(&mut snapshot)?;
     Ok(snapshot)
 }
 
@@ -88,9 +102,14 @@ fn text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// Every file below `folder` whose mode is wanted. Links are not followed: what they lead to is met elsewhere.
+/// Whether a path changes by itself.
+fn is_noise(path: &str) -> bool {
+    NOISE.iter().any(|(head, tail, _)| path.starts_with(head) && path.ends_with(tail))
+}
+
+/// Every file below `folder` with these bits in its mode. Links are not followed: what they lead to is met elsewhere.
 /// `uevent` is no setting but a description that can be triggered.
-fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, paths: &mut Vec<PathBuf>) {
+fn walk(folder: &Path, wanted: u32, paths: &mut Vec<PathBuf>) {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         // A folder that has just gone (a unit's control group) is no finding.
@@ -104,7 +123,8 @@ fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, paths: &mut Vec<PathBuf>) {
                 }
             } else if kind.is_file()
                 && !path.ends_with("uevent")
-                && entry.metadata().is_ok_and(|metadata| wanted(metadata.permissions().mode()))
+                && !path.to_str().is_some_and(is_noise)
+                && entry.metadata().is_ok_and(|metadata| metadata.permissions().mode() & wanted == wanted)
             {
                 paths.push(path);
             }
@@ -114,7 +134,7 @@ fn walk(folder: &Path, wanted: &dyn Fn(u32) -> bool, paths: &mut Vec<PathBuf>) {
 
 /// The bytes of a file, or the kernel's error: that a setting cannot be read is part of what it is.
 fn content(path: &Path) -> String {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(FILE_BYTES);
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     match read {
         Ok(_) => text(&bytes),
@@ -174,7 +194,7 @@ pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
     paths.sort();
     paths.dedup();
     paths.retain(|path| before.get(*path) != after.get(*path));
-    paths.retain(|path| !NOISE.iter().any(|(head, tail, _)| path.starts_with(head) && path.ends_with(tail)));
+    paths.retain(|path| !is_noise(path));
     paths
         .into_iter()
         .map(|path| Difference {

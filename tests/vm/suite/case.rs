@@ -113,7 +113,7 @@ pub fn run(cases: &[&Case], guest: &mut Guest) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     let mut ready = false;
     for case in cases {
-        let start = Instant::now();
+        let (start, taken) = (Instant::now(), guest.emulated());
         let mut notes = Notes::default();
         let mut result = Ok(());
         if case.starts == Starts::Bare {
@@ -127,10 +127,9 @@ pub fn run(cases: &[&Case], guest: &mut Guest) -> Result<Vec<String>> {
         });
         ready = result.is_ok() && case.leaves == Leaves::Same;
         let seconds = start.elapsed().as_secs_f64();
-        match &result {
-            Ok(()) => eprintln!("ok      {} ({seconds:.1} s)", case.name),
-            Err(_) => eprintln!("FAILED  {} ({seconds:.1} s)", case.name),
-        }
+        let taken = (guest.emulated() - taken).as_secs_f64();
+        let verdict = if result.is_ok() { "ok     " } else { "FAILED " };
+        eprintln!("{verdict} {} ({seconds:.1} s; {taken:.1} s of processors)", case.name);
         for note in &notes.0 {
             eprintln!("        {}", note.replace('\n', "\n        "));
         }

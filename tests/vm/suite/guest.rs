@@ -17,6 +17,8 @@ use crate::monitor::Monitor;
 const BOOT_MAX: Duration = Duration::from_secs(240);
 /// A command of the guest, unless it says otherwise.
 const COMMAND_MAX: Duration = Duration::from_secs(180);
+/// The unit of processor times that Linux shows to programs.
+const TICKS_A_SECOND: u64 = 100;
 /// Where the payload is unpacked in the guest.
 pub const PAYLOAD: &str = "/opt/vm";
 
@@ -37,6 +39,9 @@ pub struct Guest {
     agent: Option<Agent>,
     /// Boots so far, for the record.
     pub boots: usize,
+    /// Time of processors that emulation had taken when it was looked at last, and when this emulator started.
+    taken: Duration,
+    spent: Duration,
 }
 
 impl Guest {
@@ -53,7 +58,7 @@ impl Guest {
         fs::copy(&place.package, stage.join("diapason.deb")).context("the package")?;
         let packed = Command::new("tar").arg("-C").arg(&stage).arg("-cf").arg(&payload).arg(".").status()?;
         ensure!(packed.success(), "tar could not pack the payload");
-        Ok(Self { place, state, agent: None, boots: 0 })
+        Ok(Self { place, state, agent: None, boots: 0, taken: Duration::ZERO, spent: Duration::ZERO })
     }
 
     /// The repository of the suite.
@@ -128,6 +133,20 @@ impl Guest {
         self.pid().is_some_and(|pid| kill(pid, None).is_ok())
     }
 
+    /// The time of processors that emulation has taken so far: unlike the time on the wall, it is the same on a machine
+    /// that does other work as well.
+    pub fn emulated(&mut self) -> Duration {
+        let stat = self.pid().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        let running = stat.and_then(|text| {
+            // After the name: state is the first word, user and system ticks are the 12th and 13th (proc(5)).
+            let words: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+            let ticks = words.get(11)?.parse::<u64>().ok()? + words.get(12)?.parse::<u64>().ok()?;
+            Some(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
+        });
+        self.taken = self.taken.max(self.spent + running.unwrap_or_default());
+        self.taken
+    }
+
     fn pid(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.state.join("qemu.pid")).ok()?;
         text.trim().parse().ok().map(Pid::from_raw)
@@ -136,6 +155,7 @@ impl Guest {
     /// Takes the power away.
     pub fn cut(&mut self) {
         self.agent = None;
+        self.emulated();
         if let Some(pid) = self.pid() {
             // Gone already is as good.
             let _ = kill(pid, Signal::SIGKILL);
@@ -147,6 +167,7 @@ impl Guest {
     pub fn wait_for_power_off(&mut self, patience: Duration) -> bool {
         self.agent = None;
         let end = Instant::now() + patience;
+        self.emulated();
         while self.is_powered() {
             if Instant::now() > end {
                 return false;
@@ -154,6 +175,7 @@ impl Guest {
             std::thread::sleep(Duration::from_millis(20));
         }
         let _ = fs::remove_file(self.state.join("qemu.pid"));
+        self.spent = self.taken;
         true
     }
 
@@ -168,6 +190,7 @@ impl Guest {
             let socket = self.state.join("ctl.sock");
             self.agent = Some(Agent::connect(&socket, Duration::from_secs(60))?);
         }
+        self.emulated();
         let agent = self.agent.as_mut().context("connected above")?;
         let answer = agent.run(&["/bin/bash"], script, patience);
         if answer.is_err() {

@@ -1,6 +1,6 @@
 //! JSON objects, one a line, over a Unix socket: what QEMU's monitor and the guest's agent both speak.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -52,7 +52,11 @@ impl Link {
                 bail!("a line of more than {LINE_BYTES_MAX} bytes");
             }
             let mut chunk = [0; 1 << 16];
-            let bytes = self.stream.read(&mut chunk).context("no answer in time")?;
+            let bytes = match self.stream.read(&mut chunk) {
+                // A read with a time limit ends so when this process, or all of this machine, was frozen and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.context("no answer in time")?,
+            };
             if bytes == 0 {
                 bail!("the machine went away");
             }

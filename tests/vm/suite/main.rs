@@ -61,10 +61,17 @@ fn main() -> ExitCode {
         })
         .collect();
     let start = Instant::now();
-    match Guest::new(place).and_then(|mut guest| Ok((case::run(&chosen, &mut guest)?, guest.boots))) {
-        Ok((failed, boots)) => {
+    match Guest::new(place)
+        .and_then(|mut guest| Ok((case::run(&chosen, &mut guest)?, guest.boots, guest.emulated())))
+    {
+        Ok((failed, boots, taken)) => {
             let seconds = start.elapsed().as_secs();
-            eprintln!("{} cases, {} failed, {boots} boots, {seconds} s", chosen.len(), failed.len());
+            eprintln!(
+                "{} cases, {} failed, {boots} boots, {seconds} s; emulation took {} s of processors",
+                chosen.len(),
+                failed.len(),
+                taken.as_secs()
+            );
             if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

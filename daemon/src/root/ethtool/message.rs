@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use super::super::netlink::{ASK, Attributes, attributes, exchange};
+use super::super::netlink::{ASK, Attributes, LIST, attributes, exchange, list};
 use super::{Feature, Group, Settings};
 
 /// Bytes of `struct genlmsghdr`: command, version, two reserved.
@@ -125,20 +125,39 @@ pub(super) fn set_feature(device: &str, name: &str, wanted: bool) -> Result<(), 
     ask(FEATURES.1, &header(device, OMIT_REPLY).with_nest(WANTED, &set)).map(drop)
 }
 
+/// `RTM_GETLINK`, and the bytes of `struct ifinfomsg`, of which these are the index.
+const GET_LINK: u16 = 18;
+const LINK_HEAD: usize = 16;
+const LINK_INDEX: std::ops::Range<usize> = 4..8;
+/// `IFLA_IFNAME`, `IFLA_PERM_ADDRESS`, and `IFLA_EXT_MASK` with `RTEXT_FILTER_SKIP_STATS`.
+const LINK_NAME: u16 = 3;
+const PERMANENT: u16 = 54;
+const WITH: u16 = 29;
+const NO_STATISTICS: u32 = 8;
+
 /// The index of an interface and its permanent hardware address; no address when the kernel shows none.
-pub(super) fn link(device: &str) -> Result<(i32, Option<String>), Errno> {
-    // RTM_GETLINK, `struct ifinfomsg` with the index as its third word of two bytes and one of four, IFLA_IFNAME,
-    // IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS, IFLA_PERM_ADDRESS.
-    const GET_LINK: u16 = 18;
-    const LINK_HEAD: usize = 16;
-    const INDEX: std::ops::Range<usize> = 4..8;
-    const NAME: u16 = 3;
-    const WITH: u16 = 29;
-    const NO_STATISTICS: u32 = 8;
-    const PERMANENT: u16 = 54;
-    let question = Attributes::default().with_text(NAME, device).with_u32(WITH, NO_STATISTICS);
-    let answer = exchange(SockProtocol::NetlinkRoute, question.message(GET_LINK, ASK, &[0; LINK_HEAD]))?;
-    let index = answer.get(INDEX).and_then(|bytes| bytes.try_into().ok()).ok_or(Errno::EBADMSG)?;
+pub(super) type Link = (i32, Option<String>);
+
+/// An interface by its name.
+pub(super) fn link(device: &str) -> Result<Link, Errno> {
+    let question = Attributes::default().with_text(LINK_NAME, device).with_u32(WITH, NO_STATISTICS);
+    let question = question.message(GET_LINK, ASK, &[0; LINK_HEAD]);
+    link_of(&exchange(SockProtocol::NetlinkRoute, question)?)
+}
+
+/// All interfaces.
+pub(super) fn links() -> Result<BTreeMap<String, Link>, Errno> {
+    let question = Attributes::default().with_u32(WITH, NO_STATISTICS);
+    let answers = list(SockProtocol::NetlinkRoute, question.message(GET_LINK, LIST, &[0; LINK_HEAD]))?;
+    let named = |answer: &Vec<u8>| {
+        let name = attributes(answer.get(LINK_HEAD..)?).find(|one| one.kind == LINK_NAME)?.text()?.to_owned();
+        Some(link_of(answer).map(|link| (name, link)))
+    };
+    answers.iter().filter_map(named).collect()
+}
+
+fn link_of(answer: &[u8]) -> Result<Link, Errno> {
+    let index = answer.get(LINK_INDEX).and_then(|bytes| bytes.try_into().ok()).ok_or(Errno::EBADMSG)?;
     let mut all = attributes(answer.get(LINK_HEAD..).unwrap_or_default());
     let address = all.find(|one| one.kind == PERMANENT && one.payload.iter().any(|byte| *byte != 0));
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");

@@ -9,6 +9,9 @@ use thiserror::Error;
 use super::foreign::ForeignError;
 use super::{RESERVED, SPEC_KEY};
 use crate::lstm::model::ModelError;
+use crate::lstm::onnx::OnnxError;
+use crate::lstm::plain::NotPlain;
+use crate::op::lstm_stack::StackError;
 use crate::op::network::{Spec, SpecError};
 
 /// A model file that cannot be read or written.
@@ -151,5 +154,45 @@ pub enum FileError {
     Reserved {
         /// The key.
         key: String,
+    },
+    /// An ONNX model that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<OnnxError>,
+    },
+    /// An ONNX model of another form than a plain LSTM with a dense head.
+    #[error("{} is no plain LSTM with a dense head: {source}; read it as a network", path.display())]
+    NotPlain {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: NotPlain,
+    },
+    /// Layers that do not fit together.
+    #[error("{}: {source}", path.display())]
+    Stack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StackError,
+    },
+    /// A tensor that a network needs is not there.
+    #[error("{} has no tensor {tensor:?}, which its layers need", path.display())]
+    NoTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor that a network has no place for.
+    #[error("{} has a tensor {tensor:?}, which its layers have no place for", path.display())]
+    Stranger {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
     },
 }

@@ -36,6 +36,25 @@ pub enum ForeignError {
         /// The next.
         second: String,
     },
+    /// A module that is not there.
+    #[error("there is no LSTM module of that name: no tensor {module:?} + \"weight_ih_l0\"")]
+    NoModule {
+        /// What its tensors' names would begin with.
+        module: String,
+    },
+    /// A linear module without its matrix.
+    #[error("tensor {tensor:?} has shape {found:?}, not [outputs, inputs] of a torch.nn.Linear")]
+    Linear {
+        /// The tensor.
+        tensor: String,
+        /// Its shape; nothing where it is not there.
+        found: Vec<usize>,
+    },
+    /// An LSTM of both directions, of which a head can read two things.
+    #[error(
+        "the LSTM has both directions, and its tensors do not say whether the head reads the last step or the final hidden states; say which"
+    )]
+    BothDirections,
     /// Not the weight of an LSTM's first layer.
     #[error("tensor {tensor:?} has shape {found:?}, not [4 hidden, input]")]
     FirstLayer {

@@ -80,7 +80,7 @@ fn card(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     plug_card(&mut monitor, "e1000e")?;
     let later = wait_for_card(guest)?;
     for (question, wanted) in [
-        (format!("ethtool -c {later} | grep ^rx-usecs:"), "rx-usecs:\t0"),
+        (format!("ethtool -c {later} | grep ^rx-usecs:"), "rx-usecs: 0"),
         (format!("ethtool -k {later} | grep ^generic-receive"), "generic-receive-offload: off"),
     ] {
         wait_for(guest, &format!("the later card's answer to {question}"), &question, wanted)?;

@@ -1,0 +1,241 @@
+//! The LSTM beside PyTorch and onnxruntime: the same weights, the same windows, one run of each in turn.
+//!
+//! `make rivals` sets their environment up and runs this; without it (`RIVALS_PYTHON` names its interpreter) nothing is
+//! measured, and that is said. Answers are compared before times are. Results go where criterion's go, so that
+//! `cargo xtask record` keeps them as well.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot run must not give a number"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use diapason_kernels::lstm::{
+    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+};
+use ndarray::{Array2, Array3, ArrayView3, Axis, s};
+use serde_json::{Value, json};
+
+/// A shape and how much of it.
+struct Load {
+    name: &'static str,
+    spec: Spec,
+    batch: usize,
+    time: usize,
+    /// Rows of a training step.
+    rows: usize,
+}
+
+const fn spec(input: usize, hidden: usize, layers: usize) -> Spec {
+    Spec { input, hidden, layers, output: 1, head: Head::Linear }
+}
+
+const REFERENCE: Load = Load { name: "w", spec: spec(32, 128, 2), batch: 1000, time: 60, rows: 128 };
+const TICKS: Load = Load { batch: 1, time: 2000, ..REFERENCE };
+const EPOCHS: [Load; 3] = [
+    Load { batch: 2048, ..REFERENCE },
+    Load { name: "h64", spec: spec(32, 64, 1), batch: 3200, time: 50, rows: 32 },
+    Load { name: "qlib", spec: spec(20, 64, 2), batch: 4000, time: 20, rows: 800 },
+];
+
+/// The rivals' process.
+struct Rivals {
+    child: Child,
+    answers: Box<dyn Iterator<Item = String>>,
+}
+
+impl Rivals {
+    fn start() -> Option<Self> {
+        let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/worker.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("RIVALS_PYTHON starts");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        Some(Self { child, answers: Box::new(lines.map_while(Result::ok)) })
+    }
+
+    /// Runs a task once: its seconds and the first values of its answer.
+    fn run(&mut self, request: &Value) -> (f64, Vec<f64>) {
+        let input = self.child.stdin.as_mut().expect("it is piped");
+        writeln!(input, "{request}").expect("the rivals listen");
+        let answer = self.answers.find(|line| line.starts_with('{')).expect("the rivals answer");
+        let answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
+        let out = answer["out"].as_array().expect("an answer has values").iter().filter_map(Value::as_f64);
+        (answer["seconds"].as_f64().expect("an answer has a time"), out.collect())
+    }
+}
+
+/// The windows of the worker's `windows`.
+fn windows(load: &Load) -> Array3<f32> {
+    let mut index = 0_u64;
+    Array3::from_shape_simple_fn((load.batch, load.time, load.spec.input), || {
+        let value = (index * 7919 % 4093) as f32 / 2046.0 - 1.0;
+        index += 1;
+        value
+    })
+}
+
+/// What is measured: a name, and a run that gives seconds and the first values of its answer.
+type Entrant<'a> = (String, Box<dyn FnMut() -> (f64, Vec<f64>) + 'a>);
+
+/// Runs all entrants in turn, after one round that compares their answers with the first one's. Writes median, least and
+/// greatest, per `units`.
+fn race(group: &str, entrants: &mut [Entrant], (rounds, units): (usize, usize), tolerance: f64) {
+    let expected = entrants[0].1().1;
+    for (name, run) in entrants.iter_mut().skip(1) {
+        let worst = run().1.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst <= tolerance, "{group}: {name} is {worst} away from the first, more than {tolerance}");
+    }
+    let mut times = vec![Vec::new(); entrants.len()];
+    for _ in 0..rounds {
+        for ((_, run), times) in entrants.iter_mut().zip(&mut times) {
+            times.push(run().0);
+        }
+    }
+    let mut first = f64::NAN;
+    for ((name, _), times) in entrants.iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        let [low, median, high] =
+            [0, times.len() / 2, times.len() - 1].map(|at| times[at] * 1e9 / units as f64);
+        if first.is_nan() {
+            first = median;
+        }
+        println!("{group}/{name:<18} {median:>14.1} ns ({low:.1} to {high:.1}), {:.2}x", median / first);
+        keep(&format!("{group}/{name}"), [low, median, high]);
+    }
+}
+
+/// Leaves a result where criterion leaves its own.
+fn keep(name: &str, [low, median, high]: [f64; 3]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion").join(name).join("new");
+    std::fs::create_dir_all(&folder).expect("the folder of results can be made");
+    let interval = json!({ "lower_bound": low, "upper_bound": high });
+    let estimates = json!({ "median": { "point_estimate": median, "confidence_interval": interval } });
+    let benchmark = json!({ "full_id": name, "throughput": { "Elements": 1 } });
+    for (file, value) in [("estimates.json", estimates), ("benchmark.json", benchmark)] {
+        std::fs::write(folder.join(file), value.to_string()).expect("a result can be written");
+    }
+}
+
+fn request(load: &Load, model: &Path, task: &str, (library, precision): (&str, &str)) -> Value {
+    json!({
+        "task": task, "library": library, "precision": precision, "threads": 1, "model": model,
+        "layers": load.spec.layers, "hidden": load.spec.hidden, "input": load.spec.input,
+        "batch": load.batch, "time": load.time, "rows": load.rows,
+    })
+}
+
+/// A rival as an entrant.
+fn rival<'a>(rivals: &'a std::cell::RefCell<Rivals>, request: Value) -> Entrant<'a> {
+    let word = |key: &str| request[key].as_str().unwrap_or_default().to_owned();
+    let name = format!("{}-{}", word("library"), word("precision"));
+    (name, Box::new(move || rivals.borrow_mut().run(&request)))
+}
+
+fn values(out: &Array2<f32>) -> Vec<f64> {
+    out.iter().take(64).copied().map(f64::from).collect()
+}
+
+fn predict(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+    let x = windows(load);
+    let x = &x;
+    let ours = Precision::ALL.map(|precision| -> Entrant {
+        let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+        let mut executable = model.compile(&options).expect("this machine has some instruction set");
+        let mut out = Array2::zeros((load.batch, 1));
+        let run = move || {
+            let start = Instant::now();
+            executable.predict(x.view(), out.view_mut()).expect("the shape fits");
+            (start.elapsed().as_secs_f64(), values(&out))
+        };
+        (format!("diapason-{precision}"), Box::new(run))
+    });
+    let theirs = [("torch", "f32"), ("torch", "bf16"), ("onnxruntime", "f32")];
+    let theirs = theirs.map(|rival_of| rival(rivals, request(load, path, "predict", rival_of)));
+    let mut entrants: Vec<Entrant> = ours.into_iter().chain(theirs).collect();
+    race(&format!("rivals/predict/{}", load.name), &mut entrants, (rounds, load.batch), 2e-2);
+}
+
+fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+    let x = windows(load);
+    let x = &x;
+    let entrant = |precision, ahead| -> Entrant {
+        let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+        let executable = model.compile(&options).expect("this machine has some instruction set");
+        let options = StreamOptions { instances: 1, window: None, ahead };
+        let mut stream = executable.stream(&options).expect("one instance is allowed");
+        let run = move || {
+            stream.reset(0).expect("the instance is there");
+            let mut seconds = 0.0;
+            let mut last = 0.0;
+            for row in x.index_axis(Axis(0), 0).outer_iter() {
+                let row = row.to_slice().expect("rows are contiguous");
+                let start = Instant::now();
+                let out = stream.push(0, row).expect("the width fits").map(|out| out[0]);
+                seconds += start.elapsed().as_secs_f64();
+                last = out.map_or(f64::NAN, f64::from);
+                stream.prepare(0).expect("the instance is there");
+            }
+            (seconds, vec![last])
+        };
+        (format!("diapason-{precision}{}", if ahead { "-ahead" } else { "" }), Box::new(run))
+    };
+    let ours = Precision::ALL.into_iter().flat_map(|p| [entrant(p, false), entrant(p, true)]);
+    let theirs = [("torch", "f32"), ("torch", "bf16"), ("onnxruntime", "f32")];
+    let theirs = theirs.map(|rival_of| rival(rivals, request(load, path, "tick", rival_of)));
+    let mut entrants: Vec<Entrant> = ours.chain(theirs).collect();
+    race(&format!("rivals/tick/{}", load.name), &mut entrants, (rounds, load.time), 3e-2);
+}
+
+fn train(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+    let x = windows(load);
+    let y = x.slice(s![.., load.time - 1, ..1]).to_owned();
+    let options = TrainOptions { threads: 1, clip_norm: None, weight_decay: 0.0, ..TrainOptions::default() };
+    let mut trainer = Trainer::new(model.clone(), options).expect("the options are valid");
+    let run = || {
+        let start = Instant::now();
+        let mut loss = f64::NAN;
+        for first in (0..load.batch).step_by(load.rows) {
+            let part = first..load.batch.min(first + load.rows);
+            let (x, y): (ArrayView3<f32>, _) = (x.slice(s![part.clone(), .., ..]), y.slice(s![part, ..]));
+            loss = trainer.step(x, y).expect("the data are finite").loss;
+        }
+        (start.elapsed().as_secs_f64(), vec![loss])
+    };
+    let theirs = rival(rivals, request(load, path, "train", ("torch", "f32")));
+    let mut entrants: Vec<Entrant> = vec![("diapason-f32".to_owned(), Box::new(run)), theirs];
+    race(&format!("rivals/train/{}", load.name), &mut entrants, (rounds, load.batch), 1e-3);
+}
+
+fn main() {
+    let once = std::env::args().any(|word| word == "--test");
+    let rounds = if once { 1 } else { 9 };
+    let Some(rivals) = Rivals::start() else {
+        println!("rivals: nothing measured; RIVALS_PYTHON names no interpreter (see `make rivals`)");
+        return;
+    };
+    let rivals = std::cell::RefCell::new(rivals);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let model = |spec: Spec| {
+        let model = Lstm::new(spec, 1).expect("a valid shape");
+        let path = folder.path().join(format!("{}-{}.safetensors", spec.input, spec.hidden));
+        model.save(&path).expect("the folder is writable");
+        (model, path)
+    };
+    let (reference, path) = model(REFERENCE.spec);
+    predict(&rivals, &REFERENCE, &reference, &path, rounds);
+    ticks(&rivals, &TICKS, &reference, &path, rounds);
+    for load in &EPOCHS {
+        let (model, path) = model(load.spec);
+        train(&rivals, load, &model, &path, rounds.min(5));
+    }
+    let _ = rivals.into_inner().child.kill();
+}
