@@ -14,8 +14,9 @@ demo: build
 build: tools
 	cargo build --release -p diapason -p diapason-daemon
 
+# With the knobs of NVIDIA's library, whose tests bring a library of their own.
 test: tools oracles
-	cargo test --workspace
+	cargo test --workspace --features diapason-daemon/nvml
 
 # 100,000 deaths of the tuning daemon out of tests/crash/seeds, then a strike at every system call it makes.
 crash-test: tools
@@ -38,7 +39,7 @@ fuzz: tools
 
 check:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features diapason-daemon/nvml -- -D warnings
 	cargo clippy -p diapason --no-default-features -- -D warnings
 
 bench: tools
