@@ -8,7 +8,7 @@
 use nix::errno::Errno;
 
 use super::spec::{Lifetime, Spec};
-use super::{Instance, KnobError};
+use super::{Identity, Instance, KnobError};
 use crate::root::{Request, Root, RootError};
 
 /// Families whose volatile knobs take several steps, of which the daemon could do only the first, or act on the mount
@@ -21,9 +21,11 @@ pub(super) fn is_for_helper(spec: &Spec) -> bool {
     spec.lifetime == Lifetime::Persistent || FAMILIES.contains(&family)
 }
 
-/// Whether the kernel refused for a lack of rights.
-pub(super) fn is_for_more_rights(error: &RootError) -> bool {
-    matches!(error.errno(), Some(Errno::EPERM | Errno::EACCES | Errno::EROFS))
+/// Whether the kernel refused for a lack of rights that the helper could make up for: it is in no network namespace but
+/// its own, and refuses what is of one.
+pub(super) fn is_for_more_rights(spec: &Spec, error: &RootError) -> bool {
+    let of_network = matches!(spec.identity, Identity::NetNamespace | Identity::Interface | Identity::Queue);
+    !of_network && matches!(error.errno(), Some(Errno::EPERM | Errno::EACCES | Errno::EROFS))
 }
 
 /// Lets the helper write.

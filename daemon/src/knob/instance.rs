@@ -120,7 +120,9 @@ impl Instance {
             return delegate::ask(root, self, value);
         }
         match self.knob.write(root, &self.target, value) {
-            Err(KnobError::Root(error)) if root.has_admin() && delegate::is_for_more_rights(&error) => {
+            Err(KnobError::Root(error))
+                if root.has_admin() && delegate::is_for_more_rights(self.knob.spec(), &error) =>
+            {
                 delegate::ask(root, self, value)
             }
             written => written,

@@ -5,6 +5,8 @@
 //! highest raises the highest first, every other change sets the lowest first. Between the two writes there is a
 //! range like any other, so that a crash there leaves nothing special.
 
+use std::time::{Duration, Instant};
+
 use super::form::FormError;
 use super::identity::Identity;
 use super::spec::{Class, Risk, Spec};
@@ -52,6 +54,10 @@ pub(super) static KNOBS: &[&dyn Knob] = &[
     },
 ];
 
+/// The kernel takes a bound of the frequency at once and puts it in force by a work item (`cpufreq_notifier_min`), and
+/// until then shows the old one: as long as this on a CPU that is busy or has just come, and not longer.
+const SETTLING_MAX: Duration = Duration::from_millis(200);
+
 struct Range {
     spec: Spec,
     /// `*` stands for the device.
@@ -70,6 +76,15 @@ enum Limits {
 }
 
 impl Range {
+    /// Waits until a number is shown, or for long enough: what it then is instead, the comparison after the write tells.
+    fn settle_down(&self, root: &Root, target: &str, leaf: &str, number: u64) -> Result<(), KnobError> {
+        let end = Instant::now() + SETTLING_MAX;
+        while self.number(root, target, leaf)? != Some(number) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     fn path(&self, target: &str, leaf: &str) -> String {
         format!("{}/{leaf}", self.folder.replace('*', target))
     }
@@ -160,6 +175,7 @@ impl Knob for Range {
         for (leaf, digits, now) in writes {
             if now != Some(number(digits)?) {
                 root.write(&self.path(target, leaf), digits)?;
+                self.settle_down(root, target, leaf, number(digits)?)?;
             }
         }
         Ok(())

@@ -86,16 +86,21 @@ impl Root {
         if !self.is_machine() {
             return self.picture_mount(mount, change);
         }
-        let namespace = match (self.link("/proc/thread-self/ns/mnt")?, self.link(NAMESPACE)?) {
-            (ours, theirs) if ours == theirs => None,
-            _ => Some(namespace_of_the_machine()?),
-        };
         let (mount, change) = (mount.clone(), change.clone());
-        let done = std::thread::spawn(move || {
-            namespace.map_or(Ok(()), enter)?;
-            perform(&mount, &change)
-        });
-        done.join().unwrap_or(Err(Errno::EFAULT)).map_err(refused)
+        self.among_mounts_of_the_machine(move || perform(&mount, &change))?.map_err(refused)
+    }
+
+    /// Calls the kernel from the mount namespace of process 1.
+    pub(super) fn among_mounts_of_the_machine(
+        &self,
+        work: impl FnOnce() -> Result<(), Errno> + Send + 'static,
+    ) -> Result<Result<(), Errno>, RootError> {
+        let namespace = match (self.link("/proc/thread-self/ns/mnt")?, self.link(NAMESPACE)?) {
+            (ours, theirs) if ours == theirs => return Ok(work()),
+            _ => namespace_of_the_machine()?,
+        };
+        let done = std::thread::spawn(move || enter(namespace).and_then(|()| work()));
+        Ok(done.join().unwrap_or(Err(Errno::EFAULT)))
     }
 
     fn picture_mount(&self, mount: &Mount, change: &Remount) -> Result<(), RootError> {

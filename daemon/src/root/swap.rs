@@ -1,4 +1,8 @@
 //! Swapping on and off: system calls on the machine, a line of `proc/swaps` in a tree.
+//!
+//! The kernel keeps the mount by which a swap area was named, and shows the path from there. A service that ends takes
+//! its own mount namespace along, and what it named `/dev/zram0` is `/zram0` from then on, which nobody finds again. So
+//! the calls are made among the mounts of process 1.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -37,7 +41,9 @@ impl Root {
         self.spend(path, "swapon")?;
         if self.is_machine() {
             let path = CString::new(path).map_err(|_| refused(Errno::EINVAL))?;
-            return call::swap::on(&path, priority).map_err(refused);
+            return self
+                .among_mounts_of_the_machine(move || call::swap::on(&path, priority))?
+                .map_err(refused);
         }
         let head = self.read_head(path, 4096)?.ok_or_else(|| refused(Errno::ENOENT))?;
         let signed = head.get(4086..4096) == Some(b"SWAPSPACE2".as_slice());
@@ -62,7 +68,7 @@ impl Root {
         self.spend(path, "swapoff")?;
         if self.is_machine() {
             let path = CString::new(path).map_err(|_| refused(Errno::EINVAL))?;
-            return call::swap::off(&path).map_err(refused);
+            return self.among_mounts_of_the_machine(move || call::swap::off(&path))?.map_err(refused);
         }
         let table = self.read("/proc/swaps")?.unwrap_or_default();
         let others = |line: &&str| line.split_whitespace().next() != Some(path);

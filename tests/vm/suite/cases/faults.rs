@@ -101,6 +101,12 @@ fn kill_during(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
         let old = pid(guest)?;
         let struck =
             guest.json(&format!("{PAYLOAD}/vm-guest strike kill {old} {count} /root/watched {apply}"))?;
+        if struck["changed"].is_null() {
+            // So near to the end that the apply was over between two looks.
+            notes.say(format!("no kill at {count} of {watched}: the apply had ended"));
+            guest.ok("diapason tune rollback")?;
+            continue;
+        }
         wait_for_restart(guest, &old)?;
         let status = guest.json("diapason tune status --json")?;
         let undone = status["profile"].is_null();
@@ -127,6 +133,7 @@ fn kill_during(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
         let old = pid(guest)?;
         let struck =
             guest.json(&format!("{PAYLOAD}/vm-guest strike kill {old} 5 /root/watched {command}"))?;
+        ensure!(!struck["changed"].is_null(), "the {what} ended before 5 settings had changed: {struck}");
         wait_for_restart(guest, &old)?;
         let status = guest.json("diapason tune status --json")?;
         notes.say(format!(

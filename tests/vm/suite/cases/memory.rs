@@ -40,6 +40,13 @@ fn swap(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     with_profile(guest, &[("swap.zram", "lz4 256MiB"), ("swap.file", "192MiB")], |guest| {
         let swaps = guest.ok("cat /proc/swaps")?;
         ensure!(swaps.contains("/dev/zram0") && swaps.contains("/var/lib/diapason/swap"), "{swaps}");
+        // The helper that swapped on ends when nobody asks for ten seconds, and its mounts end with it.
+        guest.ok(
+            "for i in $(seq 60); do systemctl is-active -q diapason-admin.service || break; sleep 0.5; done
+             ! systemctl is-active -q diapason-admin.service",
+        )?;
+        let later = guest.ok("cat /proc/swaps")?;
+        ensure!(later.contains("/dev/zram0"), "without the helper the areas are {later}");
         // A process of more memory than it may have: its pages go to swap, and the rollback has to move them.
         guest.ok(&format!(
             "rm -f /run/hog*; systemd-run --quiet --unit=hog --remain-after-exit -p MemoryMax=48M -p MemorySwapMax=400M \
