@@ -6,6 +6,9 @@
     reason = "helpers of a test fail by panicking, as the test does"
 )]
 
+#[path = "schema/live.rs"]
+mod live;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
