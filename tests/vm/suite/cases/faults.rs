@@ -26,7 +26,7 @@ pub const TWO_DAEMONS: Case = case("fault-two-daemons", true, two_daemons);
 /// /proc/sys read-only, as in a container.
 pub const READ_ONLY: Case = case("fault-read-only", true, read_only);
 /// No room for the journal.
-pub const FULL: Case = case("fault-full-run", true, full);
+pub const FULL: Case = case("fault-full-run", false, full);
 /// A caller who may not.
 pub const RIGHTS: Case = case("fault-rights", true, rights);
 

@@ -39,7 +39,7 @@ const BOOT: &[(&str, &str)] = &[
 
 /// Fails unless the settings are those of the first boot, but for what each boot makes anew.
 fn same_over_boots(guest: &mut Guest) -> Result<()> {
-    let mut found = differences(guest, "/root/first-boot")?;
+    let mut found = without_names(&differences(guest, "/root/first-boot")?);
     found.retain(|line| {
         !BOOT.iter().any(|(part, _)| line.split(": ").next().is_some_and(|path| path.contains(part)))
     });
@@ -50,6 +50,21 @@ fn same_over_boots(guest: &mut Guest) -> Result<()> {
         found.join("\n")
     );
     Ok(())
+}
+
+/// Differences but for two disks whose names were exchanged: their folders have the places of the disks above the names.
+fn without_names(found: &[String]) -> Vec<String> {
+    let plain = |line: &str| line.replace("/block/sda/", "/block/sd/").replace("/block/sdb/", "/block/sd/");
+    let mirrored = |line: &str| {
+        let (path, values) = line.split_once(": ")?;
+        let (before, after) = values.split_once(" -> ")?;
+        Some(format!("{path}: {after} -> {before}"))
+    };
+    let all: Vec<String> = found.iter().map(|line| plain(line)).collect();
+    let is_moved = |line: &&String| {
+        line.contains("/block/sd/") && mirrored(line).is_some_and(|mirrored| all.contains(&mirrored))
+    };
+    all.iter().filter(|line| !is_moved(line)).cloned().collect()
 }
 
 fn cuts(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
