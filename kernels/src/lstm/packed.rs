@@ -79,8 +79,9 @@ impl Packed {
         let Self { spec, units, layers, head_weight, head_bias } = self;
         let narrowed = |layer: PackedLayer| {
             let PackedLayer { inputs, weight_x, weight_h, bias } = layer;
-            let weight_x = Matrix::new(weight_x, inputs, PANEL * units, precision)?;
-            let weight_h = Matrix::new(weight_h, spec.hidden, PANEL * units, precision)?;
+            let weight_x = Matrix::new(weight_x, inputs, PANEL * units, precision)?.with_tail(spec.hidden)?;
+            let weight_h =
+                Matrix::new(weight_h, spec.hidden, PANEL * units, precision)?.with_tail(spec.hidden)?;
             Ok(PackedLayer { inputs, weight_x, weight_h, bias })
         };
         let layers = layers.into_iter().map(narrowed).collect::<Result<_, OutOfMemory>>()?;
@@ -118,6 +119,11 @@ impl Packed<Matrix> {
             head_weight: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
             head_bias: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
         })
+    }
+
+    /// Whether the last group of units is read from a tail.
+    pub fn has_tail(&self) -> bool {
+        self.layers.iter().any(|layer| layer.weight_x.has_tail())
     }
 
     /// Most values of a row that a matrix is multiplied with.

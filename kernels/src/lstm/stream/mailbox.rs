@@ -38,6 +38,21 @@ impl Line {
         Self { words: std::array::from_fn(|_| AtomicU64::new(0)), turn: AtomicU64::new(0) }
     }
 
+    /// Writes a turn. Of a fixed size, so that it becomes one store after the other: this is on the path of every tick.
+    fn put(&self, turn: u64, values: &[f32; VALUES]) {
+        for (word, &[low, high]) in self.words.iter().zip(values.as_chunks::<2>().0) {
+            word.store(u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32, Ordering::Relaxed);
+        }
+        self.turn.store(turn, Ordering::Release);
+    }
+
+    /// Reads a turn that is there.
+    fn get(&self, values: &mut [f32; VALUES]) {
+        for (word, two) in self.words.iter().zip(values.as_chunks_mut::<2>().0) {
+            *two = halves(word.load(Ordering::Relaxed));
+        }
+    }
+
     /// Waits for a turn; `wait` says whether to go on.
     fn until(&self, turn: u64, wait: &mut impl FnMut() -> bool) -> bool {
         while self.turn.load(Ordering::Acquire) != turn {
@@ -69,29 +84,36 @@ impl Mailbox {
 
     /// Puts the values of a turn, as many as the mailbox was made for.
     pub fn put(&self, turn: u64, values: &[f32]) {
-        for (line, values) in self.lines(turn).iter().zip(values.chunks(VALUES)) {
-            for (word, two) in line.words.iter().zip(values.chunks(2)) {
-                let high = two.get(1).map_or(0, |high| u64::from(high.to_bits()));
-                word.store(u64::from(two[0].to_bits()) | high << 32, Ordering::Relaxed);
-            }
-            line.turn.store(turn, Ordering::Release);
+        let (whole, rest) = values.as_chunks::<VALUES>();
+        let (lines, last) = self.lines(turn).split_at(whole.len());
+        for (line, values) in lines.iter().zip(whole) {
+            line.put(turn, values);
+        }
+        if let Some(line) = last.first().filter(|_| !rest.is_empty()) {
+            let mut values = [0.0; VALUES];
+            values[..rest.len()].copy_from_slice(rest);
+            line.put(turn, &values);
         }
     }
 
     /// Takes as many values as were put at a turn. While they are not there `wait` says whether to go on; `false` when it
     /// did not.
     pub fn take(&self, turn: u64, values: &mut [f32], wait: &mut impl FnMut() -> bool) -> bool {
-        for (line, values) in self.lines(turn).iter().zip(values.chunks_mut(VALUES)) {
+        let (whole, rest) = values.as_chunks_mut::<VALUES>();
+        let (lines, last) = self.lines(turn).split_at(whole.len());
+        for (line, values) in lines.iter().zip(whole) {
             if !line.until(turn, wait) {
                 return false;
             }
-            for (word, two) in line.words.iter().zip(values.chunks_mut(2)) {
-                let [low, high] = halves(word.load(Ordering::Relaxed));
-                two[0] = low;
-                if let Some(slot) = two.get_mut(1) {
-                    *slot = high;
-                }
+            line.get(values);
+        }
+        if let Some(line) = last.first().filter(|_| !rest.is_empty()) {
+            if !line.until(turn, wait) {
+                return false;
             }
+            let mut values = [0.0; VALUES];
+            line.get(&mut values);
+            rest.copy_from_slice(&values[..rest.len()]);
         }
         true
     }

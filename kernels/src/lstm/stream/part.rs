@@ -147,7 +147,7 @@ impl Part {
         let rows = self.window.unwrap_or(1);
         for (state, both) in layers.iter().zip(values.chunks_exact_mut(2 * rows * units)) {
             let (h, c) = both.split_at_mut(rows * units);
-            if first == 0 {
+            if self.seat.as_ref().is_none_or(|seat| seat.index == 0) {
                 h.copy_from_slice(&state.h[0]);
             }
             for (to, from) in c.chunks_exact_mut(units).zip(state.c[0].chunks_exact(own)) {

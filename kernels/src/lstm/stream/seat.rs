@@ -227,7 +227,7 @@ impl Seat {
     ) -> Result<(), Ended> {
         self.turn += 1;
         let Shared { shares, results, .. } = &*self.shared;
-        let units = shares.last().map_or(0, |share| share.end);
+        let units = shares[0].end;
         let mut spread = |share: &Range<usize>, from: &[f32]| {
             for (row, from) in all.chunks_exact_mut(units).zip(from.chunks_exact(share.len())) {
                 row[share.clone()].copy_from_slice(from);
@@ -250,13 +250,17 @@ impl Seat {
     }
 }
 
-/// Divides groups of units among seats, the first ones taking what is left over: the caller's thread starts earliest.
-pub(super) fn shares(groups: usize, group: usize, seats: usize) -> Vec<Range<usize>> {
-    let mut start = 0;
+/// Divides groups of units among seats. The first seat, that of the caller's thread, which starts earliest, has the last
+/// units: with a tail these are a small group, and it comes on top of an equal share. Groups that are left over go to the
+/// first seats, or to the last ones where the first has a tail.
+pub(super) fn shares(groups: usize, group: usize, (seats, tail): (usize, bool)) -> Vec<Range<usize>> {
+    let whole = groups - usize::from(tail);
+    let mut end = groups * group;
     let share = |seat| {
-        let count = groups / seats + usize::from(seat < groups % seats);
-        let share = start..start + count * group;
-        start = share.end;
+        let more = if tail { seat >= seats - whole % seats } else { seat < whole % seats };
+        let count = whole / seats + usize::from(more) + usize::from(tail && seat == 0);
+        let share = end - count * group..end;
+        end = share.start;
         share
     };
     (0..seats).map(share).collect()
@@ -269,16 +273,16 @@ mod tests {
     #[test]
     fn shares_cover_all_units_once() {
         for groups in 1..20 {
-            for seats in 1..=groups {
-                let shares = shares(groups, 16, seats);
-                assert_eq!((shares.len(), shares[0].start), (seats, 0));
-                assert!(
-                    shares.windows(2).all(|two| two[0].end == two[1].start && two[0].len() >= two[1].len())
-                );
-                assert!(shares.iter().all(|share| !share.is_empty()));
-                assert_eq!(shares[seats - 1].end, 16 * groups);
+            for (seats, tail) in (1..=groups).flat_map(|seats| [(seats, false), (seats, true)]) {
+                let shares = shares(groups, 16, (seats, tail));
+                assert_eq!((shares.len(), shares[0].end, shares[seats - 1].start), (seats, 16 * groups, 0));
+                assert!(shares.windows(2).all(|two| two[0].start == two[1].end));
+                assert!(shares.iter().all(|share| !share.is_empty()), "{groups} groups, {seats} seats");
             }
         }
+        assert_eq!(shares(7, 16, (2, true)), [48..112, 0..48]);
+        assert_eq!(shares(8, 16, (2, true)), [64..128, 0..64]);
+        assert_eq!(shares(7, 16, (2, false)), [48..112, 0..48]);
     }
 
     /// Threads without a core of their own, more of them than most machines of tests have cores.
@@ -287,7 +291,7 @@ mod tests {
         for wait in [Wait::Park, Wait::Spin] {
             let seats = if wait == Wait::Park { 5 } else { 2 };
             let rounds = if wait == Wait::Park { 2000 } else { 200 };
-            let shared = Arc::new(Shared::new(shares(7, 16, seats), (3, 1), wait).unwrap());
+            let shared = Arc::new(Shared::new(shares(7, 16, (seats, false)), (3, 1), wait).unwrap());
             let value = |turn: u64, unit: usize| (turn * 1000) as f32 + unit as f32;
             let work = |index| {
                 let mut seat = Seat::new(Arc::clone(&shared), index);
@@ -315,7 +319,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_seat_that_ended() {
-        let shared = Arc::new(Shared::new(shares(2, 16, 2), (1, 1), Wait::Spin).unwrap());
+        let shared = Arc::new(Shared::new(shares(2, 16, (2, false)), (1, 1), Wait::Spin).unwrap());
         let mut seat = Seat::new(Arc::clone(&shared), 0);
         shared.end();
         assert_eq!(seat.exchange(&mut [0.0; 32]), Err(Ended));

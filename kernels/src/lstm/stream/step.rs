@@ -271,6 +271,7 @@ impl Instance {
             let before = Input { values: &before[ends * *units..], stride: *units, range: Range::Unit };
             weights.weight_h.product(kernels, (1, before), Start::Zero, &mut scratch.narrowed, sums);
         }
+        packed.layers[0].weight_x.touch();
         Ok(())
     }
 

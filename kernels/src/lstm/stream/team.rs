@@ -57,7 +57,7 @@ impl Team {
     ) -> Result<(Self, Part), StreamError> {
         let memory = |source| StreamError::Memory { instances: blueprint.instances, source };
         let packed = &blueprint.packed;
-        let shares = shares(packed.units / GROUP, GROUP, cores.len() + 1);
+        let shares = shares(packed.units / GROUP, GROUP, (cores.len() + 1, packed.has_tail()));
         let extent = (blueprint.window.unwrap_or(1), packed.spec.input);
         let shared = Arc::new(Shared::new(shares, extent, wait).map_err(memory)?);
         // Dropped on any error below, it ends the workers that did start.
