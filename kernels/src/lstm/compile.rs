@@ -149,6 +149,12 @@ impl Executable {
             spec.hidden,
             packed.bytes()
         );
+        if packed.has_tail() && self.product_isa() == Isa::Avx512 {
+            let _ = writeln!(
+                text,
+                "tail         a stream reads the last group of {GROUP} without most of its padding"
+            );
+        }
         for (index, layer) in packed.layers.iter().enumerate() {
             let bytes = layer.bytes();
             let flop = 2 * 4 * spec.hidden * (layer.inputs + spec.hidden);
