@@ -48,5 +48,5 @@ pub use model::{Lstm, ModelError};
 pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
 pub use onnx::OnnxError;
 pub use plain::NotPlain;
-pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
+pub use stream::{Snapshot, Stream, StreamError, StreamOptions, Wait};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

@@ -19,6 +19,8 @@ pub(crate) mod activation;
 pub(crate) mod dense;
 pub(crate) mod gemm;
 
+pub(crate) mod tail;
+
 pub(crate) mod bf16;
 pub(crate) mod int8;
 pub(crate) mod lstm_cell;

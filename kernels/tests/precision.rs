@@ -89,7 +89,7 @@ fn streams_have_the_bits_of_a_batch_however_much_is_done_ahead() {
                         })
                         .collect();
                     for ahead in [false, true] {
-                        let options = StreamOptions { instances, window, ahead };
+                        let options = StreamOptions { instances, window, ahead, ..StreamOptions::default() };
                         let place = format!("{spec}, {precision}, {isa}, {window:?}, ahead: {ahead}");
                         let modes: [&dyn Fn(usize) -> bool; 3] = [&|_| false, &|_| true, &|t| t % 3 == 0];
                         for prepare in modes {
@@ -111,7 +111,8 @@ fn a_snapshot_is_the_same_whether_work_was_left_or_not() {
     for window in [None, Some(4)] {
         let executable = compiled(&model, Isa::choose(None).unwrap(), 1, Precision::Bf16);
         let run = |ahead| {
-            let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead }).unwrap();
+            let mut stream =
+                executable.stream(&StreamOptions { window, ahead, ..StreamOptions::default() }).unwrap();
             ticks(&mut stream, &x, |t| t % 2 == 0);
             stream
         };

@@ -138,7 +138,11 @@ impl Executable {
         let _ = writeln!(text, "model        {spec}, {} parameters", spec.parameters());
         let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
         let _ = writeln!(text, "precision    {} by {}, sums in f32", self.precision, self.product_isa());
-        let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.workspaces.len());
+        let _ = writeln!(
+            text,
+            "threads      {} for batches; 1 for a stream, and those of its cores",
+            self.workspaces.len()
+        );
         let _ = writeln!(
             text,
             "packing      gates interleaved by {GROUP} units, {} units padded to {units}, {} bytes in all",
