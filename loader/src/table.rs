@@ -1,8 +1,9 @@
 //! A file of columns, read lazily.
 //!
 //! Opening touches metadata only. Reading decodes the chunks that hold the rows asked for, and keeps the latest used
-//! of them within a budget of bytes. A column is a one-dimensional data set of numbers in one group; whatever else
-//! lies there is listed with the reason why it is no column.
+//! of them within a budget of bytes; what is longer than a few chunks is decoded on several threads straight to where
+//! it is wanted. A column is a one-dimensional data set of numbers in one group, or one place in the rows of a
+//! two-dimensional one; whatever else lies there is listed with the reason why it is no column.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,17 +13,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 mod cache;
 mod facts;
 mod number;
+mod parallel;
 mod storage;
 
 mod error;
 
+mod rows;
+
+use crate::codec::Room;
 use crate::format::hdf5::{self, Kind, Target};
 use crate::nearest::nearest;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
-use number::Number;
+pub use number::Number;
+pub use rows::{Damage, Damaged, Selection};
+use rows::{Origin, Origins, Scratch};
 pub use storage::Error as ChunkError;
 use storage::{Refusal, Storage};
 
@@ -30,6 +37,11 @@ use storage::{Refusal, Storage};
 const ORDER: &str = "columns";
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
+
+/// A range of one column over more whole chunks than this is decoded on several threads.
+const LONG_CHUNKS: u64 = 2;
+/// Bytes of rows in a job of a thread, unless a chunk is larger.
+const JOB_BYTES: u64 = 512 << 10;
 
 /// Through what a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +62,13 @@ pub struct Options {
     pub budget_bytes: u64,
     /// Through what the file is read.
     pub backend: Backend,
+    /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
+    pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread }
+        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread, threads: 0 }
     }
 }
 
@@ -64,6 +78,9 @@ pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
     storages: Vec<Storage>,
+    /// Where each column is.
+    origins: Vec<Origin>,
+    threads: usize,
     cache: Mutex<Cache>,
 }
 
@@ -117,7 +134,8 @@ impl Table {
         };
         let attributes: BTreeMap<String, Attribute> = named(group.attributes);
         check_version(path, &attributes)?;
-        let (mut columns, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut found, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut matrices = Vec::new();
         for link in links {
             let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
             let Target::Object(address) = link.target else {
@@ -142,24 +160,44 @@ impl Table {
                     continue;
                 }
             };
-            match Storage::new(&file, dataset) {
-                Ok(storage) => {
-                    columns.push(column(link.name, &storage, object.attributes));
-                    storages.push(storage);
+            let is_matrix = dataset.shape.dims.len() > 1;
+            match Storage::of(&file, dataset) {
+                Ok(own) if is_matrix => matrices.push((link.name, own, named(object.attributes))),
+                Ok(own) => {
+                    let attributes = named(object.attributes);
+                    let columns = columns(&link.name, &own, attributes, (&found, storages.len()));
+                    found.extend(columns);
+                    storages.extend(own);
                 }
                 Err(Refusal::NoColumn(reason)) => skip(reason),
                 Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
             }
         }
-        let mut both: Vec<(Column, Storage)> = columns.into_iter().zip(storages).collect();
-        sort_as_noted(&mut both, &attributes);
-        let (columns, storages): (Vec<_>, Vec<_>) = both.into_iter().unzip();
-        let rows = check(path, options, &columns, &storages, &skipped)?;
+        // A matrix beside columns is a part of the table if it is as long as they are.
+        let rows = storages.first().map(|storage: &Storage| storage.rows);
+        for (name, own, attributes) in matrices {
+            let own_rows = own.first().map_or(0, |storage| storage.rows);
+            if let Some(rows) = rows.filter(|rows| *rows != own_rows) {
+                let reason = format!("it is a matrix of {own_rows} rows, the columns have {rows}");
+                skipped.push(Skipped { name, reason });
+                continue;
+            }
+            let columns = columns(&name, &own, attributes, (&found, storages.len()));
+            found.extend(columns);
+            storages.extend(own);
+        }
+        sort_as_noted(&mut found, &attributes);
+        let (columns, origins): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
         let budget_bytes = options.budget_bytes;
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        Ok(Self { source, inspection, storages, cache })
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        Ok(Self { source, inspection, storages, origins, threads, cache })
     }
 
     /// Rows of each column.
@@ -233,34 +271,32 @@ impl Table {
 
     fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
-        let storage = &self.storages[number];
-        let (path, name) = (|| self.inspection.path.clone(), || column.to_owned());
-        if rows.start > rows.end || rows.end > self.rows() {
-            return Err(Error::OutOfRange { path: path(), wanted: rows, rows: self.rows() });
+        let origin = self.origins[number];
+        let storage = &self.storages[origin.storage];
+        let selection = Selection::new(&[(number, origin)]);
+        self.refuse::<T>(&selection, &rows, values.len())?;
+        if self.is_long(origin.storage, &rows) {
+            return self.read_selected(&selection, rows, values, Damage::Fail).map(|_| ());
         }
-        if rows.end - rows.start != values.len() as u64 {
-            return Err(Error::Room { rows: rows.end - rows.start, places: values.len() });
-        }
-        if !number::is_readable::<T>(storage.datatype) {
-            let dtype = storage.datatype.to_string();
-            return Err(Error::WrongType { path: path(), column: name(), dtype, wanted: T::NAME });
-        }
-        let mut stored = Vec::new();
+        let path = || self.inspection.path.clone();
+        let mut memory = (Vec::new(), Room::default());
         let (mut row, mut rest) = (rows.start, values);
         while !rest.is_empty() {
             let (chunk, inside) = (row / storage.chunk_rows, (row % storage.chunk_rows) as usize);
             let count = rest.len().min((storage.chunk_rows - inside as u64).try_into().unwrap_or(usize::MAX));
             let (now, later) = rest.split_at_mut(count);
-            let bytes = self.chunk(number, chunk, &mut stored)?;
+            let bytes = self.chunk(origin.storage, number, chunk, &mut memory)?;
             let converted = match &bytes {
                 Some(bytes) => {
-                    number::convert(storage.datatype, &bytes[inside * storage.element_bytes..], now)
+                    let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
+                    let column = number::Column { bytes, stride: storage.row_bytes };
+                    number::convert(storage.datatype, column, count, (now, 1))
                 }
                 None => fill(storage, now),
             };
             converted.map_err(|inexact| Error::Inexact {
                 path: path(),
-                column: name(),
+                column: column.to_owned(),
                 row: row + inexact.at as u64,
                 value: inexact.value,
                 wanted: T::NAME,
@@ -270,18 +306,109 @@ impl Table {
         Ok(())
     }
 
+    /// Whether `rows` are worth several threads: some chunks, and not kept already.
+    fn is_long(&self, storage: usize, rows: &Range<u64>) -> bool {
+        let chunk_rows = self.storages[storage].chunk_rows;
+        let (first, end) = (rows.start / chunk_rows, rows.end / chunk_rows);
+        let is_kept = |chunk| {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.get((storage, chunk)).is_some()
+        };
+        end - first > LONG_CHUNKS && !(is_kept(first) && is_kept(end - 1))
+    }
+
+    /// The columns called `names`, in this order.
+    ///
+    /// # Errors
+    /// As [`Table::position`].
+    pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection, Error> {
+        let one = |name: &S| self.position(name.as_ref()).map(|number| (number, self.origins[number]));
+        Ok(Selection::new(&names.iter().map(one).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Reads `rows` of the selected columns into `values`, `[row][column]`, on [`Options::threads`] threads, or as many
+    /// as have room in the budget for a chunk and what it is stored as. Returns the chunks that `damage` let pass.
+    ///
+    /// The values are the same at any number of threads. Nothing is taken from or kept in the budget of chunks.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no such row, a value does not fit, or the file is broken there; of several the one in
+    /// the first rows.
+    pub fn read_selected<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        damage: Damage,
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        let width = selection.width().max(1);
+        let chunk_rows = selection.chunk_rows(&self.storages);
+        // Whole chunks in each job, and of small ones enough that a read is worth its call.
+        let bytes = chunk_rows.saturating_mul((width * size_of::<T>()) as u64).max(1);
+        let step = chunk_rows.saturating_mul((JOB_BYTES / bytes).max(1));
+        let (mut first, mut rest) = (rows.start, values);
+        let jobs = std::iter::from_fn(|| {
+            let end = rows.end.min((first / step + 1).saturating_mul(step));
+            let (now, later) = std::mem::take(&mut rest).split_at_mut((end - first) as usize * width);
+            let job = (first..end, now);
+            (first, rest) = (end, later);
+            (!job.0.is_empty()).then_some(job)
+        });
+        let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
+        let room = self.inspection.budget_bytes / selection.scratch_bytes(&self.storages).max(1);
+        let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
+        let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
+            rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
+        })?;
+        Ok(damaged.into_iter().flatten().collect())
+    }
+
+    fn origins_of(&self) -> Origins<'_> {
+        Origins { source: &*self.source, inspection: &self.inspection, storages: &self.storages }
+    }
+
+    /// Why `rows` of the selection cannot be read into `places` values of `T`.
+    fn refuse<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: &Range<u64>,
+        places: usize,
+    ) -> Result<(), Error> {
+        let path = || self.inspection.path.clone();
+        if rows.start > rows.end || rows.end > self.rows() {
+            return Err(Error::OutOfRange { path: path(), wanted: rows.clone(), rows: self.rows() });
+        }
+        if (rows.end - rows.start).checked_mul(selection.width() as u64) != Some(places as u64) {
+            return Err(Error::Room { rows: rows.end - rows.start, places });
+        }
+        if let Some(column) = selection.unreadable::<T>(&self.storages) {
+            let Column { name, dtype, .. } = &self.inspection.columns[column];
+            let (column, dtype) = (name.clone(), dtype.clone());
+            return Err(Error::WrongType { path: path(), column, dtype, wanted: T::NAME });
+        }
+        Ok(())
+    }
+
     /// The decoded chunk, from memory or from the file; `None` when it was never written.
-    fn chunk(&self, column: usize, chunk: u64, stored: &mut Vec<u8>) -> Result<Option<Arc<Vec<u8>>>, Error> {
-        let storage = &self.storages[column];
+    fn chunk(
+        &self,
+        number: usize,
+        column: usize,
+        chunk: u64,
+        (stored, room): &mut (Vec<u8>, Room),
+    ) -> Result<Option<Arc<Vec<u8>>>, Error> {
+        let storage = &self.storages[number];
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache().get((column, chunk)) {
+        if let Some(kept) = cache().get((number, chunk)) {
             return Ok(Some(kept));
         }
         // Room first, so that what is kept and what is being decoded fit together.
-        let room = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
-        let spare = cache().make_room(room);
+        let wanted = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
+        let spare = cache().make_room(wanted);
         // Not while the cache is locked: threads decode side by side.
-        let decoded = storage.chunk(&*self.source, chunk, stored, spare).map_err(|error| Error::Chunk {
+        let decoded = storage.chunk(&*self.source, chunk, (stored, room), spare);
+        let decoded = decoded.map_err(|error| Error::Chunk {
             path: self.inspection.path.clone(),
             column: self.inspection.columns[column].name.clone(),
             chunk,
@@ -290,7 +417,7 @@ impl Table {
         })?;
         let Some(decoded) = decoded.map(Arc::new) else { return Ok(None) };
         if storage.is_chunked() {
-            cache().put((column, chunk), Arc::clone(&decoded));
+            cache().put((number, chunk), Arc::clone(&decoded));
         }
         Ok(Some(decoded))
     }
@@ -298,7 +425,8 @@ impl Table {
 
 fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
     let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
-    number::convert(storage.datatype, storage.fill(), std::slice::from_mut(first))?;
+    let column = number::Column { bytes: storage.fill(), stride: storage.element_bytes };
+    number::convert(storage.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }
@@ -333,22 +461,60 @@ fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Resul
     }
 }
 
-fn column(name: String, storage: &Storage, attributes: Vec<(String, hdf5::Value)>) -> Column {
-    let (chunks, stored_bytes) = storage.stored();
-    Column {
-        name,
-        dtype: storage.datatype.to_string(),
-        chunk_rows: storage.chunk_rows,
-        chunks,
-        filters: storage.filters(),
-        raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
-        stored_bytes,
-        attributes: named(attributes),
+/// The columns of a data set, after those `before`; its storages will stand from `first` on.
+fn columns(
+    name: &str,
+    storages: &[Storage],
+    attributes: BTreeMap<String, Attribute>,
+    (before, first): (&[(Column, Origin)], usize),
+) -> Vec<(Column, Origin)> {
+    let width = storages.iter().map(|storage| storage.width).sum();
+    let is_free = |name: &String| before.iter().all(|(column, _)| column.name != *name);
+    let names = match attributes.get(ORDER) {
+        Some(Attribute::List(names)) if width > 1 => distinct(names, width),
+        _ => None,
+    };
+    let names = names.filter(|names| names.iter().all(is_free));
+    let mut found = Vec::with_capacity(width);
+    for (at, storage) in storages.iter().enumerate() {
+        let (chunks, stored_bytes) = storage.stored();
+        let (count, before) = (storage.width as u64, found.len());
+        for lane in 0..count {
+            let place = before + lane as usize;
+            let column = Column {
+                name: match &names {
+                    Some(names) => names[place].clone(),
+                    None if width == 1 => name.to_owned(),
+                    None => format!("{name}[{place}]"),
+                },
+                dtype: storage.datatype.to_string(),
+                chunk_rows: storage.chunk_rows,
+                chunks,
+                filters: storage.filters(),
+                raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
+                // Shared by the columns of the data set, so that the sum is right.
+                stored_bytes: stored_bytes * (lane + 1) / count - stored_bytes * lane / count,
+                attributes: attributes.clone(),
+            };
+            found.push((
+                column,
+                Origin { storage: first + at, offset: lane as usize * storage.element_bytes },
+            ));
+        }
     }
+    found
+}
+
+/// The names of `width` columns, if these are such.
+fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
+    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
+    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
+    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    (names.len() == width && distinct.len() == width).then_some(names)
 }
 
 /// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, Storage)], attributes: &BTreeMap<String, Attribute>) {
+fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
     let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
     let places: BTreeMap<&str, usize> = order
         .iter()
@@ -366,28 +532,27 @@ fn sort_as_noted(columns: &mut [(Column, Storage)], attributes: &BTreeMap<String
 fn check(
     path: &Path,
     options: &Options,
-    columns: &[Column],
+    (columns, origins): (&[Column], &[Origin]),
     storages: &[Storage],
     skipped: &[Skipped],
 ) -> Result<u64, Error> {
     let path = || path.to_path_buf();
-    let (Some(first), Some(first_name)) =
-        (storages.first(), columns.first().map(|column| column.name.clone()))
-    else {
+    let mut both = columns.iter().zip(origins.iter().filter_map(|origin| storages.get(origin.storage)));
+    let Some((first_column, first)) = both.next() else {
         return Err(Error::NoColumns {
             path: path(),
             group: options.group.clone(),
             skipped: skipped.to_vec(),
         });
     };
-    for (column, storage) in columns.iter().zip(storages) {
+    for (column, storage) in std::iter::once((first_column, first)).chain(both) {
         let (name, rows) = (column.name.clone(), storage.rows);
         if rows != first.rows {
             return Err(Error::Uneven {
                 path: path(),
                 column: name,
                 rows,
-                other: first_name,
+                other: first_column.name.clone(),
                 other_rows: first.rows,
             });
         }
