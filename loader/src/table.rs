@@ -28,8 +28,9 @@ use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
 pub use number::Number;
+pub(crate) use rows::Scratch;
 pub use rows::{Damage, Damaged, Selection};
-use rows::{Origin, Origins, Scratch};
+use rows::{Origin, Origins};
 pub use storage::Error as ChunkError;
 use storage::{Refusal, Storage};
 
@@ -362,6 +363,43 @@ impl Table {
             rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
         })?;
         Ok(damaged.into_iter().flatten().collect())
+    }
+
+    /// As [`Table::read_selected`], on this thread alone.
+    pub(crate) fn fill<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        (scratch, damage): (&mut Scratch, Damage),
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        rows::fill(self.origins_of(), selection, rows, values, (scratch, damage))
+    }
+
+    /// Whether the selected columns can be read as `T` at all.
+    pub(crate) fn check<T: Number>(&self, selection: &Selection) -> Result<(), Error> {
+        self.refuse::<T>(selection, &(0..0), 0)
+    }
+
+    /// Rows of the longest chunk of the selected columns.
+    pub(crate) fn chunk_rows(&self, selection: &Selection) -> u64 {
+        selection.chunk_rows(&self.storages)
+    }
+
+    /// Bytes of [`Scratch`] that a thread needs for the selected columns.
+    pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
+        selection.scratch_bytes(&self.storages)
+    }
+
+    /// Bytes of what is known of the chunks of all columns.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        let one = size_of::<hdf5::Chunk>() as u64;
+        self.storages
+            .iter()
+            .filter(|storage| storage.is_chunked())
+            .map(|storage| storage.stored().0 * one)
+            .sum()
     }
 
     fn origins_of(&self) -> Origins<'_> {
