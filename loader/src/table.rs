@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod cache;
@@ -20,8 +20,12 @@ mod error;
 
 mod rows;
 
+mod sidecar;
+
+mod open;
+
 use crate::codec::Room;
-use crate::format::hdf5::{self, Kind, Target};
+use crate::format::hdf5;
 use crate::nearest::nearest;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
@@ -31,13 +35,9 @@ pub use number::Number;
 pub(crate) use rows::Scratch;
 pub use rows::{Damage, Damaged, Selection};
 use rows::{Origin, Origins};
+use sidecar::Known;
 pub use storage::Error as ChunkError;
-use storage::{Refusal, Storage};
-
-/// The attribute with the names of the columns in order.
-const ORDER: &str = "columns";
-/// What files of ours say in the attribute `format`, and the newest version that is understood.
-const FORMAT: (&str, i64) = ("diapason-table", 1);
+use storage::Storage;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
@@ -65,11 +65,32 @@ pub struct Options {
     pub backend: Backend,
     /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
     pub threads: usize,
+    /// Where what opening finds is kept for the next time; it is written when it is not there or is not of this file.
+    pub sidecar: Option<PathBuf>,
+}
+
+/// Where the index of the chunks came from.
+#[derive(Debug)]
+pub enum Index {
+    /// From the file.
+    File,
+    /// From the file, and it is in the side-car now.
+    Kept,
+    /// From the file, and the side-car could not be written.
+    NotKept(std::io::Error),
+    /// From the side-car.
+    SideCar,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread, threads: 0 }
+        Self {
+            group: "/".to_owned(),
+            budget_bytes: Table::BUDGET_BYTES,
+            backend: Backend::Pread,
+            threads: 0,
+            sidecar: None,
+        }
     }
 }
 
@@ -78,6 +99,7 @@ impl Default for Options {
 pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
+    index: Index,
     storages: Vec<Storage>,
     /// Where each column is.
     origins: Vec<Origin>,
@@ -124,71 +146,22 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
-        let failed = |object: &str| {
-            let object = object.to_owned();
-            move |error| error::of_format(path, object, error)
-        };
-        let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
-        let group = find_group(&file, path, &options.group)?;
-        let Kind::Group(links) = group.kind else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
-        };
-        let attributes: BTreeMap<String, Attribute> = named(group.attributes);
-        check_version(path, &attributes)?;
-        let (mut found, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut matrices = Vec::new();
-        for link in links {
-            let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
-            let Target::Object(address) = link.target else {
-                skip("it is a link to another name".to_owned());
-                continue;
-            };
-            let object = match file.object(address) {
-                Err(hdf5::Error::Unsupported { what, found, .. }) => {
-                    skip(format!("its {what} is not supported: {found}"));
-                    continue;
-                }
-                object => object.map_err(failed(&link.name))?,
-            };
-            let dataset = match object.kind {
-                Kind::Dataset(dataset) => *dataset,
-                Kind::Group(_) => {
-                    skip("it is a group".to_owned());
-                    continue;
-                }
-                Kind::Datatype => {
-                    skip("it is a type".to_owned());
-                    continue;
-                }
-            };
-            let is_matrix = dataset.shape.dims.len() > 1;
-            match Storage::of(&file, dataset) {
-                Ok(own) if is_matrix => matrices.push((link.name, own, named(object.attributes))),
-                Ok(own) => {
-                    let attributes = named(object.attributes);
-                    let columns = columns(&link.name, &own, attributes, (&found, storages.len()));
-                    found.extend(columns);
-                    storages.extend(own);
-                }
-                Err(Refusal::NoColumn(reason)) => skip(reason),
-                Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
+        let identity = source.identity();
+        let sidecar = options.sidecar.as_deref();
+        let kept = sidecar.and_then(|sidecar| sidecar::load(sidecar, identity, &options.group));
+        let (known, index) = match kept {
+            Some(known) => (known, Index::SideCar),
+            None => {
+                let known = open::known(&source, path, &options.group)?;
+                let saved = sidecar.map(|sidecar| sidecar::save(sidecar, identity, &options.group, &known));
+                (
+                    known,
+                    saved.map_or(Index::File, |saved| saved.map_or_else(Index::NotKept, |()| Index::Kept)),
+                )
             }
-        }
-        // A matrix beside columns is a part of the table if it is as long as they are.
-        let rows = storages.first().map(|storage: &Storage| storage.rows);
-        for (name, own, attributes) in matrices {
-            let own_rows = own.first().map_or(0, |storage| storage.rows);
-            if let Some(rows) = rows.filter(|rows| *rows != own_rows) {
-                let reason = format!("it is a matrix of {own_rows} rows, the columns have {rows}");
-                skipped.push(Skipped { name, reason });
-                continue;
-            }
-            let columns = columns(&name, &own, attributes, (&found, storages.len()));
-            found.extend(columns);
-            storages.extend(own);
-        }
-        sort_as_noted(&mut found, &attributes);
-        let (columns, origins): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        };
+        let Known { columns, storages, attributes, skipped } = known;
+        let (columns, origins): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
         let budget_bytes = options.budget_bytes;
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
@@ -198,7 +171,13 @@ impl Table {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Self { source, inspection, storages, origins, threads, cache })
+        Ok(Self { source, inspection, index, storages, origins, threads, cache })
+    }
+
+    /// Where the index of the chunks came from.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Rows of each column.
@@ -357,7 +336,7 @@ impl Table {
             (!job.0.is_empty()).then_some(job)
         });
         let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
-        let room = self.inspection.budget_bytes / selection.scratch_bytes(&self.storages).max(1);
+        let room = self.inspection.budget_bytes / self.scratch_bytes(selection).max(1);
         let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
         let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
             rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
@@ -389,7 +368,7 @@ impl Table {
 
     /// Bytes of [`Scratch`] that a thread needs for the selected columns.
     pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
-        selection.scratch_bytes(&self.storages)
+        selection.scratch_bytes(&self.storages).saturating_add(self.source.thread_bytes())
     }
 
     /// Bytes of what is known of the chunks of all columns.
@@ -467,103 +446,6 @@ fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::In
     number::convert(storage.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
-}
-
-fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
-    attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
-}
-
-/// The object at `wanted`, from the root.
-fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
-    let failed = |error| error::of_format(path, wanted.to_owned(), error);
-    let mut object = file.object(file.root()).map_err(failed)?;
-    for name in wanted.split('/').filter(|name| !name.is_empty()) {
-        let Kind::Group(links) = &object.kind else { break };
-        let target = links.iter().find(|link| link.name == name).map(|link| link.target);
-        let Some(Target::Object(address)) = target else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
-        };
-        object = file.object(address).map_err(failed)?;
-    }
-    Ok(object)
-}
-
-fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
-    let (format, known) = FORMAT;
-    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
-    match attributes.get("format_version") {
-        Some(Attribute::Int(found)) if is_ours && *found > known => {
-            Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The columns of a data set, after those `before`; its storages will stand from `first` on.
-fn columns(
-    name: &str,
-    storages: &[Storage],
-    attributes: BTreeMap<String, Attribute>,
-    (before, first): (&[(Column, Origin)], usize),
-) -> Vec<(Column, Origin)> {
-    let width = storages.iter().map(|storage| storage.width).sum();
-    let is_free = |name: &String| before.iter().all(|(column, _)| column.name != *name);
-    let names = match attributes.get(ORDER) {
-        Some(Attribute::List(names)) if width > 1 => distinct(names, width),
-        _ => None,
-    };
-    let names = names.filter(|names| names.iter().all(is_free));
-    let mut found = Vec::with_capacity(width);
-    for (at, storage) in storages.iter().enumerate() {
-        let (chunks, stored_bytes) = storage.stored();
-        let (count, before) = (storage.width as u64, found.len());
-        for lane in 0..count {
-            let place = before + lane as usize;
-            let column = Column {
-                name: match &names {
-                    Some(names) => names[place].clone(),
-                    None if width == 1 => name.to_owned(),
-                    None => format!("{name}[{place}]"),
-                },
-                dtype: storage.datatype.to_string(),
-                chunk_rows: storage.chunk_rows,
-                chunks,
-                filters: storage.filters(),
-                raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
-                // Shared by the columns of the data set, so that the sum is right.
-                stored_bytes: stored_bytes * (lane + 1) / count - stored_bytes * lane / count,
-                attributes: attributes.clone(),
-            };
-            found.push((
-                column,
-                Origin { storage: first + at, offset: lane as usize * storage.element_bytes },
-            ));
-        }
-    }
-    found
-}
-
-/// The names of `width` columns, if these are such.
-fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
-    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
-    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
-    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    (names.len() == width && distinct.len() == width).then_some(names)
-}
-
-/// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
-    let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .filter_map(
-            |(place, name)| {
-                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
-            },
-        )
-        .collect();
-    columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
 }
 
 /// Whether the columns make a table that can be read within the budget; their rows.
