@@ -1,7 +1,7 @@
 //! Market data from files, lazily and in bounded memory.
 //!
 //! ```text
-//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (windows)
+//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
 //! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
@@ -19,6 +19,8 @@ pub mod format;
 pub mod table;
 
 pub mod sampler;
+
+pub mod stream;
 
 #[cfg(feature = "libhdf5")]
 pub mod market;

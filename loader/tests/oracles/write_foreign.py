@@ -49,8 +49,8 @@ case("flags.h5", "is not supported: an enumeration", lambda file: file.create_da
 case("record.h5", "is not supported: a compound type",
      lambda file: file.create_dataset("a", data=np.zeros(5, [("x", "f8"), ("y", "i4")])))
 case("half.h5", "not IEEE 754 single or double", lambda file: file.create_dataset("a", data=VALUES.astype("<f2")))
-case("grid.h5", "it has 2 dimensions, a column has one", lambda file: file.create_dataset("a", data=np.zeros((5, 5))))
-case("scalar.h5", "it has 0 dimensions, a column has one", lambda file: file.create_dataset("a", data=1.0))
+case("grid.h5", "it has 3 dimensions, a column has one and a matrix two", lambda file: file.create_dataset("a", data=np.zeros((5, 5, 5))))
+case("scalar.h5", "it has 0 dimensions, a column has one and a matrix two", lambda file: file.create_dataset("a", data=1.0))
 case("group.h5", '"inner" is none, it is a group', lambda file: file.create_dataset("inner/a", data=VALUES))
 case("uneven.h5", 'column "b" has 50 rows, "a" has 100', uneven)
 case("newer.h5", "is of version 2 of the format, this program knows 1", newer)

@@ -16,7 +16,7 @@ NEED = '; "timestamp" must be a column of int64, in nanoseconds since 1970-01-01
 
 with h5py.File(f"{FOLDER}/skipped.h5", "w") as file:
     file["open"] = VALUES
-    file["close"] = np.zeros((100, 2))
+    file["close"] = np.zeros((100, 2, 2))
     file["half"] = VALUES.astype("<f2")
     file["volume/inner"] = VALUES
     file["timestamp"] = [b"text"] * 100
@@ -33,7 +33,7 @@ def there(file, column, reason):
     print(f'{file}\t{column}\tFILE: "{column}" is there but cannot be read: {reason}')
 
 
-there("skipped.h5", "close", "it has 2 dimensions, a column has one")
+there("skipped.h5", "close", "it has 3 dimensions, a column has one and a matrix two")
 there("skipped.h5", "half", "its datatype message is not supported: "
       "a floating-point number of 2 bytes that is not IEEE 754 single or double")
 there("skipped.h5", "volume", "it is a group")
