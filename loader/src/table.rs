@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 mod cache;
 mod facts;
+mod matlab;
 mod number;
+mod pandas;
 mod storage;
 
 mod error;
@@ -28,6 +30,8 @@ use storage::{Refusal, Storage};
 
 /// The attribute with the names of the columns in order.
 const ORDER: &str = "columns";
+/// The most columns of a table: a file may lead to one wide data set under any number of names.
+const COLUMNS_MAX: usize = 4096;
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
 
@@ -63,7 +67,8 @@ impl Default for Options {
 pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
-    storages: Vec<Storage>,
+    /// Where the values of each column are, with the number of the data set, which several columns may share.
+    storages: Vec<(usize, Storage)>,
     cache: Mutex<Cache>,
 }
 
@@ -112,46 +117,62 @@ impl Table {
         };
         let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
         let group = find_group(&file, path, &options.group)?;
-        let Kind::Group(links) = group.kind else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
-        };
-        let attributes: BTreeMap<String, Attribute> = named(group.attributes);
+        let mut attributes: BTreeMap<String, Attribute> = named(group.attributes);
         check_version(path, &attributes)?;
-        let (mut columns, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        for link in links {
-            let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
-            let Target::Object(address) = link.target else {
-                skip("it is a link to another name".to_owned());
+        let (found, mut skipped) = match group.kind {
+            Kind::Group(links) => datasets(&file, path, links)?,
+            Kind::Dataset(dataset) => {
+                (vec![Found { name: String::new(), dataset: *dataset, notes: BTreeMap::new() }], Vec::new())
+            }
+            Kind::Datatype => {
+                return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
+            }
+        };
+        // A table of records that is alone in its group is meant by the group's name: its fields are the columns.
+        let is_alone = found.len() == 1;
+        let last_name = options.group.rsplit('/').next().unwrap_or_default();
+        let (mut columns, mut storages) = (Vec::new(), Vec::new());
+        let mut names = pandas::Names::default();
+        for (store, Found { name, dataset, notes }) in found.into_iter().enumerate() {
+            if let Some(texts) = pandas::labels(&file, &*source, &attributes, &name, &dataset) {
+                names.add(&name, texts.map_err(failed(&name))?);
+            }
+            let is_record = !dataset.fields.is_empty();
+            let (values, others) = match Storage::columns(&file, dataset, &notes) {
+                Ok(found) => found,
+                Err(Refusal::NoColumn(reason)) => {
+                    skipped.push(Skipped { name, reason });
+                    continue;
+                }
+                Err(Refusal::Broken(error)) => return Err(error::of_format(path, name, error)),
+            };
+            if columns.len() + values.len() > COLUMNS_MAX {
+                let reason =
+                    format!("with its {} columns the table would have more than {COLUMNS_MAX}", values.len());
+                skipped.push(Skipped { name, reason });
                 continue;
+            }
+            let full_name = |inner: &str| match (inner, name.as_str()) {
+                ("", "") => last_name.to_owned(),
+                ("", name) => name.to_owned(),
+                (inner, _) if is_record && is_alone => inner.to_owned(),
+                (inner, "") => format!("{last_name}{inner}"),
+                (inner, name) if is_record => format!("{name}/{inner}"),
+                (inner, name) => format!("{name}{inner}"),
             };
-            let object = match file.object(address) {
-                Err(hdf5::Error::Unsupported { what, found, .. }) => {
-                    skip(format!("its {what} is not supported: {found}"));
-                    continue;
-                }
-                object => object.map_err(failed(&link.name))?,
-            };
-            let dataset = match object.kind {
-                Kind::Dataset(dataset) => *dataset,
-                Kind::Group(_) => {
-                    skip("it is a group".to_owned());
-                    continue;
-                }
-                Kind::Datatype => {
-                    skip("it is a type".to_owned());
-                    continue;
-                }
-            };
-            match Storage::new(&file, dataset) {
-                Ok(storage) => {
-                    columns.push(column(link.name, &storage, object.attributes));
-                    storages.push(storage);
-                }
-                Err(Refusal::NoColumn(reason)) => skip(reason),
-                Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
+            skipped.extend(others.into_iter().map(|other| Skipped { name: full_name(&other.name), ..other }));
+            let is_one = values.len() == 1;
+            for (inner, storage) in values {
+                let own = if is_one { notes.clone() } else { BTreeMap::new() };
+                columns.push(column(full_name(&inner), &storage, own));
+                storages.push((store, storage));
+            }
+            if is_record && is_alone {
+                attributes.extend(notes);
             }
         }
-        let mut both: Vec<(Column, Storage)> = columns.into_iter().zip(storages).collect();
+        names.rename(&attributes, &mut columns);
+        let mut both: Vec<(Column, (usize, Storage))> = columns.into_iter().zip(storages).collect();
         sort_as_noted(&mut both, &attributes);
         let (columns, storages): (Vec<_>, Vec<_>) = both.into_iter().unzip();
         let rows = check(path, options, &columns, &storages, &skipped)?;
@@ -233,7 +254,7 @@ impl Table {
 
     fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
-        let storage = &self.storages[number];
+        let storage = &self.storages[number].1;
         let (path, name) = (|| self.inspection.path.clone(), || column.to_owned());
         if rows.start > rows.end || rows.end > self.rows() {
             return Err(Error::OutOfRange { path: path(), wanted: rows, rows: self.rows() });
@@ -254,7 +275,8 @@ impl Table {
             let bytes = self.chunk(number, chunk, &mut stored)?;
             let converted = match &bytes {
                 Some(bytes) => {
-                    number::convert(storage.datatype, &bytes[inside * storage.element_bytes..], now)
+                    let from = inside * storage.element_bytes + storage.offset;
+                    number::convert(storage.datatype, &bytes[from..], storage.element_bytes, now)
                 }
                 None => fill(storage, now),
             };
@@ -272,9 +294,10 @@ impl Table {
 
     /// The decoded chunk, from memory or from the file; `None` when it was never written.
     fn chunk(&self, column: usize, chunk: u64, stored: &mut Vec<u8>) -> Result<Option<Arc<Vec<u8>>>, Error> {
-        let storage = &self.storages[column];
+        let (store, storage) = &self.storages[column];
+        let key = (*store, storage.number_of(chunk));
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache().get((column, chunk)) {
+        if let Some(kept) = cache().get(key) {
             return Ok(Some(kept));
         }
         // Room first, so that what is kept and what is being decoded fit together.
@@ -290,7 +313,7 @@ impl Table {
         })?;
         let Some(decoded) = decoded.map(Arc::new) else { return Ok(None) };
         if storage.is_chunked() {
-            cache().put((column, chunk), Arc::clone(&decoded));
+            cache().put(key, Arc::clone(&decoded));
         }
         Ok(Some(decoded))
     }
@@ -298,13 +321,52 @@ impl Table {
 
 fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
     let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
-    number::convert(storage.datatype, storage.fill(), std::slice::from_mut(first))?;
+    number::convert(storage.datatype, storage.fill(), storage.element_bytes, std::slice::from_mut(first))?;
     others.fill(*first);
     Ok(())
 }
 
 fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
     attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
+}
+
+/// A data set of the group, and what is noted at it.
+struct Found {
+    name: String,
+    dataset: hdf5::Dataset,
+    notes: BTreeMap<String, Attribute>,
+}
+
+/// The data sets that `links` lead to, and what else they lead to.
+fn datasets(
+    file: &hdf5::File,
+    path: &Path,
+    links: Vec<hdf5::Link>,
+) -> Result<(Vec<Found>, Vec<Skipped>), Error> {
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    for hdf5::Link { name, target } in links {
+        let mut skip = |name: String, reason: String| skipped.push(Skipped { name, reason });
+        let Target::Object(address) = target else {
+            skip(name, "it is a link to another name".to_owned());
+            continue;
+        };
+        let object = match file.object(address) {
+            Err(hdf5::Error::Unsupported { what, found, .. }) => {
+                skip(name, format!("its {what} is not supported: {found}"));
+                continue;
+            }
+            Err(error) => return Err(error::of_format(path, name, error)),
+            Ok(object) => object,
+        };
+        match object.kind {
+            Kind::Dataset(dataset) => {
+                found.push(Found { name, dataset: *dataset, notes: named(object.attributes) });
+            }
+            Kind::Group(_) => skip(name, "it is a group".to_owned()),
+            Kind::Datatype => skip(name, "it is a type".to_owned()),
+        }
+    }
+    Ok((found, skipped))
 }
 
 /// The object at `wanted`, from the root.
@@ -333,7 +395,7 @@ fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Resul
     }
 }
 
-fn column(name: String, storage: &Storage, attributes: Vec<(String, hdf5::Value)>) -> Column {
+fn column(name: String, storage: &Storage, attributes: BTreeMap<String, Attribute>) -> Column {
     let (chunks, stored_bytes) = storage.stored();
     Column {
         name,
@@ -341,14 +403,14 @@ fn column(name: String, storage: &Storage, attributes: Vec<(String, hdf5::Value)
         chunk_rows: storage.chunk_rows,
         chunks,
         filters: storage.filters(),
-        raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
+        raw_bytes: storage.rows.saturating_mul(storage.datatype.number_bytes().unwrap_or(0) as u64),
         stored_bytes,
-        attributes: named(attributes),
+        attributes,
     }
 }
 
 /// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, Storage)], attributes: &BTreeMap<String, Attribute>) {
+fn sort_as_noted(columns: &mut [(Column, (usize, Storage))], attributes: &BTreeMap<String, Attribute>) {
     let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
     let places: BTreeMap<&str, usize> = order
         .iter()
@@ -367,12 +429,12 @@ fn check(
     path: &Path,
     options: &Options,
     columns: &[Column],
-    storages: &[Storage],
+    storages: &[(usize, Storage)],
     skipped: &[Skipped],
 ) -> Result<u64, Error> {
     let path = || path.to_path_buf();
     let (Some(first), Some(first_name)) =
-        (storages.first(), columns.first().map(|column| column.name.clone()))
+        (storages.first().map(|(_, storage)| storage), columns.first().map(|column| column.name.clone()))
     else {
         return Err(Error::NoColumns {
             path: path(),
@@ -380,7 +442,7 @@ fn check(
             skipped: skipped.to_vec(),
         });
     };
-    for (column, storage) in columns.iter().zip(storages) {
+    for (column, (_, storage)) in columns.iter().zip(storages) {
         let (name, rows) = (column.name.clone(), storage.rows);
         if rows != first.rows {
             return Err(Error::Uneven {

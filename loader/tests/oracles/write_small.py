@@ -18,6 +18,14 @@ for bound, libver in {"earliest": "earliest", "v110": ("v110", "v110"), "latest"
         file.create_dataset("one", data=values, chunks=(60,), compression="gzip")
         file.create_dataset("plain", data=values, chunks=(25,))
         file.create_dataset("whole", data=values)
+        file.create_dataset("endless", data=values, chunks=(7,), maxshape=(None,), fletcher32=True)
+        file.create_dataset("half", data=values.astype("<f2"))
+        file.create_dataset("grid", data=np.stack([values, values], 1), chunks=(9, 1), maxshape=(None, None))
+        records = np.zeros(60, [("x", ">f4"), ("y", [("z", "i2", (2,)), ("t", "S3")])])
+        records["x"], records["y"]["z"][:, 1] = values, np.arange(60)
+        file.create_dataset("records", data=records, chunks=(11,))
+        for number in range(10):
+            file["records"].attrs[f"number {number}"] = number
     print(name)
 
 # Enough chunks for pages of a fixed array and for two levels of a tree.

@@ -189,6 +189,11 @@ impl<'a> Cursor<'a> {
         self.address()?.ok_or_else(|| self.broken("an address in it is undefined"))
     }
 
+    /// Bytes of an address in this file.
+    pub const fn address_bytes(&self) -> u8 {
+        self.widths.address
+    }
+
     pub fn length(&mut self) -> Result<u64, Error> {
         self.uint(self.widths.length)
     }
