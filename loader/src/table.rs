@@ -1,8 +1,9 @@
 //! A file of columns, read lazily.
 //!
 //! Opening touches metadata only. Reading decodes the chunks that hold the rows asked for, and keeps the latest used
-//! of them within a budget of bytes. A column is a one-dimensional data set of numbers in one group; whatever else
-//! lies there is listed with the reason why it is no column.
+//! of them within a budget of bytes; what is longer than a few chunks is decoded on several threads straight to where
+//! it is wanted. A column is a one-dimensional data set of numbers in one group, one place in the rows of a
+//! two-dimensional one, or one field of a data set of records; whatever else lies there is listed with the reason why it is no column.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,27 +14,39 @@ mod cache;
 mod facts;
 mod matlab;
 mod number;
-mod pandas;
+mod parallel;
 mod storage;
 
 mod error;
 
+mod rows;
+
+mod pandas;
+
+use crate::codec::Room;
 use crate::format::hdf5::{self, Kind, Target};
 use crate::nearest::nearest;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
-use number::Number;
+pub use number::Number;
+pub use rows::{Damage, Damaged, Selection};
+use rows::{Origin, Origins, Scratch};
 pub use storage::Error as ChunkError;
 use storage::{Refusal, Storage};
 
 /// The attribute with the names of the columns in order.
 const ORDER: &str = "columns";
 /// The most columns of a table: a file may lead to one wide data set under any number of names.
-const COLUMNS_MAX: usize = 4096;
+const COLUMNS_MAX: usize = 16_384;
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
+
+/// A range of one column over more whole chunks than this is decoded on several threads.
+const LONG_CHUNKS: u64 = 2;
+/// Bytes of rows in a job of a thread, unless a chunk is larger.
+const JOB_BYTES: u64 = 512 << 10;
 
 /// Through what a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,11 +67,13 @@ pub struct Options {
     pub budget_bytes: u64,
     /// Through what the file is read.
     pub backend: Backend,
+    /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
+    pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread }
+        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread, threads: 0 }
     }
 }
 
@@ -67,8 +82,10 @@ impl Default for Options {
 pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
-    /// Where the values of each column are, with the number of the data set, which several columns may share.
-    storages: Vec<(usize, Storage)>,
+    storages: Vec<Storage>,
+    /// Where each column is.
+    origins: Vec<Origin>,
+    threads: usize,
     cache: Mutex<Cache>,
 }
 
@@ -119,68 +136,75 @@ impl Table {
         let group = find_group(&file, path, &options.group)?;
         let mut attributes: BTreeMap<String, Attribute> = named(group.attributes);
         check_version(path, &attributes)?;
-        let (found, mut skipped) = match group.kind {
+        let (datasets, mut skipped) = match group.kind {
             Kind::Group(links) => datasets(&file, path, links)?,
-            Kind::Dataset(dataset) => {
-                (vec![Found { name: String::new(), dataset: *dataset, notes: BTreeMap::new() }], Vec::new())
-            }
+            Kind::Dataset(dataset) => (vec![Found::alone(&options.group, *dataset)], Vec::new()),
             Kind::Datatype => {
                 return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
             }
         };
-        // A table of records that is alone in its group is meant by the group's name: its fields are the columns.
-        let is_alone = found.len() == 1;
-        let last_name = options.group.rsplit('/').next().unwrap_or_default();
-        let (mut columns, mut storages) = (Vec::new(), Vec::new());
+        // Records that are alone in their group are meant by the group's name: their fields are the columns.
+        let is_alone = datasets.len() == 1;
+        let (mut found, mut storages, mut matrices) = (Vec::new(), Vec::new(), Vec::new());
         let mut names = pandas::Names::default();
-        for (store, Found { name, dataset, notes }) in found.into_iter().enumerate() {
+        for Found { name, dataset, notes } in datasets {
             if let Some(texts) = pandas::labels(&file, &*source, &attributes, &name, &dataset) {
                 names.add(&name, texts.map_err(failed(&name))?);
             }
-            let is_record = !dataset.fields.is_empty();
-            let (values, others) = match Storage::columns(&file, dataset, &notes) {
-                Ok(found) => found,
-                Err(Refusal::NoColumn(reason)) => {
-                    skipped.push(Skipped { name, reason });
-                    continue;
+            let (is_matrix, fields) = (dataset.shape.dims.len() > 1, dataset.fields.clone());
+            match Storage::of(&file, dataset, &notes) {
+                Ok(own) if !fields.is_empty() => {
+                    let prefix = if is_alone { String::new() } else { format!("{name}/") };
+                    let (columns, others) = fields_of(&prefix, fields, &own, storages.len());
+                    found.extend(columns);
+                    skipped.extend(others);
+                    storages.extend(own);
+                    if is_alone {
+                        attributes.extend(notes);
+                    }
                 }
+                Ok(own) if is_matrix => matrices.push((name, own, notes)),
+                Ok(own) => {
+                    let columns = columns(&name, &own, notes, (&found, storages.len()));
+                    found.extend(columns);
+                    storages.extend(own);
+                }
+                Err(Refusal::NoColumn(reason)) => skipped.push(Skipped { name, reason }),
                 Err(Refusal::Broken(error)) => return Err(error::of_format(path, name, error)),
-            };
-            if columns.len() + values.len() > COLUMNS_MAX {
-                let reason =
-                    format!("with its {} columns the table would have more than {COLUMNS_MAX}", values.len());
+            }
+            if found.len() > COLUMNS_MAX {
+                return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
+            }
+        }
+        // A matrix beside columns is a part of the table if it is as long as they are.
+        let rows = storages.first().map(|storage: &Storage| storage.rows);
+        for (name, own, attributes) in matrices {
+            let own_rows = own.first().map_or(0, |storage| storage.rows);
+            if let Some(rows) = rows.filter(|rows| *rows != own_rows) {
+                let reason = format!("it is a matrix of {own_rows} rows, the columns have {rows}");
                 skipped.push(Skipped { name, reason });
                 continue;
             }
-            let full_name = |inner: &str| match (inner, name.as_str()) {
-                ("", "") => last_name.to_owned(),
-                ("", name) => name.to_owned(),
-                (inner, _) if is_record && is_alone => inner.to_owned(),
-                (inner, "") => format!("{last_name}{inner}"),
-                (inner, name) if is_record => format!("{name}/{inner}"),
-                (inner, name) => format!("{name}{inner}"),
-            };
-            skipped.extend(others.into_iter().map(|other| Skipped { name: full_name(&other.name), ..other }));
-            let is_one = values.len() == 1;
-            for (inner, storage) in values {
-                let own = if is_one { notes.clone() } else { BTreeMap::new() };
-                columns.push(column(full_name(&inner), &storage, own));
-                storages.push((store, storage));
-            }
-            if is_record && is_alone {
-                attributes.extend(notes);
+            let columns = columns(&name, &own, attributes, (&found, storages.len()));
+            found.extend(columns);
+            storages.extend(own);
+            if found.len() > COLUMNS_MAX {
+                return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
             }
         }
-        names.rename(&attributes, &mut columns);
-        let mut both: Vec<(Column, (usize, Storage))> = columns.into_iter().zip(storages).collect();
-        sort_as_noted(&mut both, &attributes);
-        let (columns, storages): (Vec<_>, Vec<_>) = both.into_iter().unzip();
-        let rows = check(path, options, &columns, &storages, &skipped)?;
+        names.rename(&attributes, &mut found);
+        sort_as_noted(&mut found, &attributes);
+        let (columns, origins): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
         let budget_bytes = options.budget_bytes;
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        Ok(Self { source, inspection, storages, cache })
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        Ok(Self { source, inspection, storages, origins, threads, cache })
     }
 
     /// Rows of each column.
@@ -254,35 +278,32 @@ impl Table {
 
     fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
-        let storage = &self.storages[number].1;
-        let (path, name) = (|| self.inspection.path.clone(), || column.to_owned());
-        if rows.start > rows.end || rows.end > self.rows() {
-            return Err(Error::OutOfRange { path: path(), wanted: rows, rows: self.rows() });
+        let origin = self.origins[number];
+        let storage = &self.storages[origin.storage];
+        let selection = Selection::new(&[(number, origin)]);
+        self.refuse::<T>(&selection, &rows, values.len())?;
+        if self.is_long(origin.storage, &rows) {
+            return self.read_selected(&selection, rows, values, Damage::Fail).map(|_| ());
         }
-        if rows.end - rows.start != values.len() as u64 {
-            return Err(Error::Room { rows: rows.end - rows.start, places: values.len() });
-        }
-        if !number::is_readable::<T>(storage.datatype) {
-            let dtype = storage.datatype.to_string();
-            return Err(Error::WrongType { path: path(), column: name(), dtype, wanted: T::NAME });
-        }
-        let mut stored = Vec::new();
+        let path = || self.inspection.path.clone();
+        let mut memory = (Vec::new(), Room::default());
         let (mut row, mut rest) = (rows.start, values);
         while !rest.is_empty() {
             let (chunk, inside) = (row / storage.chunk_rows, (row % storage.chunk_rows) as usize);
             let count = rest.len().min((storage.chunk_rows - inside as u64).try_into().unwrap_or(usize::MAX));
             let (now, later) = rest.split_at_mut(count);
-            let bytes = self.chunk(number, chunk, &mut stored)?;
+            let bytes = self.chunk(origin.storage, number, chunk, &mut memory)?;
             let converted = match &bytes {
                 Some(bytes) => {
-                    let from = inside * storage.element_bytes + storage.offset;
-                    number::convert(storage.datatype, &bytes[from..], storage.element_bytes, now)
+                    let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
+                    let column = number::Column { bytes, stride: storage.row_bytes };
+                    number::convert(origin.datatype, column, count, (now, 1))
                 }
-                None => fill(storage, now),
+                None => fill(storage, origin, now),
             };
             converted.map_err(|inexact| Error::Inexact {
                 path: path(),
-                column: name(),
+                column: column.to_owned(),
                 row: row + inexact.at as u64,
                 value: inexact.value,
                 wanted: T::NAME,
@@ -292,19 +313,109 @@ impl Table {
         Ok(())
     }
 
+    /// Whether `rows` are worth several threads: some chunks, and not kept already.
+    fn is_long(&self, storage: usize, rows: &Range<u64>) -> bool {
+        let chunk_rows = self.storages[storage].chunk_rows;
+        let (first, end) = (rows.start / chunk_rows, rows.end / chunk_rows);
+        let is_kept = |chunk| {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.get((storage, chunk)).is_some()
+        };
+        end - first > LONG_CHUNKS && !(is_kept(first) && is_kept(end - 1))
+    }
+
+    /// The columns called `names`, in this order.
+    ///
+    /// # Errors
+    /// As [`Table::position`].
+    pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection, Error> {
+        let one = |name: &S| self.position(name.as_ref()).map(|number| (number, self.origins[number]));
+        Ok(Selection::new(&names.iter().map(one).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Reads `rows` of the selected columns into `values`, `[row][column]`, on [`Options::threads`] threads, or as many
+    /// as have room in the budget for a chunk and what it is stored as. Returns the chunks that `damage` let pass.
+    ///
+    /// The values are the same at any number of threads. Nothing is taken from or kept in the budget of chunks.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no such row, a value does not fit, or the file is broken there; of several the one in
+    /// the first rows.
+    pub fn read_selected<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        damage: Damage,
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        let width = selection.width().max(1);
+        let chunk_rows = selection.chunk_rows(&self.storages);
+        // Whole chunks in each job, and of small ones enough that a read is worth its call.
+        let bytes = chunk_rows.saturating_mul((width * size_of::<T>()) as u64).max(1);
+        let step = chunk_rows.saturating_mul((JOB_BYTES / bytes).max(1));
+        let (mut first, mut rest) = (rows.start, values);
+        let jobs = std::iter::from_fn(|| {
+            let end = rows.end.min((first / step + 1).saturating_mul(step));
+            let (now, later) = std::mem::take(&mut rest).split_at_mut((end - first) as usize * width);
+            let job = (first..end, now);
+            (first, rest) = (end, later);
+            (!job.0.is_empty()).then_some(job)
+        });
+        let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
+        let room = self.inspection.budget_bytes / selection.scratch_bytes(&self.storages).max(1);
+        let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
+        let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
+            rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
+        })?;
+        Ok(damaged.into_iter().flatten().collect())
+    }
+
+    fn origins_of(&self) -> Origins<'_> {
+        Origins { source: &*self.source, inspection: &self.inspection, storages: &self.storages }
+    }
+
+    /// Why `rows` of the selection cannot be read into `places` values of `T`.
+    fn refuse<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: &Range<u64>,
+        places: usize,
+    ) -> Result<(), Error> {
+        let path = || self.inspection.path.clone();
+        if rows.start > rows.end || rows.end > self.rows() {
+            return Err(Error::OutOfRange { path: path(), wanted: rows.clone(), rows: self.rows() });
+        }
+        if (rows.end - rows.start).checked_mul(selection.width() as u64) != Some(places as u64) {
+            return Err(Error::Room { rows: rows.end - rows.start, places });
+        }
+        if let Some(column) = selection.unreadable::<T>() {
+            let Column { name, dtype, .. } = &self.inspection.columns[column];
+            let (column, dtype) = (name.clone(), dtype.clone());
+            return Err(Error::WrongType { path: path(), column, dtype, wanted: T::NAME });
+        }
+        Ok(())
+    }
+
     /// The decoded chunk, from memory or from the file; `None` when it was never written.
-    fn chunk(&self, column: usize, chunk: u64, stored: &mut Vec<u8>) -> Result<Option<Arc<Vec<u8>>>, Error> {
-        let (store, storage) = &self.storages[column];
-        let key = (*store, storage.number_of(chunk));
+    fn chunk(
+        &self,
+        number: usize,
+        column: usize,
+        chunk: u64,
+        (stored, room): &mut (Vec<u8>, Room),
+    ) -> Result<Option<Arc<Vec<u8>>>, Error> {
+        let storage = &self.storages[number];
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache().get(key) {
+        if let Some(kept) = cache().get((number, chunk)) {
             return Ok(Some(kept));
         }
         // Room first, so that what is kept and what is being decoded fit together.
-        let room = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
-        let spare = cache().make_room(room);
+        let wanted = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
+        let spare = cache().make_room(wanted);
         // Not while the cache is locked: threads decode side by side.
-        let decoded = storage.chunk(&*self.source, chunk, stored, spare).map_err(|error| Error::Chunk {
+        let decoded = storage.chunk(&*self.source, chunk, (stored, room), spare);
+        let decoded = decoded.map_err(|error| Error::Chunk {
             path: self.inspection.path.clone(),
             column: self.inspection.columns[column].name.clone(),
             chunk,
@@ -313,15 +424,18 @@ impl Table {
         })?;
         let Some(decoded) = decoded.map(Arc::new) else { return Ok(None) };
         if storage.is_chunked() {
-            cache().put(key, Arc::clone(&decoded));
+            cache().put((number, chunk), Arc::clone(&decoded));
         }
         Ok(Some(decoded))
     }
 }
 
-fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
+fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Result<(), number::Inexact> {
     let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
-    number::convert(storage.datatype, storage.fill(), storage.element_bytes, std::slice::from_mut(first))?;
+    // One element is kept: the whole record, or one value of a matrix.
+    let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
+    let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
+    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }
@@ -335,6 +449,14 @@ struct Found {
     name: String,
     dataset: hdf5::Dataset,
     notes: BTreeMap<String, Attribute>,
+}
+
+impl Found {
+    /// The data set at `place`, asked for by itself.
+    fn alone(place: &str, dataset: hdf5::Dataset) -> Self {
+        let name = place.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        Self { name, dataset, notes: BTreeMap::new() }
+    }
 }
 
 /// The data sets that `links` lead to, and what else they lead to.
@@ -369,6 +491,39 @@ fn datasets(
     Ok((found, skipped))
 }
 
+/// The columns of records, and the fields that are none; their storage will stand at `number`.
+fn fields_of(
+    prefix: &str,
+    fields: Vec<hdf5::Field>,
+    storages: &[Storage],
+    number: usize,
+) -> (Vec<(Column, Origin)>, Vec<Skipped>) {
+    let (mut columns, mut skipped) = (Vec::new(), Vec::new());
+    let Some(storage) = storages.first() else { return (columns, skipped) };
+    let (chunks, stored_bytes) = storage.stored();
+    for hdf5::Field { name, offset, datatype } in fields {
+        let name = format!("{prefix}{name}");
+        let Some(bytes) = datatype.number_bytes() else {
+            skipped.push(Skipped { name, reason: format!("it is {datatype}, no number") });
+            continue;
+        };
+        // Its share by the bytes of the record.
+        let share = u128::from(stored_bytes) * bytes as u128 / storage.element_bytes.max(1) as u128;
+        let column = Column {
+            name,
+            dtype: datatype.to_string(),
+            chunk_rows: storage.chunk_rows,
+            chunks,
+            filters: storage.filters(),
+            raw_bytes: storage.rows.saturating_mul(bytes as u64),
+            stored_bytes: share as u64,
+            attributes: BTreeMap::new(),
+        };
+        columns.push((column, Origin { storage: number, offset: offset as usize, datatype }));
+    }
+    (columns, skipped)
+}
+
 /// The object at `wanted`, from the root.
 fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
     let failed = |error| error::of_format(path, wanted.to_owned(), error);
@@ -395,22 +550,64 @@ fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Resul
     }
 }
 
-fn column(name: String, storage: &Storage, attributes: BTreeMap<String, Attribute>) -> Column {
-    let (chunks, stored_bytes) = storage.stored();
-    Column {
-        name,
-        dtype: storage.datatype.to_string(),
-        chunk_rows: storage.chunk_rows,
-        chunks,
-        filters: storage.filters(),
-        raw_bytes: storage.rows.saturating_mul(storage.datatype.number_bytes().unwrap_or(0) as u64),
-        stored_bytes,
-        attributes,
+/// The columns of a data set, after those `before`; its storages will stand from `first` on.
+fn columns(
+    name: &str,
+    storages: &[Storage],
+    attributes: BTreeMap<String, Attribute>,
+    (before, first): (&[(Column, Origin)], usize),
+) -> Vec<(Column, Origin)> {
+    let width = storages.iter().map(|storage| storage.width).sum();
+    let is_free = |name: &String| before.iter().all(|(column, _)| column.name != *name);
+    let names = match attributes.get(ORDER) {
+        Some(Attribute::List(names)) if width > 1 => distinct(names, width),
+        _ => None,
+    };
+    let names = names.filter(|names| names.iter().all(is_free));
+    let mut found = Vec::with_capacity(width);
+    for (at, storage) in storages.iter().enumerate() {
+        let (chunks, stored_bytes) = storage.stored();
+        let (count, before) = (storage.width as u64, found.len());
+        for lane in 0..count {
+            let place = before + lane as usize;
+            let column = Column {
+                name: match &names {
+                    Some(names) => names[place].clone(),
+                    None if width == 1 => name.to_owned(),
+                    None => format!("{name}[{place}]"),
+                },
+                dtype: storage.datatype.to_string(),
+                chunk_rows: storage.chunk_rows,
+                chunks,
+                filters: storage.filters(),
+                raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
+                // Shared by the columns of the data set, so that the sum is right.
+                stored_bytes: stored_bytes * (lane + 1) / count - stored_bytes * lane / count,
+                attributes: attributes.clone(),
+            };
+            found.push((
+                column,
+                Origin {
+                    storage: first + at,
+                    offset: lane as usize * storage.element_bytes,
+                    datatype: storage.datatype,
+                },
+            ));
+        }
     }
+    found
+}
+
+/// The names of `width` columns, if these are such.
+fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
+    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
+    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
+    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    (names.len() == width && distinct.len() == width).then_some(names)
 }
 
 /// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, (usize, Storage))], attributes: &BTreeMap<String, Attribute>) {
+fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
     let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
     let places: BTreeMap<&str, usize> = order
         .iter()
@@ -428,28 +625,27 @@ fn sort_as_noted(columns: &mut [(Column, (usize, Storage))], attributes: &BTreeM
 fn check(
     path: &Path,
     options: &Options,
-    columns: &[Column],
-    storages: &[(usize, Storage)],
+    (columns, origins): (&[Column], &[Origin]),
+    storages: &[Storage],
     skipped: &[Skipped],
 ) -> Result<u64, Error> {
     let path = || path.to_path_buf();
-    let (Some(first), Some(first_name)) =
-        (storages.first().map(|(_, storage)| storage), columns.first().map(|column| column.name.clone()))
-    else {
+    let mut both = columns.iter().zip(origins.iter().filter_map(|origin| storages.get(origin.storage)));
+    let Some((first_column, first)) = both.next() else {
         return Err(Error::NoColumns {
             path: path(),
             group: options.group.clone(),
             skipped: skipped.to_vec(),
         });
     };
-    for (column, (_, storage)) in columns.iter().zip(storages) {
+    for (column, storage) in std::iter::once((first_column, first)).chain(both) {
         let (name, rows) = (column.name.clone(), storage.rows);
         if rows != first.rows {
             return Err(Error::Uneven {
                 path: path(),
                 column: name,
                 rows,
-                other: first_name,
+                other: first_column.name.clone(),
                 other_rows: first.rows,
             });
         }

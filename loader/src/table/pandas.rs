@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Attribute, Column};
+use super::rows::Origin;
 use super::storage::Storage;
 use crate::format::hdf5::{self, Dataset, Datatype};
 use crate::source::Source;
@@ -65,7 +66,7 @@ impl Names {
     }
 
     /// Gives `columns` the names that pandas shows, as far as they stay different from each other.
-    pub fn rename(mut self, attributes: &BTreeMap<String, Attribute>, columns: &mut [Column]) {
+    pub fn rename(mut self, attributes: &BTreeMap<String, Attribute>, columns: &mut [(Column, Origin)]) {
         let is_time = |kind: Option<&str>| matches!(kind, Some("datetime64" | "datetime64[ns]"));
         for (name, value) in attributes {
             let (Some(block), Attribute::Text(pickled)) = (name.strip_suffix("_kind"), value) else {
@@ -81,16 +82,16 @@ impl Names {
             self.names.insert("index".to_owned(), "timestamp".to_owned());
         }
         if text(attributes, "pandas_type") == Some("frame") {
-            let axis = columns.iter().find(|column| column.name == "axis1");
+            let axis = columns.iter().map(|(column, _)| column).find(|column| column.name == "axis1");
             let is_times = axis.is_some_and(|axis| is_time(text(&axis.attributes, "kind")));
             let name = if is_times { "timestamp" } else { "index" };
             self.names.insert("axis1".to_owned(), name.to_owned());
         }
         let shown = |column: &Column| self.names.get(&column.name).unwrap_or(&column.name).clone();
-        let mut all: Vec<String> = columns.iter().map(shown).collect();
+        let mut all: Vec<String> = columns.iter().map(|(column, _)| shown(column)).collect();
         all.sort_unstable();
         if all.windows(2).all(|pair| pair[0] != pair[1]) {
-            for column in columns {
+            for (column, _) in columns {
                 column.name = shown(column);
             }
         }

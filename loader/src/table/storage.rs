@@ -1,20 +1,25 @@
-//! One column's elements: where they are, and how to get a chunk of them.
+//! Where the rows of a data set are, piece by piece, and how to decode one.
+//!
+//! A data set of two dimensions holds a column in each place of its rows. Where its chunks divide the rows as well,
+//! each column of chunks is a storage of its own, so that a storage is always a sequence of pieces of whole rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::facts::{Attribute, Skipped};
+use super::facts::Attribute;
 use super::matlab;
-use crate::codec::{self, Pipeline};
-use crate::format::hdf5::{self, Chunk, Dataset, Datatype, Field, Layout};
-use crate::source::{self, Source};
+use crate::codec::{self, Pipeline, Room};
+use crate::format::hdf5::{self, Chunk, Dataset, Datatype, Layout};
+use crate::source::{self, Source, Span};
 
-/// Bytes that are read at once where the file has no chunks.
-const PIECE_BYTES: usize = 512 << 10;
-/// The widest row of a record or a grid: a piece holds one at least.
+/// Rows that are read at once where the file has no chunks, and the bytes of such a piece.
+const PIECE_ROWS: u64 = 65_536;
+const PIECE_BYTES: u64 = 512 << 10;
+/// The most columns in one data set: more are no market data, and each costs memory for its name and facts.
+const COLUMNS_MAX: u64 = 4096;
+
+/// The longest record: a piece holds one at least.
 const ROW_BYTES_MAX: usize = 512 << 10;
-/// The most columns of a grid.
-const COLUMNS_MAX: u64 = 1024;
 
 /// Why a chunk cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -36,40 +41,55 @@ pub enum Error {
     },
 }
 
-/// Where the elements are.
-#[derive(Debug)]
+/// Where the rows are.
+#[derive(Clone, Debug)]
 enum Place {
-    Compact(Vec<u8>),
+    Compact(Arc<[u8]>),
     /// `None` when nothing was ever written.
     Contiguous(Option<u64>),
-    Chunked {
-        chunks: Vec<Chunk>,
-        pipeline: Pipeline,
-        edges_unfiltered: bool,
-    },
+    Chunked(Chunked),
 }
 
-/// A column's elements: a value in each row of an array, of which other columns may be other values.
+/// One column of the grid of chunks.
+#[derive(Clone, Debug)]
+struct Chunked {
+    /// All chunks of the data set by number.
+    chunks: Arc<[Chunk]>,
+    edges_unfiltered: bool,
+    /// How many columns the grid has, and which of them this is.
+    grid_columns: u64,
+    grid_column: u64,
+    /// Whether the chunks reach over the last column of the data set.
+    is_edge: bool,
+}
+
+/// A data set's rows, or a part of each of them.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
     pub datatype: Datatype,
     pub rows: u64,
-    /// Bytes from one row to the next.
     pub element_bytes: usize,
-    /// Where the value begins in the row.
-    pub offset: usize,
-    /// Rows of a chunk, or of the pieces that a column without chunks is read in.
+    /// Elements of a row that belong to the data set.
+    pub width: usize,
+    /// Bytes of a row in a decoded piece; a chunk over the edge has more than `width` elements in a row.
+    pub row_bytes: usize,
+    /// Rows of a chunk, or of the pieces that rows without chunks are read in.
     pub chunk_rows: u64,
-    /// In a grid: which of the chunks of a row of chunks, and how many there are.
-    chunk_column: (u64, u64),
-    /// Whether the last chunk to the right is not full.
-    is_right_edge: bool,
-    place: Arc<Place>,
-    fill: Arc<Vec<u8>>,
+    pipeline: Pipeline,
+    place: Place,
+    fill: Vec<u8>,
 }
 
-/// Columns with their names within the data set, and what in it is no column.
-type Columns = (Vec<(String, Storage)>, Vec<Skipped>);
+/// Where a piece is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// In memory, as it is.
+    Here(&'a [u8]),
+    /// Nowhere: it was never written.
+    Never,
+    /// In the source; the filters whose bits are set in `mask` were skipped.
+    Stored { span: Span, mask: u32 },
+}
 
 /// Why a data set is no column, or that it is broken.
 #[derive(Debug)]
@@ -85,51 +105,67 @@ impl From<hdf5::Error> for Refusal {
 }
 
 impl Storage {
-    /// The columns of `dataset` with their names within it: one without a name for a row of numbers, one for each
-    /// number of a record, one for each column of a grid; and the values that are no column.
-    pub fn columns(
+    /// The rows of `dataset`, if it has one or two dimensions and holds numbers or records of them; `notes` are
+    /// its attributes.
+    pub fn of(
         file: &hdf5::File,
-        stored: Dataset,
+        dataset: Dataset,
         notes: &BTreeMap<String, Attribute>,
-    ) -> Result<Columns, Refusal> {
+    ) -> Result<Vec<Self>, Refusal> {
         let no_column = |reason: String| Err(Refusal::NoColumn(reason));
         // Where its chunks are is said by the shape that it is stored in.
+        let stored = dataset;
         let dataset = matlab::upright(stored.clone(), notes).map_err(Refusal::NoColumn)?;
+        let element_bytes = match dataset.datatype {
+            Datatype::Record { bytes } if (1..=ROW_BYTES_MAX).contains(&(bytes as usize)) => bytes as usize,
+            Datatype::Record { bytes } => {
+                return no_column(format!("its records have {bytes} bytes, 1 to {ROW_BYTES_MAX} are read"));
+            }
+            datatype => match datatype.number_bytes() {
+                Some(bytes) => bytes,
+                None => return no_column(format!("its elements are {datatype}, not numbers")),
+            },
+        };
         let is_record = !dataset.fields.is_empty();
-        if !is_record && dataset.datatype.number_bytes().is_none() {
-            return no_column(format!("its elements are {}, not numbers", dataset.datatype));
-        }
         let (rows, width) = match dataset.shape.dims[..] {
-            [rows] => (rows, None),
-            [_, width] if !is_record && !(1..=COLUMNS_MAX).contains(&width) => {
-                return no_column(format!("it has {width} columns, a table has 1 to {COLUMNS_MAX}"));
+            [rows] => (rows, 1),
+            [_, width] if width == 0 || width > COLUMNS_MAX => {
+                return no_column(format!("its rows have {width} values, 1 to {COLUMNS_MAX} can be columns"));
             }
-            [rows, width] if !is_record => (rows, Some(width)),
+            [rows, width] if !is_record || width == 1 => (rows, width),
+            [_, width] => return no_column(format!("its rows have {width} records, a table has one")),
             _ => {
-                let dims = dataset.shape.dims.len();
-                return no_column(format!("it has {dims} dimensions, a column has one and a grid two"));
+                let rank = dataset.shape.dims.len();
+                return no_column(format!("it has {rank} dimensions, a column has one and a matrix two"));
             }
         };
-        let one_bytes = match dataset.datatype {
-            Datatype::Record { bytes } => bytes as usize,
-            datatype => datatype.number_bytes().unwrap_or(1),
-        };
-        let row_bytes = one_bytes.saturating_mul(width.unwrap_or(1) as usize);
-        if row_bytes == 0 || row_bytes > ROW_BYTES_MAX {
-            return no_column(format!("a row of it has {row_bytes} bytes, at most {ROW_BYTES_MAX} are read"));
-        }
         let chunks = file.chunks(&stored)?;
+        let fill = dataset.fill.unwrap_or_else(|| vec![0; element_bytes]);
+        let row_bytes = width as usize * element_bytes;
         let bytes = rows.saturating_mul(row_bytes as u64);
-        let piece_rows = (PIECE_BYTES / row_bytes).max(1) as u64;
-        let (chunk_rows, chunk_width, place) = match dataset.layout {
+        let whole = |place, pipeline, chunk_rows| Self {
+            datatype: dataset.datatype,
+            rows,
+            element_bytes,
+            width: width as usize,
+            row_bytes,
+            chunk_rows,
+            pipeline,
+            place,
+            fill,
+        };
+        let piece_rows = PIECE_ROWS.min(PIECE_BYTES / row_bytes as u64).max(1);
+        match dataset.layout {
             Layout::Compact { bytes: held } if (held.len() as u64) < bytes => {
                 let (expected, found) = (bytes, held.len());
-                return no_column(format!("it should hold {expected} bytes in its header and holds {found}"));
+                no_column(format!("it should hold {expected} bytes in its header and holds {found}"))
             }
-            Layout::Compact { bytes } => (piece_rows, width, Place::Compact(bytes)),
+            Layout::Compact { bytes } => {
+                Ok(vec![whole(Place::Compact(bytes.into()), Pipeline::default(), piece_rows)])
+            }
             Layout::Contiguous { address, .. } => {
                 let place = address.map(|address| file.place(address, bytes)).transpose()?;
-                (piece_rows, width, Place::Contiguous(place))
+                Ok(vec![whole(Place::Contiguous(place), Pipeline::default(), piece_rows)])
             }
             Layout::Chunked { chunk, edges_unfiltered, .. } => {
                 let pipeline = match Pipeline::new(&dataset.filters) {
@@ -137,49 +173,26 @@ impl Storage {
                     Err(error) => return no_column(error.to_string()),
                 };
                 let chunk_rows = chunk.first().copied().unwrap_or(1);
-                (chunk_rows, chunk.get(1).copied(), Place::Chunked { chunks, pipeline, edges_unfiltered })
-            }
-        };
-        let chunk_width = width.and(chunk_width).unwrap_or(1).max(1);
-        let Some(element_bytes) =
-            (one_bytes as u64).checked_mul(chunk_width).and_then(|bytes| usize::try_from(bytes).ok())
-        else {
-            return no_column("a chunk of it is too wide".to_owned());
-        };
-        let whole = Self {
-            datatype: dataset.datatype,
-            rows,
-            element_bytes,
-            offset: 0,
-            chunk_rows,
-            chunk_column: (0, width.unwrap_or(1).div_ceil(chunk_width)),
-            is_right_edge: false,
-            place: Arc::new(place),
-            fill: Arc::new(dataset.fill.unwrap_or_else(|| vec![0; one_bytes])),
-        };
-        if let Some(width) = width {
-            let column = |place: u64| {
-                let (chunk, inside) = (place / chunk_width, place % chunk_width);
-                let offset = inside as usize * one_bytes;
-                let chunk_column = (chunk, whole.chunk_column.1);
-                let is_right_edge = (chunk + 1) * chunk_width > width;
-                let name = if width == 1 { String::new() } else { format!("[{place}]") };
-                (name, Self { offset, chunk_column, is_right_edge, ..whole.clone() })
-            };
-            return Ok(((0..width).map(column).collect(), Vec::new()));
-        }
-        if !is_record {
-            return Ok((vec![(String::new(), whole)], Vec::new()));
-        }
-        let (mut columns, mut skipped) = (Vec::new(), Vec::new());
-        for Field { name, offset, datatype } in dataset.fields {
-            if datatype.number_bytes().is_some() {
-                columns.push((name, Self { datatype, offset: offset as usize, ..whole.clone() }));
-            } else {
-                skipped.push(Skipped { name, reason: format!("it is {datatype}, no number") });
+                let chunk_width = chunk.get(1).copied().unwrap_or(1).max(1);
+                let (chunks, grid_columns) = (Arc::<[Chunk]>::from(chunks), width.div_ceil(chunk_width));
+                let first =
+                    Chunked { chunks, edges_unfiltered, grid_columns, grid_column: 0, is_edge: false };
+                let whole = whole(Place::Chunked(first.clone()), pipeline, chunk_rows);
+                let column = |grid_column: u64| {
+                    let inside = chunk_width.min(width - grid_column * chunk_width);
+                    let is_edge = inside < chunk_width;
+                    Self {
+                        width: inside as usize,
+                        row_bytes: usize::try_from(chunk_width)
+                            .unwrap_or(usize::MAX)
+                            .saturating_mul(element_bytes),
+                        place: Place::Chunked(Chunked { grid_column, is_edge, ..first.clone() }),
+                        ..whole.clone()
+                    }
+                };
+                Ok((0..grid_columns).map(column).collect())
             }
         }
-        Ok((columns, skipped))
     }
 
     /// The bytes of all elements of a small data set of texts; `None` when it is of a kind that is not read.
@@ -203,105 +216,154 @@ impl Storage {
         }
     }
 
-    /// Bytes of a decoded chunk, saturated.
+    /// Bytes of a decoded piece, saturated.
     pub fn chunk_bytes(&self) -> u64 {
-        self.chunk_rows.saturating_mul(self.element_bytes as u64)
+        self.chunk_rows.saturating_mul(self.row_bytes as u64)
     }
 
-    /// The number of the chunk that holds the values from row `row_chunk * chunk_rows` on.
-    pub const fn number_of(&self, row_chunk: u64) -> u64 {
-        let (column, columns) = self.chunk_column;
-        row_chunk.saturating_mul(columns).saturating_add(column)
+    /// Bytes that a thread needs beside the output while it decodes pieces, saturated.
+    pub fn scratch_bytes(&self) -> u64 {
+        let bytes = usize::try_from(self.chunk_bytes()).unwrap_or(usize::MAX);
+        let between = self.pipeline.room_bytes(bytes).saturating_add(bytes);
+        (between as u64).saturating_add(self.stored_bytes_max())
     }
 
-    /// How many chunks are stored, and their bytes: this column's share where others are in the same chunks.
+    /// The most bytes that a piece is stored in.
+    pub fn stored_bytes_max(&self) -> u64 {
+        match &self.place {
+            Place::Compact(_) => 0,
+            Place::Contiguous(_) => self.chunk_bytes(),
+            Place::Chunked(chunked) => {
+                let bound = self.pipeline.stored_bytes_max(self.chunk_bytes() as usize) as u64;
+                chunked.own().map(|chunk| chunk.bytes).max().unwrap_or(0).min(bound)
+            }
+        }
+    }
+
+    /// How many pieces are stored, and their bytes.
     pub fn stored(&self) -> (u64, u64) {
-        let own_bytes = self.datatype.number_bytes().unwrap_or(0) as u64;
-        let bytes = self.rows.saturating_mul(own_bytes);
-        match &*self.place {
+        let bytes = self.rows.saturating_mul(self.row_bytes as u64);
+        match &self.place {
             Place::Compact(_) => (1, bytes),
             Place::Contiguous(place) => place.map_or((0, 0), |_| (1, bytes)),
-            Place::Chunked { chunks, .. } => {
-                let (column, columns) = self.chunk_column;
-                let own = || chunks.iter().filter(|chunk| columns <= 1 || chunk.number % columns == column);
-                let stored = own().fold(0u64, |sum, chunk| sum.saturating_add(chunk.bytes));
-                let share = u128::from(stored) * u128::from(own_bytes) / self.element_bytes.max(1) as u128;
-                (own().count() as u64, share as u64)
+            Place::Chunked(chunked) => {
+                chunked.own().fold((0, 0), |(count, bytes), chunk| (count + 1, bytes + chunk.bytes))
             }
         }
     }
 
     /// The filters in words.
     pub fn filters(&self) -> Vec<String> {
-        match &*self.place {
-            Place::Chunked { pipeline, .. } => pipeline.names(),
-            Place::Compact(_) | Place::Contiguous(_) => Vec::new(),
+        self.pipeline.names()
+    }
+
+    /// Whether a decoded piece is worth keeping.
+    pub const fn is_chunked(&self) -> bool {
+        matches!(self.place, Place::Chunked { .. })
+    }
+
+    /// Whether a piece is stored as it is in memory.
+    pub fn is_bare(&self) -> bool {
+        self.pipeline.is_empty()
+    }
+
+    /// The rows of piece `number` that the data set has.
+    pub fn rows_of(&self, number: u64) -> u64 {
+        self.chunk_rows.min(self.rows.saturating_sub(number.saturating_mul(self.chunk_rows)))
+    }
+
+    /// Bytes of piece `number` when it is decoded: chunks over the edge are whole.
+    pub fn bytes_of(&self, number: u64) -> usize {
+        let rows = if self.is_chunked() { self.chunk_rows } else { self.rows_of(number) };
+        rows as usize * self.row_bytes
+    }
+
+    /// Where piece `number` is.
+    pub fn piece(&self, number: u64) -> Result<Piece<'_>, Error> {
+        let bytes = self.bytes_of(number);
+        match &self.place {
+            Place::Compact(held) => {
+                let first = (number * self.chunk_bytes()) as usize;
+                Ok(Piece::Here(&held[first..first + bytes]))
+            }
+            Place::Contiguous(None) => Ok(Piece::Never),
+            Place::Contiguous(Some(place)) => {
+                let offset = place + number * self.chunk_bytes();
+                Ok(Piece::Stored { span: Span { offset, bytes }, mask: 0 })
+            }
+            Place::Chunked(chunked) => {
+                let Some(chunk) = chunked.find(number) else { return Ok(Piece::Never) };
+                if chunk.bytes > self.pipeline.stored_bytes_max(bytes) as u64 {
+                    return Err(Error::TooLarge { stored: chunk.bytes, bytes });
+                }
+                let is_over = chunked.is_edge || self.rows_of(number) < self.chunk_rows;
+                let mask = if chunked.edges_unfiltered && is_over { u32::MAX } else { chunk.mask };
+                let span = Span { offset: chunk.place, bytes: chunk.bytes as usize };
+                Ok(Piece::Stored { span, mask })
+            }
         }
     }
 
-    /// Whether a decoded chunk is worth keeping.
-    pub fn is_chunked(&self) -> bool {
-        matches!(*self.place, Place::Chunked { .. })
+    /// Fills `raw` with the piece that `stored` stands for.
+    pub fn decode(
+        &self,
+        mask: u32,
+        stored: &[u8],
+        room: &mut Room,
+        raw: &mut [u8],
+    ) -> Result<(), codec::Error> {
+        self.pipeline.decode(mask, stored, room, raw)
     }
 
-    /// The bytes of the chunk of rows number `row_chunk`, made in `raw`, with `stored` as room; `None` when it was never
-    /// written.
+    /// The bytes of piece `number`, made in `raw`, with `stored` and `room` as memory in between; `None` when it was
+    /// never written.
     pub fn chunk(
         &self,
         source: &dyn Source,
-        row_chunk: u64,
-        stored: &mut Vec<u8>,
+        number: u64,
+        (stored, room): (&mut Vec<u8>, &mut Room),
         mut raw: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let first = row_chunk * self.chunk_rows;
-        let number = self.number_of(row_chunk);
-        let rows = self.chunk_rows.min(self.rows - first);
-        match &*self.place {
-            Place::Compact(bytes) => {
-                let (from, count) = (first as usize * self.element_bytes, rows as usize * self.element_bytes);
-                Ok(Some(bytes[from..from + count].to_vec()))
+        raw.resize(self.bytes_of(number), 0);
+        match self.piece(number)? {
+            Piece::Never => return Ok(None),
+            Piece::Here(bytes) => raw.copy_from_slice(bytes),
+            Piece::Stored { span, .. } if self.is_bare() && span.bytes == raw.len() => {
+                source.read_at(span.offset, &mut raw)?;
             }
-            Place::Contiguous(None) => Ok(None),
-            Place::Contiguous(Some(place)) => {
-                let mut bytes = vec![0; rows as usize * self.element_bytes];
-                source.read_at(place + first * self.element_bytes as u64, &mut bytes)?;
-                Ok(Some(bytes))
-            }
-            Place::Chunked { chunks, pipeline, edges_unfiltered } => {
-                let Ok(at) = chunks.binary_search_by_key(&number, |chunk| chunk.number) else {
-                    return Ok(None);
-                };
-                let (chunk, bytes) = (chunks[at], self.chunk_bytes() as usize);
-                if chunk.bytes > pipeline.stored_bytes_max(bytes) as u64 {
-                    return Err(Error::TooLarge { stored: chunk.bytes, bytes });
-                }
-                stored.clear();
-                stored.resize(chunk.bytes as usize, 0);
-                source.read_at(chunk.place, stored)?;
-                let is_bare = *edges_unfiltered && (rows < self.chunk_rows || self.is_right_edge);
-                let mask = if is_bare { u32::MAX } else { chunk.mask };
-                pipeline.decode(mask, stored, &mut raw, bytes)?;
-                Ok(Some(raw))
+            Piece::Stored { span, mask } => {
+                stored.resize(span.bytes, 0);
+                source.read_at(span.offset, stored)?;
+                self.decode(mask, stored, room, &mut raw)?;
             }
         }
+        Ok(Some(raw))
     }
 
-    /// Where the chunk of rows number `row_chunk` is in the source, for errors.
-    pub fn place_of(&self, row_chunk: u64) -> u64 {
-        match &*self.place {
+    /// Where piece `number` is in the source, for errors.
+    pub fn place_of(&self, number: u64) -> u64 {
+        match &self.place {
             Place::Compact(_) | Place::Contiguous(None) => 0,
-            Place::Contiguous(Some(place)) => place + row_chunk * self.chunk_bytes(),
-            Place::Chunked { chunks, .. } => {
-                let at = chunks.binary_search_by_key(&self.number_of(row_chunk), |chunk| chunk.number);
-                at.map_or(0, |at| chunks[at].place)
-            }
+            Place::Contiguous(Some(place)) => place + number * self.chunk_bytes(),
+            Place::Chunked(chunked) => chunked.find(number).map_or(0, |chunk| chunk.place),
         }
     }
 
-    /// The bytes of a value that was never written.
+    /// The bytes of an element that was never written.
     pub fn fill(&self) -> &[u8] {
-        // The fill value is one element: the whole record, or one value of a grid.
-        let offset = if self.fill.len() == self.element_bytes { self.offset } else { 0 };
-        self.fill.get(offset..).unwrap_or_default()
+        &self.fill
+    }
+}
+
+impl Chunked {
+    fn find(&self, number: u64) -> Option<Chunk> {
+        let wanted = number.checked_mul(self.grid_columns)?.checked_add(self.grid_column)?;
+        let at = self.chunks.binary_search_by_key(&wanted, |chunk| chunk.number).ok()?;
+        self.chunks.get(at).copied()
+    }
+
+    /// The chunks of this column of the grid.
+    fn own(&self) -> impl Iterator<Item = &Chunk> {
+        self.chunks.iter().filter(|chunk| chunk.number % self.grid_columns == self.grid_column)
     }
 }

@@ -107,6 +107,12 @@ for bound, libver in BOUNDS.items():
 for number, filters in enumerate([
     None,
     tables.Filters(complevel=5, complib="zlib", shuffle=True, fletcher32=True),
+    tables.Filters(complevel=5, complib="blosc"),
+    tables.Filters(complevel=5, complib="blosc:zstd", bitshuffle=True),
+    tables.Filters(complevel=5, complib="blosc:lz4", shuffle=False),
+    tables.Filters(complevel=5, complib="blosc2"),
+    tables.Filters(complevel=5, complib="blosc2:zstd", bitshuffle=True),
+    tables.Filters(complevel=5, complib="blosc2:lz4"),
 ]):
     case = f"pytables-{number}"
     data = np.zeros(ROWS, [("time", "<i8"), ("open", "<f8"), ("close", "<f4"), ("count", "<u4"), ("name", "S4")])
@@ -136,6 +142,8 @@ for case, options in {
     "pandas-fixed-zlib": dict(complib="zlib", complevel=5),
     "pandas-table": dict(format="table"),
     "pandas-columns": dict(format="table", data_columns=True),
+    "pandas-blosc": dict(format="table", data_columns=True, complib="blosc:zstd", complevel=3),
+    "pandas-blosc2": dict(format="table", complib="blosc2:lz4", complevel=3),
     "pandas-zlib": dict(format="table", complib="zlib", complevel=5),
 }.items():
     frame.to_hdf(f"{FOLDER}/{case}.h5", key="bars", **options)

@@ -30,7 +30,7 @@ def there(file, column, reason):
     print(f'{file}\t{column}\tFILE: "{column}" is there but cannot be read: {reason}')
 
 
-there("skipped.h5", "close", "it has 3 dimensions, a column has one and a grid two")
+there("skipped.h5", "close", "it has 3 dimensions, a column has one and a matrix two")
 there("skipped.h5", "half", "its datatype message is not supported: "
       "a floating-point number that is not IEEE 754 half, single or double")
 there("skipped.h5", "volume", "it is a group")

@@ -44,11 +44,32 @@ FILTERS = {
     "all": dict(shuffle=True, fletcher32=True, compression="gzip"),
     "zstd": dict(**hdf5plugin.Zstd(clevel=3)),
     "shuffle-zstd": dict(shuffle=True, **hdf5plugin.Zstd(clevel=3)),
+    "lzf": dict(compression="lzf"),
+    "shuffle-lzf": dict(shuffle=True, fletcher32=True, compression="lzf"),
+    "lz4": dict(**hdf5plugin.LZ4()),
+    "lz4-blocks": dict(shuffle=True, **hdf5plugin.LZ4(nbytes=1000)),
+    "bits": dict(**hdf5plugin.Bitshuffle(cname="none")),
+    "bits-lz4": dict(**hdf5plugin.Bitshuffle(cname="lz4")),
+    "bits-zstd": dict(**hdf5plugin.Bitshuffle(nelems=64, cname="zstd")),
     "fletcher-zstd": dict(shuffle=True, fletcher32=True, **hdf5plugin.Zstd(clevel=1)),
 }
+# What Blosc and Blosc 2 can do is tried at two bounds.
+BLOSC = {
+    f"blosc{number}-{cname}-{shuffle}": dict(**filter(cname=cname, clevel=5, **{word: shuffle}))
+    for number, filter, word, names in [
+        ("", hdf5plugin.Blosc, "shuffle", ["blosclz", "lz4", "lz4hc", "zlib", "zstd"]),
+        ("2", hdf5plugin.Blosc2, "filters", ["blosclz", "lz4", "lz4hc", "zlib", "zstd"]),
+    ]
+    for cname in names
+    for shuffle in (0, 1, 2)
+}
+BLOSC["blosc2-trunc"] = dict(**hdf5plugin.Blosc2(cname="zstd", filters=hdf5plugin.Blosc2.TRUNC_PREC))
 BOUNDS = {"earliest": "earliest", "v108": ("v108", "v108"), "v110": ("v110", "v110"), "latest": "latest"}
 
-for (bound, libver), (name, filters) in itertools.product(BOUNDS.items(), FILTERS.items()):
+for (bound, libver), (name, filters) in [
+    *itertools.product(BOUNDS.items(), FILTERS.items()),
+    *itertools.product([("earliest", "earliest"), ("latest", "latest")], BLOSC.items()),
+]:
     # Chunked, with and without a limit to growth; a last chunk that is not full, and one chunk for all.
     for shape, options in {
         "edge": dict(chunks=(400,)),
