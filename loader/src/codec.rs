@@ -94,6 +94,13 @@ pub trait Codec: Sync {
     /// [`Error`] when the library declines.
     fn encode(&self, options: &[u32], raw: &[u8], stored: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// The most bytes that `bytes` bytes are stored in: beyond this a chunk is broken.
+    fn stored_bytes_max(&self, _options: &[u32], bytes: usize) -> usize {
+        const SLACK_BYTES: usize = 1024;
+        // The worst growth of what is deflate's or zstd's is below 1 part in 128.
+        bytes.saturating_add(bytes / 128).saturating_add(SLACK_BYTES)
+    }
+
     /// Writes what `stored` stands for to the front of `raw` and returns how many bytes that is.
     ///
     /// # Errors

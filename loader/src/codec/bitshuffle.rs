@@ -145,6 +145,17 @@ impl Codec for Bitshuffle {
         Err(Error::ReadOnly { codec: NAME })
     }
 
+    fn stored_bytes_max(&self, options: &[u32], bytes: usize) -> usize {
+        // The size of a block, and what LZ4 or zstd adds to one that does not shrink.
+        const BLOCK_GROWTH_BYTES: usize = 4 + 32;
+        const HEADER_BYTES: usize = 12;
+        let option = |at: usize| options.get(at).copied().unwrap_or(0) as usize;
+        let block = option(2).saturating_mul(option(3));
+        let blocks = bytes.div_ceil(if block == 0 { 1024 } else { block });
+        let grown = bytes.saturating_add(bytes / 128).saturating_add(HEADER_BYTES);
+        grown.saturating_add(blocks.saturating_mul(BLOCK_GROWTH_BYTES))
+    }
+
     fn decode(&self, options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
         unpack(options, stored, raw)
     }

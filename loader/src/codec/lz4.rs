@@ -58,6 +58,14 @@ impl Codec for Lz4 {
         Err(Error::ReadOnly { codec: NAME })
     }
 
+    fn stored_bytes_max(&self, options: &[u32], bytes: usize) -> usize {
+        const HEADER_BYTES: usize = 12;
+        const BLOCK_BYTES: usize = 1 << 30;
+        let block = options.first().map_or(BLOCK_BYTES, |&bytes| bytes as usize);
+        let blocks = bytes.div_ceil(if block == 0 { BLOCK_BYTES } else { block });
+        bytes.saturating_add(blocks.saturating_mul(4)).saturating_add(HEADER_BYTES)
+    }
+
     fn decode(&self, _: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
         unpack(stored, raw)
     }
