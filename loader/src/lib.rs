@@ -20,6 +20,9 @@ pub mod table;
 
 pub mod sampler;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(feature = "libhdf5")]
 pub mod market;
 

@@ -3,13 +3,7 @@
 //!
 //! A hundred files a run; `DIFFERENTIAL_FILES=10000 cargo test -p diapason-loader --test differential` for a long one, with
 //! `DIFFERENTIAL_SEED` for other files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and says what it did"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking and says what it did")]
 
 use std::path::Path;
 

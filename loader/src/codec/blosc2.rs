@@ -25,6 +25,8 @@ struct Blocks {
 
 fn unpack(stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
     const MAGIC: &[u8] = b"\x9e\xa8b2frame\0";
+    const UNCOMPRESSED_AT: usize = 30;
+    const COMPRESSED_AT: usize = 39;
     if !stored.starts_with(MAGIC) {
         return Err(broken("it is no frame"));
     }
@@ -33,12 +35,45 @@ fn unpack(stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
     let (header, chunks) = stored.split_at_checked(header_bytes).ok_or_else(|| broken("it is cut off"))?;
     let element_bytes = header.get(48..52).and_then(|bytes| bytes.first_chunk::<4>());
     let element_bytes = element_bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes) as usize);
+    let size = |at: usize| {
+        header.get(at..).and_then(|rest| rest.first_chunk::<8>()).map(|size| u64::from_be_bytes(*size))
+    };
+    if size(COMPRESSED_AT) == Some(0) {
+        // What the chunk has without the filling up to whole blocks.
+        let filled = size(UNCOMPRESSED_AT).and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = match blocks(header)? {
+            Some(Blocks { chunk, .. }) => {
+                chunk.iter().try_fold(element_bytes, |bytes, &dim| bytes.checked_mul(dim))
+            }
+            None => filled,
+        };
+        return special(chunks, element_bytes, bytes.unwrap_or(usize::MAX), raw);
+    }
     match blocks(header)? {
         Some(blocks) if blocks.chunk.len() > 1 || blocks.chunk != blocks.block => {
             ordered(&blocks, element_bytes, chunks, raw)
         }
         _ => blosc::unpack(NAME, chunks, raw),
     }
+}
+
+/// A chunk that repeats one value is not stored: the table of chunks, which then comes first, has its kind in place of an offset.
+fn special(index: &[u8], element_bytes: usize, bytes: usize, raw: &mut [u8]) -> Result<usize, Error> {
+    let mut offset = [0; 8];
+    blosc::unpack(NAME, index, &mut offset)?;
+    let value = match (offset[7], element_bytes) {
+        // Zeros, and bytes that nobody cares for.
+        (0x81 | 0x84, _) => vec![0],
+        (0x82, 4) => f32::NAN.to_le_bytes().to_vec(),
+        (0x82, 8) => f64::NAN.to_le_bytes().to_vec(),
+        (other, _) => {
+            return Err(broken(&format!("a chunk of the special kind {other:#04x} is not supported")));
+        }
+    };
+    let too_long = Error::TooLong { codec: NAME, bytes_max: raw.len() };
+    let raw = raw.get_mut(..bytes).ok_or(too_long)?;
+    raw.chunks_mut(value.len()).for_each(|room| room.copy_from_slice(&value[..room.len()]));
+    Ok(bytes)
 }
 
 /// The shapes in the metalayer `b2nd`, where there is one.

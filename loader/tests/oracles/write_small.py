@@ -35,3 +35,18 @@ for bound, libver in {"earliest": "earliest", "latest": "latest"}.items():
         sparse = file.create_dataset("sparse", (1500,), "<i2", chunks=(1,))
         sparse[::25] = 3
     print(name)
+
+# A chunk of each compressor that others use.
+name = "codecs.h5"
+with h5py.File(f"{sys.argv[1]}/{name}", "w") as file:
+    values = np.repeat(np.round(np.random.default_rng(1).normal(100, 1, 20), 2), 16)
+    for number, options in enumerate([
+        dict(compression="lzf"),
+        dict(**hdf5plugin.LZ4(nbytes=256)),
+        dict(**hdf5plugin.Bitshuffle(nelems=64, cname="lz4")),
+        dict(**hdf5plugin.Bitshuffle(nelems=64, cname="none")),
+        *(dict(**hdf5plugin.Blosc(cname=cname, shuffle=1)) for cname in ("blosclz", "lz4", "zstd")),
+        *(dict(**hdf5plugin.Blosc2(cname=cname, filters=2)) for cname in ("blosclz", "zlib", "zstd")),
+    ]):
+        file.create_dataset(f"c{number}", data=values, chunks=(len(values),), **options)
+print(name)

@@ -252,7 +252,7 @@ impl FractalHeap {
             // The sum is of the block with zeros in the place of the sum.
             block[at..at + SUM_BYTES as usize].fill(0);
             let found = super::checksum::lookup3(&block);
-            if found != expected {
+            if found != expected && !cfg!(fuzzing) {
                 return Err(Error::CheckSum { what: BLOCK, address, found, expected });
             }
         }

@@ -214,6 +214,10 @@ impl<'a> Cursor<'a> {
         let found = super::checksum::lookup3(&self.bytes[..self.at]);
         let expected = self.u32()?;
         let (what, address) = (self.what, self.address);
-        if found == expected { Ok(()) } else { Err(Error::CheckSum { what, address, found, expected }) }
+        if found == expected || cfg!(fuzzing) {
+            Ok(())
+        } else {
+            Err(Error::CheckSum { what, address, found, expected })
+        }
     }
 }
