@@ -22,6 +22,9 @@ pub mod sampler;
 
 pub mod stream;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(feature = "libhdf5")]
 pub mod market;
 

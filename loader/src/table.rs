@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 mod cache;
 mod facts;
+mod matlab;
 mod number;
 mod parallel;
 mod storage;
@@ -21,6 +22,8 @@ mod error;
 mod rows;
 
 mod sidecar;
+
+mod pandas;
 
 mod open;
 
@@ -270,9 +273,9 @@ impl Table {
                 Some(bytes) => {
                     let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
                     let column = number::Column { bytes, stride: storage.row_bytes };
-                    number::convert(storage.datatype, column, count, (now, 1))
+                    number::convert(origin.datatype, column, count, (now, 1))
                 }
-                None => fill(storage, now),
+                None => fill(storage, origin, now),
             };
             converted.map_err(|inexact| Error::Inexact {
                 path: path(),
@@ -399,7 +402,7 @@ impl Table {
         if (rows.end - rows.start).checked_mul(selection.width() as u64) != Some(places as u64) {
             return Err(Error::Room { rows: rows.end - rows.start, places });
         }
-        if let Some(column) = selection.unreadable::<T>(&self.storages) {
+        if let Some(column) = selection.unreadable::<T>() {
             let Column { name, dtype, .. } = &self.inspection.columns[column];
             let (column, dtype) = (name.clone(), dtype.clone());
             return Err(Error::WrongType { path: path(), column, dtype, wanted: T::NAME });
@@ -440,10 +443,12 @@ impl Table {
     }
 }
 
-fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
+fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Result<(), number::Inexact> {
     let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
-    let column = number::Column { bytes: storage.fill(), stride: storage.element_bytes };
-    number::convert(storage.datatype, column, 1, (std::slice::from_mut(first), 1))?;
+    // One element is kept: the whole record, or one value of a matrix.
+    let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
+    let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
+    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }

@@ -22,9 +22,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Bytes that a stage may add to a chunk, beyond what an incompressible chunk grows by.
-    const SLACK_BYTES: usize = 1024;
-
     /// The pipeline of filters given by number and options.
     ///
     /// # Errors
@@ -56,8 +53,8 @@ impl Pipeline {
     /// The most bytes that a chunk of `bytes` may be stored in: beyond this it is broken.
     #[must_use]
     pub fn stored_bytes_max(&self, bytes: usize) -> usize {
-        // The worst growth of our codecs is deflate's and zstd's, both below 1 part in 128.
-        bytes.saturating_add(bytes / 128).saturating_add(Self::SLACK_BYTES.saturating_mul(self.stages.len()))
+        let grown = |bytes, stage: &Stage| stage.codec.stored_bytes_max(&stage.options, bytes);
+        self.stages.iter().fold(bytes, grown)
     }
 
     /// Replaces `stored` by what `raw` is stored as; `raw` is used as room in between.

@@ -1,6 +1,6 @@
 //! Bytes of a file to numbers in memory, one column of rows to one column of rows.
 
-use crate::format::hdf5::{Datatype, Order};
+use crate::format::hdf5::{Datatype, Order, half};
 
 /// A value that the wanted type cannot hold exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,10 @@ pub(super) fn is_readable<T: Number>(datatype: Datatype) -> bool {
     match datatype {
         Datatype::Int { .. } => true,
         Datatype::Float { .. } => T::of_float(0.0).is_some(),
-        Datatype::Text { .. } | Datatype::VariableText => false,
+        Datatype::Text { .. }
+        | Datatype::VariableText
+        | Datatype::Record { .. }
+        | Datatype::Opaque { .. } => false,
     }
 }
 
@@ -146,6 +149,8 @@ pub(super) fn convert<T: Number>(
     numbers! {
         Datatype::Float { bytes: 8, order: Little } => f64::from_le_bytes, float;
         Datatype::Float { bytes: 8, order: Big } => f64::from_be_bytes, float;
+        Datatype::Float { bytes: 2, order: Little } => |raw| half(u16::from_le_bytes(raw)), float;
+        Datatype::Float { bytes: 2, order: Big } => |raw| half(u16::from_be_bytes(raw)), float;
         Datatype::Float { order: Little, .. } => f32::from_le_bytes, float;
         Datatype::Float { order: Big, .. } => f32::from_be_bytes, float;
         Datatype::Int { bytes: 1, signed: true, .. } => i8::from_le_bytes, int;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::{self, Error};
 use super::facts::{Attribute, Column, Skipped};
+use super::pandas;
 use super::rows::Origin;
 use super::sidecar::Known;
 use super::storage::{Refusal, Storage};
@@ -14,6 +15,8 @@ use crate::source::Source;
 
 /// The attribute with the names of the columns in order.
 const ORDER: &str = "columns";
+/// The most columns of a table: a file may lead to one wide data set under any number of names.
+const COLUMNS_MAX: usize = 16_384;
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
 
@@ -25,48 +28,46 @@ pub(super) fn known(source: &Arc<dyn Source>, path: &Path, wanted: &str) -> Resu
     };
     let file = hdf5::File::open(Arc::clone(source)).map_err(failed("/"))?;
     let group = find_group(&file, path, wanted)?;
-    let Kind::Group(links) = group.kind else {
-        return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
-    };
-    let attributes: BTreeMap<String, Attribute> = named(group.attributes);
+    let mut attributes: BTreeMap<String, Attribute> = named(group.attributes);
     check_version(path, &attributes)?;
-    let (mut found, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    let mut matrices = Vec::new();
-    for link in links {
-        let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
-        let Target::Object(address) = link.target else {
-            skip("it is a link to another name".to_owned());
-            continue;
-        };
-        let object = match file.object(address) {
-            Err(hdf5::Error::Unsupported { what, found, .. }) => {
-                skip(format!("its {what} is not supported: {found}"));
-                continue;
+    let (datasets, mut skipped) = match group.kind {
+        Kind::Group(links) => datasets(&file, path, links)?,
+        Kind::Dataset(dataset) => (vec![Found::alone(wanted, *dataset)], Vec::new()),
+        Kind::Datatype => {
+            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
+        }
+    };
+    // Records that are alone in their group are meant by the group's name: their fields are the columns.
+    let is_alone = datasets.len() == 1;
+    let (mut found, mut storages, mut matrices) = (Vec::new(), Vec::new(), Vec::new());
+    let mut names = pandas::Names::default();
+    for Found { name, dataset, notes } in datasets {
+        if let Some(texts) = pandas::labels(&file, &**source, &attributes, &name, &dataset) {
+            names.add(&name, texts.map_err(failed(&name))?);
+        }
+        let (is_matrix, fields) = (dataset.shape.dims.len() > 1, dataset.fields.clone());
+        match Storage::of(&file, dataset, &notes) {
+            Ok(own) if !fields.is_empty() => {
+                let prefix = if is_alone { String::new() } else { format!("{name}/") };
+                let (columns, others) = fields_of(&prefix, fields, &own, storages.len());
+                found.extend(columns);
+                skipped.extend(others);
+                storages.extend(own);
+                if is_alone {
+                    attributes.extend(notes);
+                }
             }
-            object => object.map_err(failed(&link.name))?,
-        };
-        let dataset = match object.kind {
-            Kind::Dataset(dataset) => *dataset,
-            Kind::Group(_) => {
-                skip("it is a group".to_owned());
-                continue;
-            }
-            Kind::Datatype => {
-                skip("it is a type".to_owned());
-                continue;
-            }
-        };
-        let is_matrix = dataset.shape.dims.len() > 1;
-        match Storage::of(&file, dataset) {
-            Ok(own) if is_matrix => matrices.push((link.name, own, named(object.attributes))),
+            Ok(own) if is_matrix => matrices.push((name, own, notes)),
             Ok(own) => {
-                let attributes = named(object.attributes);
-                let columns = columns(&link.name, &own, attributes, (&found, storages.len()));
+                let columns = columns(&name, &own, notes, (&found, storages.len()));
                 found.extend(columns);
                 storages.extend(own);
             }
-            Err(Refusal::NoColumn(reason)) => skip(reason),
-            Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
+            Err(Refusal::NoColumn(reason)) => skipped.push(Skipped { name, reason }),
+            Err(Refusal::Broken(error)) => return Err(error::of_format(path, name, error)),
+        }
+        if found.len() > COLUMNS_MAX {
+            return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
         }
     }
     // A matrix beside columns is a part of the table if it is as long as they are.
@@ -81,9 +82,93 @@ pub(super) fn known(source: &Arc<dyn Source>, path: &Path, wanted: &str) -> Resu
         let columns = columns(&name, &own, attributes, (&found, storages.len()));
         found.extend(columns);
         storages.extend(own);
+        if found.len() > COLUMNS_MAX {
+            return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
+        }
     }
+    names.rename(&attributes, &mut found);
     sort_as_noted(&mut found, &attributes);
     Ok(Known { columns: found, storages, attributes, skipped })
+}
+
+/// A data set of the group, and what is noted at it.
+struct Found {
+    name: String,
+    dataset: hdf5::Dataset,
+    notes: BTreeMap<String, Attribute>,
+}
+
+impl Found {
+    /// The data set at `place`, asked for by itself.
+    fn alone(place: &str, dataset: hdf5::Dataset) -> Self {
+        let name = place.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        Self { name, dataset, notes: BTreeMap::new() }
+    }
+}
+
+/// The data sets that `links` lead to, and what else they lead to.
+fn datasets(
+    file: &hdf5::File,
+    path: &Path,
+    links: Vec<hdf5::Link>,
+) -> Result<(Vec<Found>, Vec<Skipped>), Error> {
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    for hdf5::Link { name, target } in links {
+        let mut skip = |name: String, reason: String| skipped.push(Skipped { name, reason });
+        let Target::Object(address) = target else {
+            skip(name, "it is a link to another name".to_owned());
+            continue;
+        };
+        let object = match file.object(address) {
+            Err(hdf5::Error::Unsupported { what, found, .. }) => {
+                skip(name, format!("its {what} is not supported: {found}"));
+                continue;
+            }
+            Err(error) => return Err(error::of_format(path, name, error)),
+            Ok(object) => object,
+        };
+        match object.kind {
+            Kind::Dataset(dataset) => {
+                found.push(Found { name, dataset: *dataset, notes: named(object.attributes) });
+            }
+            Kind::Group(_) => skip(name, "it is a group".to_owned()),
+            Kind::Datatype => skip(name, "it is a type".to_owned()),
+        }
+    }
+    Ok((found, skipped))
+}
+
+/// The columns of records, and the fields that are none; their storage will stand at `number`.
+fn fields_of(
+    prefix: &str,
+    fields: Vec<hdf5::Field>,
+    storages: &[Storage],
+    number: usize,
+) -> (Vec<(Column, Origin)>, Vec<Skipped>) {
+    let (mut columns, mut skipped) = (Vec::new(), Vec::new());
+    let Some(storage) = storages.first() else { return (columns, skipped) };
+    let (chunks, stored_bytes) = storage.stored();
+    for hdf5::Field { name, offset, datatype } in fields {
+        let name = format!("{prefix}{name}");
+        let Some(bytes) = datatype.number_bytes() else {
+            skipped.push(Skipped { name, reason: format!("it is {datatype}, no number") });
+            continue;
+        };
+        // Its share by the bytes of the record.
+        let share = u128::from(stored_bytes) * bytes as u128 / storage.element_bytes.max(1) as u128;
+        let column = Column {
+            name,
+            dtype: datatype.to_string(),
+            chunk_rows: storage.chunk_rows,
+            chunks,
+            filters: storage.filters(),
+            raw_bytes: storage.rows.saturating_mul(bytes as u64),
+            stored_bytes: share as u64,
+            attributes: BTreeMap::new(),
+        };
+        columns.push((column, Origin { storage: number, offset: offset as usize, datatype }));
+    }
+    (columns, skipped)
 }
 
 fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
@@ -153,7 +238,11 @@ fn columns(
             };
             found.push((
                 column,
-                Origin { storage: first + at, offset: lane as usize * storage.element_bytes },
+                Origin {
+                    storage: first + at,
+                    offset: lane as usize * storage.element_bytes,
+                    datatype: storage.datatype,
+                },
             ));
         }
     }

@@ -14,6 +14,7 @@ use super::facts::Inspection;
 use super::number::{self, Number};
 use super::storage::{self, Piece, Storage};
 use crate::codec::Room;
+use crate::format::hdf5::Datatype;
 use crate::source::{self, Source, Span};
 
 /// Neighbours in the file are read at once up to so many bytes: more gains nothing on any device.
@@ -41,6 +42,8 @@ pub(super) struct Origin {
     pub storage: usize,
     /// Bytes from the begin of a row to its element.
     pub offset: usize,
+    /// What the element is: in a storage of records each column has its own.
+    pub datatype: Datatype,
 }
 
 /// One column on its way: its number in the table, where it is and where it goes.
@@ -48,6 +51,7 @@ pub(super) struct Origin {
 struct Lane {
     column: usize,
     offset: usize,
+    datatype: Datatype,
     place: usize,
 }
 
@@ -94,8 +98,8 @@ impl Selection {
     /// The columns with these numbers and origins.
     pub(super) fn new(columns: &[(usize, Origin)]) -> Self {
         let mut parts: Vec<Part> = Vec::new();
-        for (place, &(column, Origin { storage, offset })) in columns.iter().enumerate() {
-            let lane = Lane { column, offset, place };
+        for (place, &(column, Origin { storage, offset, datatype })) in columns.iter().enumerate() {
+            let lane = Lane { column, offset, datatype, place };
             match parts.iter_mut().find(|part| part.storage == storage) {
                 Some(part) => part.lanes.push(lane),
                 None => parts.push(Part { storage, lanes: vec![lane] }),
@@ -127,10 +131,9 @@ impl Selection {
     }
 
     /// The first column that cannot be read as `T`.
-    pub(super) fn unreadable<T: Number>(&self, all: &[Storage]) -> Option<usize> {
-        let is_readable = |part: &&Part| number::is_readable::<T>(all[part.storage].datatype);
-        let part = self.parts.iter().find(|part| !is_readable(part))?;
-        part.lanes.first().map(|lane| lane.column)
+    pub(super) fn unreadable<T: Number>(&self) -> Option<usize> {
+        let mut lanes = self.parts.iter().flat_map(|part| &part.lanes);
+        lanes.find(|lane| !number::is_readable::<T>(lane.datatype)).map(|lane| lane.column)
     }
 }
 
@@ -286,8 +289,10 @@ impl<T: Number> Filling<'_, T> {
     fn direct(&mut self, part: &Part, number: u64) -> Option<&mut [u8]> {
         let storage = &self.origins.storages[part.storage];
         let inside = self.inside(storage, number);
-        let in_order =
-            |(at, lane): (usize, &Lane)| lane.place == at && lane.offset == at * storage.element_bytes;
+        let in_order = |(at, lane): (usize, &Lane)| {
+            let is_same = lane.datatype == storage.datatype;
+            is_same && lane.place == at && lane.offset == at * storage.element_bytes
+        };
         let is_whole = (inside.end - inside.start) as usize * storage.row_bytes == storage.bytes_of(number)
             && self.selection.width * storage.element_bytes == storage.row_bytes
             && part.lanes.len() == self.selection.width
@@ -333,7 +338,7 @@ impl<T: Number> Filling<'_, T> {
         let out = self.room_of(storage, number, inside);
         for lane in &part.lanes {
             let column = number::Column { bytes: &raw[lane.offset..], stride };
-            let converted = number::convert(storage.datatype, column, rows, (&mut out[lane.place..], width));
+            let converted = number::convert(lane.datatype, column, rows, (&mut out[lane.place..], width));
             converted.map_err(|inexact| Error::Inexact {
                 path: inspection.path.clone(),
                 column: inspection.columns[lane.column].name.clone(),

@@ -21,7 +21,7 @@ use crate::format::hdf5::{Chunk, Datatype, Order};
 use crate::source::Identity;
 
 /// Changes with every change of what follows.
-const MAGIC: &[u8; 8] = b"DIAPIDX1";
+const MAGIC: &[u8; 8] = b"DIAPIDX2";
 const SUM_BYTES: usize = 32;
 /// Lists inside of lists of an attribute; HDF5 has one level.
 const DEPTH_MAX: usize = 4;
@@ -120,6 +120,7 @@ impl Writer {
         for (column, origin) in &known.columns {
             self.u64(origin.storage as u64);
             self.u64(origin.offset as u64);
+            self.datatype(origin.datatype)?;
             self.column(column);
         }
         self.attributes(&known.attributes);
@@ -131,14 +132,20 @@ impl Writer {
         Ok(())
     }
 
-    fn storage(&mut self, storage: &Storage, tables: &[&Arc<[Chunk]>]) -> io::Result<()> {
+    fn datatype(&mut self, datatype: Datatype) -> io::Result<()> {
         let is_big = |order: Order| u64::from(order == Order::Big);
-        let datatype = match storage.datatype {
+        let values = match datatype {
             Datatype::Int { bytes, signed, order } => [u64::from(signed), u64::from(bytes), is_big(order)],
             Datatype::Float { bytes, order } => [2, u64::from(bytes), is_big(order)],
+            Datatype::Record { bytes } => [3, u64::from(bytes), 0],
             other => return Err(io::Error::other(format!("elements of {other} are not kept"))),
         };
-        datatype.into_iter().for_each(|value| self.u64(value));
+        values.into_iter().for_each(|value| self.u64(value));
+        Ok(())
+    }
+
+    fn storage(&mut self, storage: &Storage, tables: &[&Arc<[Chunk]>]) -> io::Result<()> {
+        self.datatype(storage.datatype)?;
         self.u64(storage.rows);
         for value in [storage.element_bytes, storage.width, storage.row_bytes] {
             self.u64(value as u64);
@@ -251,9 +258,11 @@ impl<'a> Reader<'a> {
         let tables = self.list(8, |reader| reader.chunks(size))?;
         let storages = self.list(8, |reader| reader.storage(&tables))?;
         let columns = self.list(8, |reader| {
-            let origin = Origin { storage: reader.usize()?, offset: reader.usize()? };
-            let storage = storages.get(origin.storage)?;
-            let is_inside = origin.offset.checked_add(storage.element_bytes)? <= storage.row_bytes;
+            let [storage, offset] = [reader.usize()?, reader.usize()?];
+            let origin = Origin { storage, offset, datatype: reader.datatype()? };
+            let row_bytes = storages.get(storage)?.row_bytes;
+            // A number: records are no columns.
+            let is_inside = offset.checked_add(origin.datatype.number_bytes()?)? <= row_bytes;
             is_inside.then_some((reader.column()?, origin))
         })?;
         let attributes = self.attributes()?;
@@ -278,15 +287,19 @@ impl<'a> Reader<'a> {
         (is_sorted && chunks.iter().all(is_inside)).then_some(chunks)
     }
 
-    fn storage(&mut self, tables: &[Arc<[Chunk]>]) -> Option<Storage> {
+    fn datatype(&mut self) -> Option<Datatype> {
         let [class, bytes, is_big] = [self.u64()?, self.u64()?, self.u64()?];
         let order = if is_big == 0 { Order::Little } else { Order::Big };
-        let bytes = u8::try_from(bytes).ok()?;
-        let datatype = match class {
-            0 | 1 => Datatype::Int { bytes, signed: class == 1, order },
-            2 => Datatype::Float { bytes, order },
-            _ => return None,
-        };
+        match (class, bytes) {
+            (0 | 1, 1 | 2 | 4 | 8) => Some(Datatype::Int { bytes: bytes as u8, signed: class == 1, order }),
+            (2, 2 | 4 | 8) => Some(Datatype::Float { bytes: bytes as u8, order }),
+            (3, _) => Some(Datatype::Record { bytes: u32::try_from(bytes).ok()? }),
+            _ => None,
+        }
+    }
+
+    fn storage(&mut self, tables: &[Arc<[Chunk]>]) -> Option<Storage> {
+        let datatype = self.datatype()?;
         let rows = self.u64()?;
         let [element_bytes, width, row_bytes] = [self.usize()?, self.usize()?, self.usize()?];
         let chunk_rows = self.u64()?;

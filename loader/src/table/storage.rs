@@ -3,8 +3,11 @@
 //! A data set of two dimensions holds a column in each place of its rows. Where its chunks divide the rows as well,
 //! each column of chunks is a storage of its own, so that a storage is always a sequence of pieces of whole rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::facts::Attribute;
+use super::matlab;
 use crate::codec::{self, Pipeline, Room};
 use crate::format::hdf5::{self, Chunk, Dataset, Datatype, Layout};
 use crate::source::{self, Source, Span};
@@ -14,6 +17,9 @@ const PIECE_ROWS: u64 = 65_536;
 const PIECE_BYTES: u64 = 512 << 10;
 /// The most columns in one data set: more are no market data, and each costs memory for its name and facts.
 const COLUMNS_MAX: u64 = 4096;
+
+/// The longest record: a piece holds one at least.
+const ROW_BYTES_MAX: usize = 512 << 10;
 
 /// Why a chunk cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -99,24 +105,41 @@ impl From<hdf5::Error> for Refusal {
 }
 
 impl Storage {
-    /// The rows of `dataset`, if it has one or two dimensions and holds numbers.
-    pub fn of(file: &hdf5::File, dataset: Dataset) -> Result<Vec<Self>, Refusal> {
+    /// The rows of `dataset`, if it has one or two dimensions and holds numbers or records of them; `notes` are
+    /// its attributes.
+    pub fn of(
+        file: &hdf5::File,
+        dataset: Dataset,
+        notes: &BTreeMap<String, Attribute>,
+    ) -> Result<Vec<Self>, Refusal> {
         let no_column = |reason: String| Err(Refusal::NoColumn(reason));
-        let Some(element_bytes) = dataset.datatype.number_bytes() else {
-            return no_column(format!("its elements are {}, not numbers", dataset.datatype));
+        // Where its chunks are is said by the shape that it is stored in.
+        let stored = dataset;
+        let dataset = matlab::upright(stored.clone(), notes).map_err(Refusal::NoColumn)?;
+        let element_bytes = match dataset.datatype {
+            Datatype::Record { bytes } if (1..=ROW_BYTES_MAX).contains(&(bytes as usize)) => bytes as usize,
+            Datatype::Record { bytes } => {
+                return no_column(format!("its records have {bytes} bytes, 1 to {ROW_BYTES_MAX} are read"));
+            }
+            datatype => match datatype.number_bytes() {
+                Some(bytes) => bytes,
+                None => return no_column(format!("its elements are {datatype}, not numbers")),
+            },
         };
+        let is_record = !dataset.fields.is_empty();
         let (rows, width) = match dataset.shape.dims[..] {
             [rows] => (rows, 1),
             [_, width] if width == 0 || width > COLUMNS_MAX => {
                 return no_column(format!("its rows have {width} values, 1 to {COLUMNS_MAX} can be columns"));
             }
-            [rows, width] => (rows, width),
+            [rows, width] if !is_record || width == 1 => (rows, width),
+            [_, width] => return no_column(format!("its rows have {width} records, a table has one")),
             _ => {
                 let rank = dataset.shape.dims.len();
                 return no_column(format!("it has {rank} dimensions, a column has one and a matrix two"));
             }
         };
-        let chunks = file.chunks(&dataset)?;
+        let chunks = file.chunks(&stored)?;
         let fill = dataset.fill.unwrap_or_else(|| vec![0; element_bytes]);
         let row_bytes = width as usize * element_bytes;
         let bytes = rows.saturating_mul(row_bytes as u64);
@@ -174,10 +197,9 @@ impl Storage {
 
     /// Whether the numbers fit together, as those that [`Storage::of`] finds do.
     pub fn is_sound(&self) -> bool {
-        let is_number = match self.datatype {
-            Datatype::Int { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
-            Datatype::Float { bytes, .. } => matches!(bytes, 4 | 8),
-            _ => false,
+        let bytes_of = match self.datatype {
+            Datatype::Record { bytes } => Some(bytes as usize),
+            datatype => datatype.number_bytes(),
         };
         let bytes = self.rows.checked_mul(self.row_bytes as u64);
         let has_room = match &self.place {
@@ -186,14 +208,35 @@ impl Storage {
             Place::Contiguous(Some(place)) => bytes.and_then(|bytes| place.checked_add(bytes)).is_some(),
             Place::Chunked(chunked) => chunked.grid_column < chunked.grid_columns,
         };
-        is_number
-            && has_room
-            && self.datatype.number_bytes() == Some(self.element_bytes)
+        has_room
+            && bytes_of == Some(self.element_bytes)
+            && (1..=ROW_BYTES_MAX.max(COLUMNS_MAX as usize * 8)).contains(&self.element_bytes)
             && (1..=COLUMNS_MAX).contains(&(self.width as u64))
             && self.width * self.element_bytes <= self.row_bytes
             && self.chunk_rows > 0
             && (self.is_chunked() || self.chunk_rows <= PIECE_ROWS)
             && self.fill.len() == self.element_bytes
+    }
+
+    /// The bytes of all elements of a small data set of texts; `None` when it is of a kind that is not read.
+    pub fn texts(
+        file: &hdf5::File,
+        source: &dyn Source,
+        dataset: &Dataset,
+        count: u64,
+    ) -> Option<Result<Vec<u8>, hdf5::Error>> {
+        let Datatype::Text { bytes } = dataset.datatype else { return None };
+        let [_] = dataset.shape.dims[..] else { return None };
+        let bytes = bytes as usize * count as usize;
+        match &dataset.layout {
+            Layout::Compact { bytes: held } => held.get(..bytes).map(|held| Ok(held.to_vec())),
+            Layout::Contiguous { address: Some(address), .. } => {
+                let mut read = vec![0; bytes];
+                let place = file.place(*address, bytes as u64);
+                Some(place.and_then(|place| Ok(source.read_at(place, &mut read)?)).map(|()| read))
+            }
+            Layout::Contiguous { .. } | Layout::Chunked { .. } => None,
+        }
     }
 
     /// Bytes of a decoded piece, saturated.

@@ -103,7 +103,8 @@ fn kill_active(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     let left = differences(guest, PRISTINE)?;
     ensure!(left.len() == 1 && left[0].contains("vm/swappiness"), "kept besides the foreign write: {left:?}");
     guest.ok("echo 60 > /proc/sys/vm/swappiness")?;
-    notes.say(format!("{held} held knobs survived the kill; the foreign write of {writer} was seen and kept"));
+    notes
+        .say(format!("{held} held knobs survived the kill; the foreign write of {writer} was seen and kept"));
     Ok(())
 }
 
