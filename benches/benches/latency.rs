@@ -14,7 +14,8 @@
 //! - *window*: each prediction from zero state, else the state is carried.
 //!
 //! The floor is what the same machine needs to read the weights of the timed path once: their bytes, without padding, over the
-//! rate at which one core of it just read as much memory again and again; half of them on two cores.
+//! rate at which one core of it just read as much memory again and again; half of them on two cores. What two cores cost each
+//! other stands beside it: the round trip of a cache line between them, just before.
 //!
 //! Cases go to `target/latency/`, from where `cargo xtask record` keeps them with the facts of the host.
 #![expect(
@@ -26,6 +27,8 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diapason_kernels::lstm::{CompileOptions, Executable, Head, Lstm, Precision, Spec, StreamOptions, Wait};
@@ -73,6 +76,8 @@ struct Case<'a> {
     ahead: bool,
     cores: usize,
     pace: Pace,
+    /// Least and most of a pause, in microseconds.
+    gap: (u64, u64),
 }
 
 impl Case<'_> {
@@ -85,9 +90,9 @@ impl Case<'_> {
             if self.windowed { "-window" } else { "" },
             if self.cores == 1 { "1-core" } else { "2-cores" },
             match self.pace {
-                Pace::Contiguous => "contiguous",
-                Pace::Spaced => "spaced",
-                Pace::Cold => "cold",
+                Pace::Contiguous => "contiguous".to_owned(),
+                Pace::Spaced => format!("spaced-{}-{}us", self.gap.0, self.gap.1),
+                Pace::Cold => "cold".to_owned(),
             }
         )
     }
@@ -109,11 +114,11 @@ impl Case<'_> {
 }
 
 /// Every case of a shape.
-fn cases(shape: &Shape) -> Vec<Case<'_>> {
+fn cases(shape: &Shape, gap: (u64, u64)) -> Vec<Case<'_>> {
     let mut cases = Vec::new();
     for precision in Precision::ALL {
         for (cores, ahead) in [(1, false), (1, true), (2, false), (2, true)] {
-            let case = |windowed, pace| Case { shape, precision, windowed, ahead, cores, pace };
+            let case = |windowed, pace| Case { shape, precision, windowed, ahead, cores, pace, gap };
             cases.push(case(false, Pace::Contiguous));
             if ahead {
                 cases.push(case(true, Pace::Contiguous));
@@ -131,7 +136,6 @@ fn cases(shape: &Shape) -> Vec<Case<'_>> {
 struct Options {
     once: bool,
     ticks: Option<u64>,
-    /// Least and most of a pause, in microseconds.
     gap: (u64, u64),
     words: Vec<String>,
 }
@@ -161,13 +165,16 @@ fn options() -> Options {
 
 /// The cores of this process, of which the first is taken by the calling thread.
 fn cores() -> Vec<usize> {
-    let me = Pid::from_raw(0);
-    let set = sched_getaffinity(me).expect("the kernel says where this runs");
+    let set = sched_getaffinity(Pid::from_raw(0)).expect("the kernel says where this runs");
     let cores: Vec<usize> = (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect();
-    let mut first = CpuSet::new();
-    first.set(cores[0]).expect("it was in the set");
-    sched_setaffinity(me, &first).expect("a thread may be pinned where it runs");
+    pin(cores[0]);
     cores
+}
+
+fn pin(core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core).expect("it was in the set");
+    sched_setaffinity(Pid::from_raw(0), &set).expect("a thread may be pinned where it may run");
 }
 
 /// Reads words as fast as they come.
@@ -226,6 +233,36 @@ fn clock() -> f64 {
     least.as_secs_f64() * 1e6
 }
 
+/// Nanoseconds in which a cache line goes to another core and back: the least of many. Some virtual machines move their
+/// processors about, and then it is not always the same.
+fn round_trip(core: usize) -> f64 {
+    const TRIPS: u64 = 10_000;
+    let line = AtomicU64::new(0);
+    let there = Barrier::new(2);
+    let mut least = Duration::MAX;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(core);
+            there.wait();
+            for trip in 0..20 * TRIPS {
+                while line.load(Ordering::Acquire) != 2 * trip + 1 {}
+                line.store(2 * trip + 2, Ordering::Release);
+            }
+        });
+        // Asleep until then: the other thread starts on this one's core.
+        there.wait();
+        for round in 0..20 {
+            let start = Instant::now();
+            for trip in round * TRIPS..(round + 1) * TRIPS {
+                line.store(2 * trip + 1, Ordering::Release);
+                while line.load(Ordering::Acquire) != 2 * trip + 2 {}
+            }
+            least = least.min(start.elapsed());
+        }
+    });
+    least.as_secs_f64() * 1e9 / TRIPS as f64
+}
+
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(60_000_000_000, 3).expect("the bounds are in order")
 }
@@ -276,6 +313,7 @@ fn run(case: &Case, executable: &mut Executable, options: &Options, cores: &[usi
         None => case.shape.ticks,
     };
     let floor = floor(case.bytes() / case.cores);
+    let trip = cores[1..case.cores].first().map_or(0.0, |&core| round_trip(core));
     let mut stream = executable.stream(&stream_options(case, cores)).expect("the cores are there");
     let (mut pushes, mut wholes) = (histogram(), histogram());
     let others = vec![1_u64; (4 << 20) / 8];
@@ -286,7 +324,7 @@ fn run(case: &Case, executable: &mut Executable, options: &Options, cores: &[usi
             Pace::Contiguous => {}
             Pace::Cold => drop(black_box(read_fast(black_box(&others)))),
             Pace::Spaced => {
-                let (least, most) = options.gap;
+                let (least, most) = case.gap;
                 let gap = Duration::from_nanos(
                     1000 * least + tick.wrapping_mul(7919) % (1000 * (most - least) + 1),
                 );
@@ -309,7 +347,7 @@ fn run(case: &Case, executable: &mut Executable, options: &Options, cores: &[usi
         }
     }
     let at = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile);
-    let mut line = format!("{},{ticks},{},{floor:.0}", case.name(), case.bytes());
+    let mut line = format!("{},{ticks},{},{floor:.0},{trip:.0}", case.name(), case.bytes());
     for value in
         [0.5, 0.99, 0.999, 0.9999].map(|quantile| at(&pushes, quantile)).into_iter().chain([pushes.max()])
     {
@@ -319,8 +357,7 @@ fn run(case: &Case, executable: &mut Executable, options: &Options, cores: &[usi
     line
 }
 
-const HEAD: &str =
-    "case,ticks,weight_bytes,floor_ns,p50_ns,p99_ns,p99_9_ns,p99_99_ns,max_ns,whole_p50_ns,whole_p99_ns";
+const HEAD: &str = "case,ticks,weight_bytes,floor_ns,round_trip_ns,p50_ns,p99_ns,p99_9_ns,p99_99_ns,max_ns,whole_p50_ns,whole_p99_ns";
 
 fn main() {
     let options = options();
@@ -335,8 +372,10 @@ fn main() {
         if options.once && shape.name == "c" {
             continue;
         }
-        let cases: Vec<Case> =
-            cases(shape).into_iter().filter(|case| wanted(case) && case.cores <= cores.len()).collect();
+        let cases: Vec<Case> = cases(shape, options.gap)
+            .into_iter()
+            .filter(|case| wanted(case) && case.cores <= cores.len())
+            .collect();
         let mut compiled: Option<(Precision, Executable)> = None;
         for case in &cases {
             let (_, executable) = match &mut compiled {

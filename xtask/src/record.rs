@@ -9,8 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// Columns of the suite `latency`.
-const LATENCY: &str =
-    "case,ticks,weight_bytes,floor_ns,p50_ns,p99_ns,p99_9_ns,p99_99_ns,max_ns,whole_p50_ns,whole_p99_ns";
+const LATENCY: &str = "case,ticks,weight_bytes,floor_ns,round_trip_ns,p50_ns,p99_ns,p99_9_ns,p99_99_ns,max_ns,whole_p50_ns,whole_p99_ns";
 
 /// Writes the medians of `target/criterion` to `benches/record/<machine>/<date>.csv`, and what is in `target/latency` to
 /// `<date>-latency.csv`.
@@ -118,14 +117,14 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-ticks-{}", std::process::id()));
         assert_eq!(ticks(&folder).unwrap(), "");
         std::fs::create_dir_all(&folder).unwrap();
-        let line = |name: &str| format!("{name},10,1,2,3,4,5,6,7,8,9\n");
+        let line = |name: &str| format!("{name},10,1,2,3,4,5,6,7,8,9,10\n");
         std::fs::write(folder.join("2.csv"), line("b")).unwrap();
         std::fs::write(folder.join("3.csv"), line("a")).unwrap();
         assert_eq!(ticks(&folder).unwrap(), line("a") + &line("b"));
         std::fs::write(folder.join("1.csv"), "c,10\n").unwrap();
         let message = ticks(&folder).unwrap_err().to_string();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(message.ends_with("1.csv: not 11 columns"), "{message}");
+        assert!(message.ends_with("1.csv: not 12 columns"), "{message}");
     }
 
     #[test]
