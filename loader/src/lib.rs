@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
+//! keep:   results -> cache (made once, mapped later)
 //! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
@@ -9,6 +10,8 @@
 
 mod nearest;
 mod splitmix;
+
+pub mod cache;
 
 pub mod source;
 

@@ -9,7 +9,7 @@
 //! the blocks before are given out. Where a consumer can gather by itself, [`Loader::references`] lends it the windows
 //! in place and copies nothing.
 //!
-//! The order depends on the seed, the epoch, the rank and the memory plan, never on threads or timing. All memory is
+//! The order depends on the seed, the epoch, the rank, the batch and the budget, never on threads or timing. All memory is
 //! planned before it is taken ([`Explanation`]) and used again from batch to batch.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,7 +119,7 @@ pub struct Options {
     pub shard: Shard,
     /// Bytes of memory that the stream takes at most.
     pub budget_bytes: u64,
-    /// Threads that decode and gather; 0 for as many as there are processors.
+    /// Threads that decode and gather, if the budget has room for them; 0 for as many as there are processors.
     pub threads: usize,
     /// What becomes of windows in damaged chunks.
     pub on_damage: OnDamage,
@@ -153,8 +153,6 @@ pub struct Loader {
     work: Arc<Work>,
     explanation: Explanation,
     batch: usize,
-    threads: usize,
-    slabs: usize,
     pool: Arc<Mutex<Pool>>,
 }
 
@@ -201,8 +199,7 @@ impl Loader {
         };
         let (width, features, shape) = (names.len(), options.features.len(), windows.shape());
         let form = Form { shape, block_rows: 1, width, features, targets };
-        let slabs = threads + 2;
-        let needs = Needs { table: &table, selection: &selection, form: &form, options, threads, slabs };
+        let needs = Needs { table: &table, selection: &selection, form: &form, options, threads };
         let (block_rows, explanation) = needs.plan(&windows)?;
         let form = Form { block_rows: u32::try_from(block_rows).unwrap_or(u32::MAX), ..form };
         let work = Work {
@@ -223,7 +220,7 @@ impl Loader {
         };
         work.mixes(0)?;
         let (work, pool) = (Arc::new(work), Arc::default());
-        Ok(Self { work, explanation, batch: options.batch, threads, slabs, pool })
+        Ok(Self { work, explanation, batch: options.batch, pool })
     }
 
     /// Where the memory goes.
@@ -265,6 +262,11 @@ impl Loader {
         Ok(References { stream: self.start(cursor, false)? })
     }
 
+    /// Batches that exist at once.
+    fn slabs(&self) -> usize {
+        (self.explanation.threads + memory::SLABS_BESIDE) as usize
+    }
+
     fn start(&self, cursor: Cursor, copies: bool) -> Result<Stream, Error> {
         let mut pool = lock(&self.pool);
         let Pool { mut blocks, mut slabs } = std::mem::take(&mut *pool);
@@ -273,7 +275,7 @@ impl Loader {
         while blocks.len() < count {
             blocks.push(Buffer::zeroed(0, Alignment::PAGE)?);
         }
-        while copies && slabs.len() < self.slabs {
+        while copies && slabs.len() < self.slabs() {
             slabs.push(Slab::new(&self.work.form, self.batch)?);
         }
         let spare = if copies { Vec::new() } else { std::mem::take(&mut slabs) };
@@ -286,7 +288,7 @@ impl Loader {
             next: Mutex::new(Some(cursor)),
         });
         let mut stream = Stream { run, threads: Vec::new(), pool: Arc::clone(&self.pool) };
-        for number in 0..self.threads {
+        for number in 0..self.explanation.threads {
             let run = Arc::clone(&stream.run);
             let thread = thread::Builder::new().name(format!("loader-{number}")).spawn(move || run.work());
             stream.threads.push(thread.map_err(|error| Error::System { what: "a thread", error })?);
@@ -302,7 +304,6 @@ struct Needs<'a> {
     form: &'a Form,
     options: &'a Options,
     threads: usize,
-    slabs: usize,
 }
 
 impl Needs<'_> {
@@ -348,7 +349,6 @@ impl Needs<'_> {
             index: self.table.index_bytes(),
             threads: self.threads as u64,
             scratch: self.table.scratch_bytes(self.selection).saturating_add(DECODER_BYTES),
-            slabs: self.slabs as u64,
             slab: self.form.slab_bytes(self.options.batch),
             block: block_rows.saturating_add(span - 1).saturating_mul(row_bytes).saturating_add(64),
             order: block_rows.div_ceil(self.form.shape.stride).saturating_mul(4),

@@ -143,6 +143,15 @@ fn every_budget_from_the_least_on() {
         panic!("1000 bytes are not enough")
     };
     assert!(with(needed_bytes - 1).is_err());
+    // The budget alone decides about the order, also where it has no room for all threads.
+    let order = |threads, budget_bytes| {
+        let options = Options { budget_bytes, threads, ..options(&[0, 1, 2, 3], &[0]) };
+        let loader = Loader::new(Arc::clone(&table), windows(), &options).unwrap();
+        loader.batches(0).unwrap().flat_map(|batch| batch.unwrap().starts().to_vec()).collect::<Vec<_>>()
+    };
+    for budget_bytes in [needed_bytes, needed_bytes + 300_000, 3 * needed_bytes] {
+        assert_eq!(order(1, budget_bytes), order(7, budget_bytes), "{budget_bytes}");
+    }
     for budget_bytes in [needed_bytes, needed_bytes + 20_000, 2 * needed_bytes, 64 << 20] {
         let loader = with(budget_bytes).unwrap();
         assert!(loader.explain().bytes() <= budget_bytes, "{}", loader.explain());
