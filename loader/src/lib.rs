@@ -8,6 +8,7 @@
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
 mod nearest;
+mod parallel;
 mod splitmix;
 
 pub mod source;
@@ -28,3 +29,11 @@ pub mod market;
 
 #[cfg(feature = "libhdf5")]
 pub mod csv;
+
+#[cfg(feature = "libhdf5")]
+pub mod verify;
+
+#[cfg(feature = "libhdf5")]
+pub mod repack;
+
+pub mod npy;

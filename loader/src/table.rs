@@ -14,7 +14,6 @@ mod cache;
 mod facts;
 mod matlab;
 mod number;
-mod parallel;
 mod storage;
 
 mod error;
@@ -26,6 +25,7 @@ mod pandas;
 use crate::codec::Room;
 use crate::format::hdf5::{self, Kind, Target};
 use crate::nearest::nearest;
+use crate::parallel;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
 pub use error::Error;
