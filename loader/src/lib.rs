@@ -9,6 +9,7 @@
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
 mod nearest;
+mod parallel;
 mod splitmix;
 
 pub mod cache;
@@ -33,3 +34,11 @@ pub mod market;
 
 #[cfg(feature = "libhdf5")]
 pub mod csv;
+
+#[cfg(feature = "libhdf5")]
+pub mod verify;
+
+#[cfg(feature = "libhdf5")]
+pub mod repack;
+
+pub mod npy;

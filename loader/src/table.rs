@@ -14,7 +14,6 @@ mod cache;
 mod facts;
 mod matlab;
 mod number;
-mod parallel;
 mod storage;
 
 mod error;
@@ -30,6 +29,7 @@ mod open;
 use crate::codec::Room;
 use crate::format::hdf5;
 use crate::nearest::nearest;
+use crate::parallel;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
 pub use error::Error;

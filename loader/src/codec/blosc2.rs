@@ -7,6 +7,8 @@
 use super::{Codec, Error, blosc};
 
 const NAME: &str = "blosc2";
+/// How many times its bytes a chunk takes at most when its blocks are filled up: twice in each of two dimensions.
+const FILLED_MAX: usize = 4;
 
 /// The filter of the Blosc project for Blosc 2.
 #[derive(Debug)]
@@ -121,7 +123,7 @@ fn ordered(blocks: &Blocks, element_bytes: usize, stored: &[u8], raw: &mut [u8])
         .iter()
         .try_fold(block_bytes, |bytes, &count| bytes.checked_mul(count))
         .ok_or_else(impossible)?;
-    if whole > bytes.saturating_mul(4) {
+    if whole > bytes.saturating_mul(FILLED_MAX) {
         return Err(impossible());
     }
     let mut padded = vec![0; whole];
@@ -169,6 +171,12 @@ impl Codec for Blosc2 {
 
     fn encode(&self, _: &[u32], _: &[u8], _: &mut Vec<u8>) -> Result<(), Error> {
         Err(Error::ReadOnly { codec: NAME })
+    }
+
+    fn stored_bytes_max(&self, _: &[u32], bytes: usize) -> usize {
+        // Blocks of several dimensions are filled up, and a chunk that does not shrink is stored with the filling.
+        const FRAME_BYTES: usize = 4096;
+        bytes.saturating_mul(FILLED_MAX).saturating_add(FRAME_BYTES)
     }
 
     fn decode(&self, _: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {

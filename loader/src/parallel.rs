@@ -8,7 +8,7 @@ use std::thread;
 /// jobs, or the error of the first job that has one.
 ///
 /// Jobs are handed out in order, and none after an error; so every job before the first failing one has run.
-pub(super) fn run<J: Send, S, R: Send, E: Send>(
+pub(crate) fn run<J: Send, S, R: Send, E: Send>(
     threads: usize,
     jobs: impl Iterator<Item = J> + Send,
     state: impl Fn() -> S + Sync,
