@@ -12,9 +12,9 @@ demo: build
 	target/release/diapason demo
 
 build: tools
-	cargo build --release -p diapason -p diapason-daemon
+	cargo build --release -p diapason -p diapason-daemon --features diapason-daemon/nvml
 
-# With the knobs of NVIDIA's library, whose tests bring a library of their own.
+# The knobs of NVIDIA's library are tested with one that the tests bring.
 test: tools oracles
 	cargo test --workspace --features diapason-daemon/nvml
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use diapason_loader::table::{Inspection, Table};
+use diapason_loader::table::Inspection;
 #[cfg(feature = "libhdf5")]
 use diapason_loader::{csv, market};
+
+pub mod table;
 
 #[cfg(feature = "libhdf5")]
 use crate::console::Tone;
@@ -26,6 +28,16 @@ pub enum Command {
     Import(Import),
     /// Show the columns, codecs, sizes and attributes of an HDF5 file
     Inspect(Inspect),
+    /// Show rows of an HDF5 file
+    Head(table::Head),
+    /// Read every value of an HDF5 file and check its sums and hashes; exit code 1 when something is damaged
+    #[cfg(feature = "libhdf5")]
+    Verify(table::Verify),
+    /// Write HDF5 files of any writer, one after the other, to one of our layout; also other chunks, levels, columns
+    #[cfg(feature = "libhdf5")]
+    Repack(table::Repack),
+    /// Write the rows of an HDF5 file as a NumPy array of records
+    Export(table::Export),
     /// Write made-up one-minute bars: the same seed gives the same file on every machine
     #[cfg(feature = "libhdf5")]
     Generate(Generate),
@@ -35,13 +47,19 @@ pub enum Command {
 #[cfg(feature = "libhdf5")]
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The CSV file
+    /// The CSV file; gzip and zstd are read as they are
     pub input: PathBuf,
     /// The HDF5 file to write
     pub output: PathBuf,
     /// The byte between fields, where detection must not decide: `,` `;` `|` or `tab`
     #[arg(long, value_parser = delimiter)]
     pub delimiter: Option<u8>,
+    /// Numbers have a comma before their decimals, as in `1,25`
+    #[arg(long)]
+    pub decimal_comma: bool,
+    /// Dates end with the year: `dmy` for DD/MM/YYYY, `mdy` for MM/DD/YYYY
+    #[arg(long, value_parser = dates)]
+    pub dates: Option<csv::Dates>,
     /// Names of the columns of a file without a header line, comma separated
     #[arg(long, value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
@@ -56,8 +74,8 @@ pub struct Import {
 /// Inspect an HDF5 file.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The HDF5 file
-    pub file: PathBuf,
+    #[command(flatten)]
+    pub input: table::Input,
 }
 
 /// Generate a market.
@@ -92,9 +110,15 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             Ok(console.show(&report, import_text)?)
         }
         Command::Inspect(arguments) => {
-            let table = Table::open(&arguments.file)?;
+            let table = arguments.input.open()?;
             Ok(console.show(table.inspect(), inspection_text)?)
         }
+        Command::Head(arguments) => table::head(arguments, console),
+        #[cfg(feature = "libhdf5")]
+        Command::Verify(arguments) => table::verify(arguments, console),
+        #[cfg(feature = "libhdf5")]
+        Command::Repack(arguments) => table::repack(arguments, console),
+        Command::Export(arguments) => table::export(arguments, console),
         #[cfg(feature = "libhdf5")]
         Command::Generate(arguments) => {
             let report = generate(arguments, console)?;
@@ -122,6 +146,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
     let bar = console.progress("import", std::fs::metadata(&arguments.input).map_or(0, |file| file.len()));
     let options = csv::Options {
         delimiter: arguments.delimiter,
+        dialect: csv::Dialect { decimal_comma: arguments.decimal_comma, dates: arguments.dates },
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
         level: arguments.level,
@@ -162,6 +187,15 @@ fn delimiter(text: &str) -> Result<u8, String> {
         "tab" | "\t" | "\\t" => Ok(b'\t'),
         "," | ";" | "|" => Ok(text.as_bytes()[0]),
         _ => Err("expected one of , ; | tab".to_owned()),
+    }
+}
+
+#[cfg(feature = "libhdf5")]
+fn dates(text: &str) -> Result<csv::Dates, String> {
+    match text {
+        "dmy" => Ok(csv::Dates::DayMonthYear),
+        "mdy" => Ok(csv::Dates::MonthDayYear),
+        _ => Err("expected dmy or mdy".to_owned()),
     }
 }
 

@@ -100,6 +100,8 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         input: csv,
         output: file.clone(),
         delimiter: None,
+        decimal_comma: false,
+        dates: None,
         columns: None,
         skip: Vec::new(),
         level: 3,

@@ -19,7 +19,7 @@ use diapason_kernels::IsaError;
 use diapason_kernels::feature::PlanError;
 use diapason_kernels::lstm::{CompileError, FileError, ModelError, PredictError, StreamError, TrainError};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, market};
+use diapason_loader::{csv, market, repack};
 use diapason_loader::{sampler, table};
 
 use crate::line::feed::FeedError;
@@ -38,6 +38,10 @@ pub enum Failure {
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
     Import(#[from] csv::Error),
+    /// A table could not be repacked.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    Repack(#[from] repack::Error),
     /// A market could not be generated.
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
@@ -212,6 +216,8 @@ impl Failure {
         ExitCode::from(match self {
             #[cfg(feature = "libhdf5")]
             Self::Import(error) if error.is_environment() => 3,
+            #[cfg(feature = "libhdf5")]
+            Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Generate(error) if error.is_environment() => 3,
             Self::Found(_) => 1,

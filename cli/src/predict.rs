@@ -242,7 +242,8 @@ pub fn tick(
     let executable =
         ready.model.compile(&CompileOptions { threads: 1, precision: ticks.precision, isa: None })?;
     let window = (!ticks.carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
-    let mut model = executable.stream(&StreamOptions { window, ahead: ticks.ahead, ..StreamOptions::default() })?;
+    let mut model =
+        executable.stream(&StreamOptions { window, ahead: ticks.ahead, ..StreamOptions::default() })?;
     let mut features = feed.plan.stream();
     let mut latency = Latency::new().ok_or(Failure::OutOfRange {
         name: "latency",

@@ -1,14 +1,18 @@
 //! Import of CSV files of bars, quotes and trades.
 //!
 //! ```text
-//! bytes -> detect (delimiter, header, columns, form of the times) -> record -> time, number -> row (rules) -> file
+//! bytes (plain, gzip, zstd) -> detect (delimiter, header, columns, form of the times)
+//!     -> block -> rows (time, number, rules), block by block on several threads -> intake (order) -> file
 //! ```
 //!
 //! What the file is, is found out on its first block; then every row is held to it, in one pass and bounded memory.
 //! Nothing is repaired: a row that is not as the others is an error with its line, column, value and remedy, since a
 //! price that was guessed is worse than none.
 
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -16,6 +20,10 @@ use serde::Serialize;
 mod error;
 mod number;
 mod time;
+
+mod dialect;
+
+mod input;
 
 mod record;
 
@@ -27,22 +35,34 @@ mod detect;
 
 mod plan;
 
+mod block;
+
+mod rows;
+
 mod intake;
 
 use crate::format::libhdf5::Writer;
+use crate::parallel;
+use block::{Block, Blocks, Next};
+pub use dialect::{Dates, Dialect};
 pub use error::{Error, Problem};
 use intake::Intake;
 use plan::Plan;
 use record::Records;
+use rows::Rows;
 
-/// Rows between two calls of the progress function.
-const PROGRESS_ROWS: u64 = 65_536;
+/// Blocks that are read together for each thread: enough that no thread waits long for another.
+const BLOCKS_EACH: usize = 4;
+/// Rows that are handed on together where the input is read record by record.
+const BATCH_ROWS: usize = 4096;
 
 /// What the import may be told; the default detects everything.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The byte between fields; detected among `,` `;` tab and `|` when absent.
     pub delimiter: Option<u8>,
+    /// How numbers and dates are written.
+    pub dialect: Dialect,
     /// Names of the columns, for a file without a header line or instead of it; detected when absent.
     pub columns: Option<Vec<String>>,
     /// Columns to leave out, by their names in the input; where there are no names, by their numbers from 1 or by what
@@ -54,11 +74,22 @@ pub struct Options {
     pub chunk_rows: usize,
     /// The zstd level of the output.
     pub level: i32,
+    /// Threads that read and compress; 0 for as many as there are processors. The output is the same with any number.
+    pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { delimiter: None, columns: None, skip: Vec::new(), rows_min: 1, chunk_rows: 65_536, level: 1 }
+        Self {
+            delimiter: None,
+            dialect: Dialect::default(),
+            columns: None,
+            skip: Vec::new(),
+            rows_min: 1,
+            chunk_rows: 65_536,
+            level: 1,
+            threads: 0,
+        }
     }
 }
 
@@ -142,25 +173,92 @@ pub fn import(
     let started = Instant::now();
     let plan = Plan::of(input, output, options)?;
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
     let mut intake = Intake::new(&plan, writer);
-    let mut records = Records::new(plan.text()?, plan.delimiter);
-    let mut reported = 0;
+    let opened = plan.text()?;
+    let taken = Arc::clone(&opened.taken);
+    let mut told = |rows| {
+        let bytes = taken.load(Ordering::Relaxed).min(plan.bytes);
+        progress(Progress { bytes, bytes_total: plan.bytes, rows });
+    };
+    // The header is a record like the others, and may have quotes.
+    let mut head = Records::new(opened.text, plan.delimiter);
     if plan.header {
-        records.next().map_err(|error| plan.record_error(error))?;
+        head.next().map_err(|error| plan.record_error(error))?;
     }
-    loop {
-        let more = match records.next().map_err(|error| plan.record_error(error))? {
-            Some(record) => intake.take(&record).map(|()| true)?,
-            None => false,
+    let (line, rest) = head.into_rest();
+    let mut blocks = Blocks::new(rest, line);
+    in_blocks(&plan, &mut blocks, &mut intake, threads, &mut told)?;
+    let (rest, line) = blocks.into_rest();
+    record_by_record(&plan, Records::new(rest, plan.delimiter).starting_at(line), &mut intake, &mut told)?;
+    let report = intake.finish(options.rows_min, started)?;
+    progress(Progress { bytes: plan.bytes, bytes_total: plan.bytes, rows: report.rows });
+    Ok(report)
+}
+
+/// Reads blocks, several at once, up to the end or the first quote.
+fn in_blocks<R: Read>(
+    plan: &Plan<'_>,
+    blocks: &mut Blocks<R>,
+    intake: &mut Intake<'_>,
+    threads: usize,
+    told: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let (mut spare, mut is_more) = (Vec::new(), true);
+    while is_more {
+        let (mut round, mut failed) = (Vec::new(), None);
+        while is_more && round.len() < threads.saturating_mul(BLOCKS_EACH) {
+            match blocks.next(spare.pop().unwrap_or_default()) {
+                Ok(Next::Block(block)) => round.push(block),
+                Ok(Next::End | Next::Quote) => is_more = false,
+                // What is before it is told first.
+                Err(error) => (is_more, failed) = (false, Some(plan.record_error(error))),
+            }
+        }
+        let read = |(): &mut (), block: Block| {
+            let mut rows = Rows::new(plan);
+            let outcome = rows.take_block(&block);
+            Ok::<_, std::convert::Infallible>((rows, outcome.err(), block))
         };
-        if !more || intake.rows - reported >= PROGRESS_ROWS {
-            reported = intake.rows;
-            let bytes = if more { plan.bom_bytes + records.bytes_taken() } else { plan.bytes };
-            progress(Progress { bytes, bytes_total: plan.bytes, rows: intake.rows });
+        let Ok(done) = parallel::run(threads, round.into_iter(), || (), read);
+        for (rows, error, block) in done {
+            intake.take(&rows, error, threads)?;
+            spare.push(block);
         }
-        if !more {
-            break;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        told(intake.rows);
+    }
+    Ok(())
+}
+
+/// Reads what has quotes.
+fn record_by_record<R: Read>(
+    plan: &Plan<'_>,
+    mut records: Records<R>,
+    intake: &mut Intake<'_>,
+    told: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    loop {
+        let (mut rows, mut outcome, mut is_more) = (Rows::new(plan), Ok(()), true);
+        while outcome.is_ok() && is_more && rows.times.len() < BATCH_ROWS {
+            outcome = match records.next().map_err(|error| plan.record_error(error)) {
+                Ok(Some(record)) => rows.take(&record),
+                Ok(None) => {
+                    is_more = false;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+        }
+        intake.take(&rows, outcome.err(), 1)?;
+        told(intake.rows);
+        if !is_more {
+            return Ok(());
         }
     }
-    intake.finish(options.rows_min, started)
 }

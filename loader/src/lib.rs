@@ -1,14 +1,18 @@
 //! Market data from files, lazily and in bounded memory.
 //!
 //! ```text
-//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (windows)
+//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
+//! keep:   results -> cache (made once, mapped later)
 //! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
 
 mod nearest;
+mod parallel;
 mod splitmix;
+
+pub mod cache;
 
 pub mod source;
 
@@ -20,8 +24,21 @@ pub mod table;
 
 pub mod sampler;
 
+pub mod stream;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(feature = "libhdf5")]
 pub mod market;
 
 #[cfg(feature = "libhdf5")]
 pub mod csv;
+
+#[cfg(feature = "libhdf5")]
+pub mod verify;
+
+#[cfg(feature = "libhdf5")]
+pub mod repack;
+
+pub mod npy;

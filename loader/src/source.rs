@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -48,6 +49,18 @@ pub struct Identity {
     pub modified_ns: i128,
 }
 
+/// A piece of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: usize,
+}
+
+/// What [`Source::read_each`] hands a piece to: the number of the span and its bytes.
+pub type Take<'a> = dyn FnMut(usize, Result<&[u8], Error>) -> ControlFlow<()> + 'a;
+
 /// Bytes at positions.
 pub trait Source: Send + Sync + fmt::Debug {
     /// The bytes there are.
@@ -83,16 +96,89 @@ pub trait Source: Send + Sync + fmt::Debug {
         }
         Ok(())
     }
+
+    /// Reads every span, in any order, and hands each to `take` once, until it says to stop. `room` is memory that is
+    /// used again; a back end may have several spans in flight.
+    fn read_each(&self, spans: &[Span], room: &mut Vec<u8>, take: &mut Take<'_>) {
+        one_by_one(self, spans, 0, room, take);
+    }
+
+    /// Bytes that the source itself takes for each thread that reads.
+    fn thread_bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// Reads the spans from number `first` on, each by [`Source::read_at`].
+fn one_by_one<S: Source + ?Sized>(
+    source: &S,
+    spans: &[Span],
+    first: usize,
+    room: &mut Vec<u8>,
+    take: &mut Take<'_>,
+) {
+    for (number, span) in spans.iter().enumerate().skip(first) {
+        room.resize(room.len().max(span.bytes), 0);
+        let bytes = &mut room[..span.bytes];
+        let outcome = source.read_at(span.offset, bytes).map(|()| &*bytes);
+        if take(number, outcome).is_break() {
+            return;
+        }
+    }
 }
 
 /// The exam of every source: `open` makes one that holds the given bytes.
 #[cfg(test)]
 pub(crate) mod conformance {
-    use super::{Error, Source};
+    use std::ops::ControlFlow;
+
+    use super::{Error, Source, Span};
 
     /// Bytes that no shift or swap maps onto themselves.
     pub fn sample(len: usize) -> Vec<u8> {
         (0..len as u64).map(|place| (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+    }
+
+    /// Whether many spans come back each once, the broken ones as errors, and no more after a stop.
+    fn spans<S: Source>(source: &S, bytes: &[u8]) {
+        let mut spans: Vec<Span> = (0..40usize)
+            .map(|n| Span { offset: (n * 7919 % 900_000) as u64, bytes: n * n * 71 % 120_000 })
+            .collect();
+        spans.push(Span { offset: 5, bytes: 900_000 });
+        let past_the_end = spans.len();
+        spans.push(Span { offset: bytes.len() as u64 - 3, bytes: 4 });
+        let mut seen = vec![0; spans.len()];
+        source.read_each(&spans, &mut Vec::new(), &mut |number, found| {
+            seen[number] += 1;
+            let (offset, count) = (spans[number].offset as usize, spans[number].bytes);
+            match found {
+                Ok(found) => assert!(found == &bytes[offset..offset + count], "span {number}"),
+                Err(error) => assert!(number == past_the_end, "span {number}: {error}"),
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(seen.iter().all(|&times| times == 1), "{seen:?}");
+        let inside = &spans[..past_the_end];
+        let mut seen = vec![0; inside.len()];
+        source.read_each(inside, &mut Vec::new(), &mut |number, found| {
+            seen[number] += 1;
+            let (offset, count) = (inside[number].offset as usize, inside[number].bytes);
+            assert!(found.unwrap() == &bytes[offset..offset + count], "span {number}");
+            ControlFlow::Continue(())
+        });
+        assert!(seen.iter().all(|&times| times == 1), "{seen:?}");
+        let mut taken = 0;
+        source.read_each(inside, &mut Vec::new(), &mut |_, _| {
+            taken += 1;
+            if taken == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(taken, 7);
+        let mut taken = 0;
+        source.read_each(&spans, &mut Vec::new(), &mut |_, _| {
+            taken += 1;
+            if taken == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(taken, 3);
     }
 
     /// Whether reads give the bytes asked for, at every kind of place.
@@ -130,6 +216,7 @@ pub(crate) mod conformance {
         }
         let bytes = sample(1 << 20);
         let source = open(&bytes);
+        spans(&source, &bytes);
         std::thread::scope(|scope| {
             for thread in 0..4usize {
                 let (source, bytes) = (&source, &bytes);

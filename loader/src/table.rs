@@ -1,35 +1,51 @@
 //! A file of columns, read lazily.
 //!
 //! Opening touches metadata only. Reading decodes the chunks that hold the rows asked for, and keeps the latest used
-//! of them within a budget of bytes. A column is a one-dimensional data set of numbers in one group; whatever else
-//! lies there is listed with the reason why it is no column.
+//! of them within a budget of bytes; what is longer than a few chunks is decoded on several threads straight to where
+//! it is wanted. A column is a one-dimensional data set of numbers in one group, or one place in the rows of a
+//! two-dimensional one; whatever else lies there is listed with the reason why it is no column.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod cache;
 mod facts;
+mod matlab;
 mod number;
 mod storage;
 
 mod error;
 
-use crate::format::hdf5::{self, Kind, Target};
+mod rows;
+
+mod sidecar;
+
+mod pandas;
+
+mod open;
+
+use crate::codec::Room;
+use crate::format::hdf5;
 use crate::nearest::nearest;
+use crate::parallel;
 use crate::source::{Source, pread::Pread, uring::Uring};
 use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
-use number::Number;
+pub use number::Number;
+pub(crate) use rows::Scratch;
+pub use rows::{Damage, Damaged, Selection};
+use rows::{Origin, Origins};
+use sidecar::Known;
 pub use storage::Error as ChunkError;
-use storage::{Refusal, Storage};
+use storage::Storage;
 
-/// The attribute with the names of the columns in order.
-const ORDER: &str = "columns";
-/// What files of ours say in the attribute `format`, and the newest version that is understood.
-const FORMAT: (&str, i64) = ("diapason-table", 1);
+/// A range of one column over more whole chunks than this is decoded on several threads.
+const LONG_CHUNKS: u64 = 2;
+/// Bytes of rows in a job of a thread, unless a chunk is larger.
+const JOB_BYTES: u64 = 512 << 10;
 
 /// Through what a file is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +66,34 @@ pub struct Options {
     pub budget_bytes: u64,
     /// Through what the file is read.
     pub backend: Backend,
+    /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
+    pub threads: usize,
+    /// Where what opening finds is kept for the next time; it is written when it is not there or is not of this file.
+    pub sidecar: Option<PathBuf>,
+}
+
+/// Where the index of the chunks came from.
+#[derive(Debug)]
+pub enum Index {
+    /// From the file.
+    File,
+    /// From the file, and it is in the side-car now.
+    Kept,
+    /// From the file, and the side-car could not be written.
+    NotKept(std::io::Error),
+    /// From the side-car.
+    SideCar,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread }
+        Self {
+            group: "/".to_owned(),
+            budget_bytes: Table::BUDGET_BYTES,
+            backend: Backend::Pread,
+            threads: 0,
+            sidecar: None,
+        }
     }
 }
 
@@ -63,7 +102,11 @@ impl Default for Options {
 pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
+    index: Index,
     storages: Vec<Storage>,
+    /// Where each column is.
+    origins: Vec<Origin>,
+    threads: usize,
     cache: Mutex<Cache>,
 }
 
@@ -106,60 +149,38 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
-        let failed = |object: &str| {
-            let object = object.to_owned();
-            move |error| error::of_format(path, object, error)
-        };
-        let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
-        let group = find_group(&file, path, &options.group)?;
-        let Kind::Group(links) = group.kind else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
-        };
-        let attributes: BTreeMap<String, Attribute> = named(group.attributes);
-        check_version(path, &attributes)?;
-        let (mut columns, mut storages, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        for link in links {
-            let mut skip = |reason: String| skipped.push(Skipped { name: link.name.clone(), reason });
-            let Target::Object(address) = link.target else {
-                skip("it is a link to another name".to_owned());
-                continue;
-            };
-            let object = match file.object(address) {
-                Err(hdf5::Error::Unsupported { what, found, .. }) => {
-                    skip(format!("its {what} is not supported: {found}"));
-                    continue;
-                }
-                object => object.map_err(failed(&link.name))?,
-            };
-            let dataset = match object.kind {
-                Kind::Dataset(dataset) => *dataset,
-                Kind::Group(_) => {
-                    skip("it is a group".to_owned());
-                    continue;
-                }
-                Kind::Datatype => {
-                    skip("it is a type".to_owned());
-                    continue;
-                }
-            };
-            match Storage::new(&file, dataset) {
-                Ok(storage) => {
-                    columns.push(column(link.name, &storage, object.attributes));
-                    storages.push(storage);
-                }
-                Err(Refusal::NoColumn(reason)) => skip(reason),
-                Err(Refusal::Broken(error)) => return Err(error::of_format(path, link.name, error)),
+        let identity = source.identity();
+        let sidecar = options.sidecar.as_deref();
+        let kept = sidecar.and_then(|sidecar| sidecar::load(sidecar, identity, &options.group));
+        let (known, index) = match kept {
+            Some(known) => (known, Index::SideCar),
+            None => {
+                let known = open::known(&source, path, &options.group)?;
+                let saved = sidecar.map(|sidecar| sidecar::save(sidecar, identity, &options.group, &known));
+                (
+                    known,
+                    saved.map_or(Index::File, |saved| saved.map_or_else(Index::NotKept, |()| Index::Kept)),
+                )
             }
-        }
-        let mut both: Vec<(Column, Storage)> = columns.into_iter().zip(storages).collect();
-        sort_as_noted(&mut both, &attributes);
-        let (columns, storages): (Vec<_>, Vec<_>) = both.into_iter().unzip();
-        let rows = check(path, options, &columns, &storages, &skipped)?;
+        };
+        let Known { columns, storages, attributes, skipped } = known;
+        let (columns, origins): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+        let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
         let budget_bytes = options.budget_bytes;
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        Ok(Self { source, inspection, storages, cache })
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        Ok(Self { source, inspection, index, storages, origins, threads, cache })
+    }
+
+    /// Where the index of the chunks came from.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Rows of each column.
@@ -233,34 +254,32 @@ impl Table {
 
     fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
-        let storage = &self.storages[number];
-        let (path, name) = (|| self.inspection.path.clone(), || column.to_owned());
-        if rows.start > rows.end || rows.end > self.rows() {
-            return Err(Error::OutOfRange { path: path(), wanted: rows, rows: self.rows() });
+        let origin = self.origins[number];
+        let storage = &self.storages[origin.storage];
+        let selection = Selection::new(&[(number, origin)]);
+        self.refuse::<T>(&selection, &rows, values.len())?;
+        if self.is_long(origin.storage, &rows) {
+            return self.read_selected(&selection, rows, values, Damage::Fail).map(|_| ());
         }
-        if rows.end - rows.start != values.len() as u64 {
-            return Err(Error::Room { rows: rows.end - rows.start, places: values.len() });
-        }
-        if !number::is_readable::<T>(storage.datatype) {
-            let dtype = storage.datatype.to_string();
-            return Err(Error::WrongType { path: path(), column: name(), dtype, wanted: T::NAME });
-        }
-        let mut stored = Vec::new();
+        let path = || self.inspection.path.clone();
+        let mut memory = (Vec::new(), Room::default());
         let (mut row, mut rest) = (rows.start, values);
         while !rest.is_empty() {
             let (chunk, inside) = (row / storage.chunk_rows, (row % storage.chunk_rows) as usize);
             let count = rest.len().min((storage.chunk_rows - inside as u64).try_into().unwrap_or(usize::MAX));
             let (now, later) = rest.split_at_mut(count);
-            let bytes = self.chunk(number, chunk, &mut stored)?;
+            let bytes = self.chunk(origin.storage, number, chunk, &mut memory)?;
             let converted = match &bytes {
                 Some(bytes) => {
-                    number::convert(storage.datatype, &bytes[inside * storage.element_bytes..], now)
+                    let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
+                    let column = number::Column { bytes, stride: storage.row_bytes };
+                    number::convert(origin.datatype, column, count, (now, 1))
                 }
-                None => fill(storage, now),
+                None => fill(storage, origin, now),
             };
             converted.map_err(|inexact| Error::Inexact {
                 path: path(),
-                column: name(),
+                column: column.to_owned(),
                 row: row + inexact.at as u64,
                 value: inexact.value,
                 wanted: T::NAME,
@@ -270,18 +289,146 @@ impl Table {
         Ok(())
     }
 
+    /// Whether `rows` are worth several threads: some chunks, and not kept already.
+    fn is_long(&self, storage: usize, rows: &Range<u64>) -> bool {
+        let chunk_rows = self.storages[storage].chunk_rows;
+        let (first, end) = (rows.start / chunk_rows, rows.end / chunk_rows);
+        let is_kept = |chunk| {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.get((storage, chunk)).is_some()
+        };
+        end - first > LONG_CHUNKS && !(is_kept(first) && is_kept(end - 1))
+    }
+
+    /// The columns called `names`, in this order.
+    ///
+    /// # Errors
+    /// As [`Table::position`].
+    pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection, Error> {
+        let one = |name: &S| self.position(name.as_ref()).map(|number| (number, self.origins[number]));
+        Ok(Selection::new(&names.iter().map(one).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// Reads `rows` of the selected columns into `values`, `[row][column]`, on [`Options::threads`] threads, or as many
+    /// as have room in the budget for a chunk and what it is stored as. Returns the chunks that `damage` let pass.
+    ///
+    /// The values are the same at any number of threads. Nothing is taken from or kept in the budget of chunks.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no such row, a value does not fit, or the file is broken there; of several the one in
+    /// the first rows.
+    pub fn read_selected<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        damage: Damage,
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        let width = selection.width().max(1);
+        let chunk_rows = selection.chunk_rows(&self.storages);
+        // Whole chunks in each job, and of small ones enough that a read is worth its call.
+        let bytes = chunk_rows.saturating_mul((width * size_of::<T>()) as u64).max(1);
+        let step = chunk_rows.saturating_mul((JOB_BYTES / bytes).max(1));
+        let (mut first, mut rest) = (rows.start, values);
+        let jobs = std::iter::from_fn(|| {
+            let end = rows.end.min((first / step + 1).saturating_mul(step));
+            let (now, later) = std::mem::take(&mut rest).split_at_mut((end - first) as usize * width);
+            let job = (first..end, now);
+            (first, rest) = (end, later);
+            (!job.0.is_empty()).then_some(job)
+        });
+        let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
+        let room = self.inspection.budget_bytes / self.scratch_bytes(selection).max(1);
+        let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
+        let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
+            rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
+        })?;
+        Ok(damaged.into_iter().flatten().collect())
+    }
+
+    /// As [`Table::read_selected`], on this thread alone.
+    pub(crate) fn fill<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        (scratch, damage): (&mut Scratch, Damage),
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        rows::fill(self.origins_of(), selection, rows, values, (scratch, damage))
+    }
+
+    /// Whether the selected columns can be read as `T` at all.
+    pub(crate) fn check<T: Number>(&self, selection: &Selection) -> Result<(), Error> {
+        self.refuse::<T>(selection, &(0..0), 0)
+    }
+
+    /// Rows of the longest chunk of the selected columns.
+    pub(crate) fn chunk_rows(&self, selection: &Selection) -> u64 {
+        selection.chunk_rows(&self.storages)
+    }
+
+    /// Bytes of [`Scratch`] that a thread needs for the selected columns.
+    pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
+        selection.scratch_bytes(&self.storages).saturating_add(self.source.thread_bytes())
+    }
+
+    /// Bytes of what is known of the chunks of all columns.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        let one = size_of::<hdf5::Chunk>() as u64;
+        self.storages
+            .iter()
+            .filter(|storage| storage.is_chunked())
+            .map(|storage| storage.stored().0 * one)
+            .sum()
+    }
+
+    fn origins_of(&self) -> Origins<'_> {
+        Origins { source: &*self.source, inspection: &self.inspection, storages: &self.storages }
+    }
+
+    /// Why `rows` of the selection cannot be read into `places` values of `T`.
+    fn refuse<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: &Range<u64>,
+        places: usize,
+    ) -> Result<(), Error> {
+        let path = || self.inspection.path.clone();
+        if rows.start > rows.end || rows.end > self.rows() {
+            return Err(Error::OutOfRange { path: path(), wanted: rows.clone(), rows: self.rows() });
+        }
+        if (rows.end - rows.start).checked_mul(selection.width() as u64) != Some(places as u64) {
+            return Err(Error::Room { rows: rows.end - rows.start, places });
+        }
+        if let Some(column) = selection.unreadable::<T>() {
+            let Column { name, dtype, .. } = &self.inspection.columns[column];
+            let (column, dtype) = (name.clone(), dtype.clone());
+            return Err(Error::WrongType { path: path(), column, dtype, wanted: T::NAME });
+        }
+        Ok(())
+    }
+
     /// The decoded chunk, from memory or from the file; `None` when it was never written.
-    fn chunk(&self, column: usize, chunk: u64, stored: &mut Vec<u8>) -> Result<Option<Arc<Vec<u8>>>, Error> {
-        let storage = &self.storages[column];
+    fn chunk(
+        &self,
+        number: usize,
+        column: usize,
+        chunk: u64,
+        (stored, room): &mut (Vec<u8>, Room),
+    ) -> Result<Option<Arc<Vec<u8>>>, Error> {
+        let storage = &self.storages[number];
         let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache().get((column, chunk)) {
+        if let Some(kept) = cache().get((number, chunk)) {
             return Ok(Some(kept));
         }
         // Room first, so that what is kept and what is being decoded fit together.
-        let room = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
-        let spare = cache().make_room(room);
+        let wanted = if storage.is_chunked() { storage.chunk_bytes() as usize } else { 0 };
+        let spare = cache().make_room(wanted);
         // Not while the cache is locked: threads decode side by side.
-        let decoded = storage.chunk(&*self.source, chunk, stored, spare).map_err(|error| Error::Chunk {
+        let decoded = storage.chunk(&*self.source, chunk, (stored, room), spare);
+        let decoded = decoded.map_err(|error| Error::Chunk {
             path: self.inspection.path.clone(),
             column: self.inspection.columns[column].name.clone(),
             chunk,
@@ -290,104 +437,47 @@ impl Table {
         })?;
         let Some(decoded) = decoded.map(Arc::new) else { return Ok(None) };
         if storage.is_chunked() {
-            cache().put((column, chunk), Arc::clone(&decoded));
+            cache().put((number, chunk), Arc::clone(&decoded));
         }
         Ok(Some(decoded))
     }
 }
 
-fn fill<T: Number>(storage: &Storage, values: &mut [T]) -> Result<(), number::Inexact> {
+fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Result<(), number::Inexact> {
     let Some((first, others)) = values.split_first_mut() else { return Ok(()) };
-    number::convert(storage.datatype, storage.fill(), std::slice::from_mut(first))?;
+    // One element is kept: the whole record, or one value of a matrix.
+    let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
+    let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
+    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
-}
-
-fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
-    attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
-}
-
-/// The object at `wanted`, from the root.
-fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
-    let failed = |error| error::of_format(path, wanted.to_owned(), error);
-    let mut object = file.object(file.root()).map_err(failed)?;
-    for name in wanted.split('/').filter(|name| !name.is_empty()) {
-        let Kind::Group(links) = &object.kind else { break };
-        let target = links.iter().find(|link| link.name == name).map(|link| link.target);
-        let Some(Target::Object(address)) = target else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
-        };
-        object = file.object(address).map_err(failed)?;
-    }
-    Ok(object)
-}
-
-fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
-    let (format, known) = FORMAT;
-    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
-    match attributes.get("format_version") {
-        Some(Attribute::Int(found)) if is_ours && *found > known => {
-            Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn column(name: String, storage: &Storage, attributes: Vec<(String, hdf5::Value)>) -> Column {
-    let (chunks, stored_bytes) = storage.stored();
-    Column {
-        name,
-        dtype: storage.datatype.to_string(),
-        chunk_rows: storage.chunk_rows,
-        chunks,
-        filters: storage.filters(),
-        raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
-        stored_bytes,
-        attributes: named(attributes),
-    }
-}
-
-/// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, Storage)], attributes: &BTreeMap<String, Attribute>) {
-    let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .filter_map(
-            |(place, name)| {
-                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
-            },
-        )
-        .collect();
-    columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
 }
 
 /// Whether the columns make a table that can be read within the budget; their rows.
 fn check(
     path: &Path,
     options: &Options,
-    columns: &[Column],
+    (columns, origins): (&[Column], &[Origin]),
     storages: &[Storage],
     skipped: &[Skipped],
 ) -> Result<u64, Error> {
     let path = || path.to_path_buf();
-    let (Some(first), Some(first_name)) =
-        (storages.first(), columns.first().map(|column| column.name.clone()))
-    else {
+    let mut both = columns.iter().zip(origins.iter().filter_map(|origin| storages.get(origin.storage)));
+    let Some((first_column, first)) = both.next() else {
         return Err(Error::NoColumns {
             path: path(),
             group: options.group.clone(),
             skipped: skipped.to_vec(),
         });
     };
-    for (column, storage) in columns.iter().zip(storages) {
+    for (column, storage) in std::iter::once((first_column, first)).chain(both) {
         let (name, rows) = (column.name.clone(), storage.rows);
         if rows != first.rows {
             return Err(Error::Uneven {
                 path: path(),
                 column: name,
                 rows,
-                other: first_name,
+                other: first_column.name.clone(),
                 other_rows: first.rows,
             });
         }

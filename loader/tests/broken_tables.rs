@@ -199,6 +199,23 @@ fn a_flipped_bit_in_a_chunk_is_noticed() {
 }
 
 #[test]
+fn chunks_of_another_size_than_they_should_have() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let script = need::repository().join("loader/tests/oracles/write_bombs.py");
+    let listing = ask(&script, &[folder.path().to_str().unwrap()], b"");
+    for line in String::from_utf8(listing).unwrap().lines() {
+        let (name, words) = line.split_once('\t').unwrap();
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        let refused = check(&bytes, name).unwrap_err().to_string();
+        assert!(
+            refused.contains(words) && refused.contains("column \"a\" of bytes, chunk 0 at byte"),
+            "{name}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_table_says_so() {
     require!(Oracles);
     let folder = tempfile::tempdir().unwrap();

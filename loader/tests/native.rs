@@ -58,6 +58,45 @@ fn every_layout_that_h5py_writes() {
 }
 
 #[test]
+fn columns_that_are_parts_of_a_data_set() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let listing = ask(&oracle("write_records.py"), &[folder.path().to_str().unwrap()], b"");
+    let listing = String::from_utf8(listing).unwrap();
+    let mut values = 0;
+    for line in listing.lines() {
+        let words: Vec<&str> = line.split('\t').collect();
+        let (case, group, columns) = (words[0], words[1], &words[2..]);
+        let options = Options { group: group.to_owned(), ..Options::default() };
+        let table = Table::open_with(folder.path().join(format!("{case}.h5")), &options);
+        let table = table.unwrap_or_else(|error| panic!("{case}: {error}"));
+        for (number, column) in columns.iter().enumerate() {
+            let expected = numbers(&folder.path().join(format!("{case}.{number}.f64")));
+            let mut found = vec![f64::NAN; expected.len()];
+            values += expected.len();
+            if *column == "timestamp" {
+                let mut times = vec![0; expected.len()];
+                table.read_i64(column, 0..table.rows(), &mut times).unwrap();
+                assert!(
+                    times.iter().zip(&expected).all(|(time, expected)| *time as f64 == *expected),
+                    "{case}"
+                );
+                continue;
+            }
+            table
+                .read_f64(column, 0..table.rows(), &mut found)
+                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(found, expected, "{case}, {column}");
+            let middle = expected.len() / 2..expected.len() / 2 + 70;
+            let range = middle.start as u64..middle.end as u64;
+            table.read_f64(column, range, &mut found[..70]).unwrap();
+            assert_eq!(found[..70], expected[middle], "{case}, {column}");
+        }
+    }
+    assert!(values > 1_000_000, "{values}");
+}
+
+#[test]
 fn attributes_of_every_kind() {
     require!(Oracles);
     let folder = tempfile::tempdir().unwrap();

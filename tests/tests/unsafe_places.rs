@@ -15,6 +15,8 @@ const PLACES: &[(&str, &str)] = &[
     ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
     ("kernels/src/feature/loops.rs", "the dispatch of the vector build of the executor"),
     ("kernels/tests", "the allocator that counts"),
+    ("loader/src/cache/map.rs", "one mapping of a file that is never changed"),
+    ("loader/src/codec/shuffle.rs", "the dispatch of the vector build of the byte shuffle"),
     ("loader/src/format/libhdf5/ffi.rs", "the C library that writes"),
     ("loader/src/source/uring", "memory that the kernel writes"),
     ("loader/tests", "the allocator that counts"),

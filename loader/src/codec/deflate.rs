@@ -37,14 +37,12 @@ impl Codec for Deflate {
         Ok(())
     }
 
-    fn decode(&self, _: &[u32], stored: &[u8], raw: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
-        raw.clear();
-        raw.resize(bytes_max, 0);
-        let outcome = DECODER.with_borrow_mut(|decoder| decoder.zlib_decompress(stored, raw));
-        raw.truncate(*outcome.as_ref().unwrap_or(&0));
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(DecompressionError::InsufficientSpace) => Err(Error::TooLong { codec: NAME, bytes_max }),
+    fn decode(&self, _: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
+        match DECODER.with_borrow_mut(|decoder| decoder.zlib_decompress(stored, raw)) {
+            Ok(count) => Ok(count),
+            Err(DecompressionError::InsufficientSpace) => {
+                Err(Error::TooLong { codec: NAME, bytes_max: raw.len() })
+            }
             Err(error) => Err(Error::Broken { codec: NAME, problem: error.to_string() }),
         }
     }

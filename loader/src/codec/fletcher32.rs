@@ -42,22 +42,20 @@ impl Codec for Fletcher32 {
         Ok(())
     }
 
-    fn decode(&self, _: &[u32], stored: &[u8], raw: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
-        raw.clear();
+    fn decode(&self, _: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
         let Some((bytes, expected)) = stored.split_last_chunk::<SUM_BYTES>() else {
             return Err(Error::Broken {
                 codec: NAME,
                 problem: format!("{} bytes hold no check sum", stored.len()),
             });
         };
-        if bytes.len() > bytes_max {
-            return Err(Error::TooLong { codec: NAME, bytes_max });
-        }
+        let too_long = Error::TooLong { codec: NAME, bytes_max: raw.len() };
+        let room = raw.get_mut(..bytes.len()).ok_or(too_long)?;
         let (found, expected) = (sum(bytes), u32::from_le_bytes(*expected));
         if found != expected {
             return Err(Error::CheckSum { codec: NAME, found, expected });
         }
-        raw.extend_from_slice(bytes);
-        Ok(())
+        room.copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 }

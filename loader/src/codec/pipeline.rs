@@ -22,9 +22,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Bytes that a stage may add to a chunk, beyond what an incompressible chunk grows by.
-    const SLACK_BYTES: usize = 1024;
-
     /// The pipeline of filters given by number and options.
     ///
     /// # Errors
@@ -41,6 +38,12 @@ impl Pipeline {
         self.stages.is_empty()
     }
 
+    /// The filters by number and options, as [`Pipeline::new`] takes them.
+    #[must_use]
+    pub fn filters(&self) -> Vec<(u16, Vec<u32>)> {
+        self.stages.iter().map(|stage| (stage.codec.id(), stage.options.clone())).collect()
+    }
+
     /// The filters in words, first to last.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -50,8 +53,8 @@ impl Pipeline {
     /// The most bytes that a chunk of `bytes` may be stored in: beyond this it is broken.
     #[must_use]
     pub fn stored_bytes_max(&self, bytes: usize) -> usize {
-        // The worst growth of our codecs is deflate's and zstd's, both below 1 part in 128.
-        bytes.saturating_add(bytes / 128).saturating_add(Self::SLACK_BYTES.saturating_mul(self.stages.len()))
+        let grown = |bytes, stage: &Stage| stage.codec.stored_bytes_max(&stage.options, bytes);
+        self.stages.iter().fold(bytes, grown)
     }
 
     /// Replaces `stored` by what `raw` is stored as; `raw` is used as room in between.
@@ -67,31 +70,49 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Replaces `raw` by the chunk of `bytes` bytes that `stored` stands for. Bit i of `mask` says that filter i was
-    /// skipped when the chunk was written. `stored` is used as room in between.
+    /// Fills `raw` with the chunk that `stored` stands for. Bit i of `mask` says that filter i was skipped when the
+    /// chunk was written. The last filter writes to `raw` itself; `room` holds what lies between two of them.
     ///
     /// # Errors
-    /// [`Error`] of the stage that declines, or [`Error::WrongSize`].
-    pub fn decode(
-        &self,
-        mask: u32,
-        stored: &mut Vec<u8>,
-        raw: &mut Vec<u8>,
-        bytes: usize,
-    ) -> Result<(), Error> {
-        let bytes_max = self.stored_bytes_max(bytes);
-        for (index, stage) in self.stages.iter().enumerate().rev() {
-            if index < 32 && mask >> index & 1 == 1 {
-                continue;
-            }
-            // Before the last stage the bytes may still carry a check sum, so they may be a little more.
-            let room = if index == 0 { bytes } else { bytes_max };
-            stage.codec.decode(&stage.options, stored, raw, room)?;
-            std::mem::swap(stored, raw);
+    /// [`Error`] of the stage that declines, or [`Error::WrongSize`] when `raw` is not filled exactly.
+    pub fn decode(&self, mask: u32, stored: &[u8], room: &mut Room, raw: &mut [u8]) -> Result<(), Error> {
+        let expected = raw.len();
+        let wrong =
+            |found| if found == expected { Ok(()) } else { Err(Error::WrongSize { found, expected }) };
+        let is_used = |index: usize| index >= 32 || mask >> index & 1 == 0;
+        let mut stages = self.stages.iter().enumerate().filter(|(index, _)| is_used(*index));
+        // Decoded last, so that it may write to where the chunk is wanted.
+        let Some((_, first)) = stages.next() else {
+            wrong(stored.len())?;
+            raw.copy_from_slice(stored);
+            return Ok(());
+        };
+        // In between the bytes may still carry a check sum, so they may be a little more than a chunk.
+        let bytes_max = self.stored_bytes_max(expected);
+        let Room { now, next } = room;
+        let mut count = None;
+        for (_, stage) in stages.rev() {
+            next.resize(next.len().max(bytes_max), 0);
+            let input = count.map_or(stored, |count| &now[..count]);
+            count = Some(stage.codec.decode(&stage.options, input, &mut next[..bytes_max])?);
+            std::mem::swap(now, next);
         }
-        std::mem::swap(stored, raw);
-        if raw.len() == bytes { Ok(()) } else { Err(Error::WrongSize { found: raw.len(), expected: bytes }) }
+        let input = count.map_or(stored, |count| &now[..count]);
+        wrong(first.codec.decode(&first.options, input, raw)?)
     }
+
+    /// Bytes of [`Room`] that decoding a chunk of `bytes` takes at most.
+    #[must_use]
+    pub fn room_bytes(&self, bytes: usize) -> usize {
+        self.stored_bytes_max(bytes).saturating_mul(self.stages.len().saturating_sub(1).min(2))
+    }
+}
+
+/// Memory for what lies between two filters, used again from chunk to chunk.
+#[derive(Debug, Default)]
+pub struct Room {
+    now: Vec<u8>,
+    next: Vec<u8>,
 }
 
 #[cfg(test)]
@@ -105,30 +126,33 @@ mod tests {
     #[test]
     fn goes_there_and_back_in_order() {
         let raw: Vec<u8> = (0..80_000u32).map(|place| (place / 8) as u8).collect();
-        let (mut room, mut stored, mut back) = (raw.clone(), Vec::new(), Vec::new());
-        pipeline().encode(&mut room, &mut stored).unwrap();
+        let (mut copy, mut stored, mut back) = (raw.clone(), Vec::new(), vec![0; raw.len()]);
+        pipeline().encode(&mut copy, &mut stored).unwrap();
         assert!(stored.len() < raw.len() / 10);
-        pipeline().decode(0, &mut stored, &mut back, raw.len()).unwrap();
+        let pipeline = || Pipeline::new(&pipeline().filters()).unwrap();
+        let mut room = Room::default();
+        pipeline().decode(0, &stored, &mut room, &mut back).unwrap();
         assert_eq!(back, raw);
+        assert!(room.now.capacity() + room.next.capacity() <= pipeline().room_bytes(raw.len()));
     }
 
     #[test]
     fn a_masked_filter_is_skipped() {
         let raw = vec![9u8; 800];
-        let (mut room, mut stored, mut back) = (raw.clone(), Vec::new(), Vec::new());
+        let (mut copy, mut stored, mut back) = (raw.clone(), Vec::new(), vec![0; 800]);
         let written = Pipeline::new(&[(2, vec![8]), (32_015, vec![3])]).unwrap();
-        written.encode(&mut room, &mut stored).unwrap();
+        written.encode(&mut copy, &mut stored).unwrap();
         // Filters 0 and 3 were skipped: the check sum and deflate.
-        pipeline().decode(0b1001, &mut stored, &mut back, 800).unwrap();
+        pipeline().decode(0b1001, &stored, &mut Room::default(), &mut back).unwrap();
         assert_eq!(back, raw);
-        let refused = pipeline().decode(0b1111, &mut vec![0; 799], &mut back, 800);
+        let refused = pipeline().decode(0b1111, &[0; 799], &mut Room::default(), &mut back);
         assert_eq!(refused, Err(Error::WrongSize { found: 799, expected: 800 }));
     }
 
     #[test]
     fn no_filter_is_a_copy() {
-        let mut back = Vec::new();
-        Pipeline::default().decode(0, &mut vec![1, 2], &mut back, 2).unwrap();
+        let mut back = [0; 2];
+        Pipeline::default().decode(0, &[1, 2], &mut Room::default(), &mut back).unwrap();
         assert_eq!(back, [1, 2]);
     }
 }

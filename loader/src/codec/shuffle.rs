@@ -44,43 +44,55 @@ impl Codec for Shuffle {
         Ok(())
     }
 
-    fn decode(
-        &self,
-        options: &[u32],
-        stored: &[u8],
-        raw: &mut Vec<u8>,
-        bytes_max: usize,
-    ) -> Result<(), Error> {
+    fn decode(&self, options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
         let (size, count) = shape(options, stored.len())?;
-        if stored.len() > bytes_max {
-            return Err(Error::TooLong { codec: NAME, bytes_max });
-        }
-        raw.clear();
-        raw.resize(stored.len(), 0);
+        let too_long = Error::TooLong { codec: NAME, bytes_max: raw.len() };
+        let raw = raw.get_mut(..stored.len()).ok_or(too_long)?;
+        let (planes, tail) = stored.split_at(size * count);
+        let (elements, end) = raw.split_at_mut(size * count);
         match size {
-            4 => gather::<4>(stored, raw),
-            8 => gather::<8>(stored, raw),
+            1 => elements.copy_from_slice(planes),
+            2 => gather::<2>(planes, elements),
+            4 => gather::<4>(planes, elements),
+            8 => gather::<8>(planes, elements),
             _ => {
-                for (plane, bytes) in stored.chunks_exact(count.max(1)).take(size).enumerate() {
-                    for (element, &byte) in raw.chunks_exact_mut(size).zip(bytes) {
+                for (plane, bytes) in planes.chunks_exact(count.max(1)).enumerate() {
+                    for (element, &byte) in elements.chunks_exact_mut(size).zip(bytes) {
                         element[plane] = byte;
                     }
                 }
             }
         }
-        raw[size * count..].copy_from_slice(&stored[size * count..]);
-        Ok(())
+        end.copy_from_slice(tail);
+        Ok(stored.len())
     }
 }
 
 /// Puts the elements of `N` bytes together again, reading `N` streams at once and writing one.
-fn gather<const N: usize>(stored: &[u8], raw: &mut [u8]) {
-    let count = stored.len() / N;
-    let planes: [&[u8]; N] = std::array::from_fn(|plane| &stored[plane * count..(plane + 1) * count]);
-    for (index, element) in raw.chunks_exact_mut(N).enumerate() {
-        for (byte, plane) in element.iter_mut().zip(planes) {
-            *byte = plane[index];
-        }
+fn gather<const N: usize>(planes: &[u8], elements: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: this processor has AVX2, as was asked on the line above.
+        unsafe { gather_avx2::<N>(planes, elements) };
+        return;
+    }
+    gather_anywhere::<N>(planes, elements);
+}
+
+/// The same code once more: with AVX2 the compiler turns it into byte shuffles, eight times as fast as the words that
+/// the base instruction set allows (8 bytes: three times).
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn gather_avx2<const N: usize>(planes: &[u8], elements: &mut [u8]) {
+    gather_anywhere::<N>(planes, elements);
+}
+
+#[inline]
+fn gather_anywhere<const N: usize>(planes: &[u8], elements: &mut [u8]) {
+    let count = planes.len() / N;
+    let planes: [&[u8]; N] = std::array::from_fn(|plane| &planes[plane * count..(plane + 1) * count]);
+    for (index, element) in elements.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+        *element = std::array::from_fn(|plane| planes[plane][index]);
     }
 }
 
@@ -99,9 +111,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_size_comes_back(size in 1u32..20, raw in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let (mut stored, mut back) = (Vec::new(), Vec::new());
+            let (mut stored, mut back) = (Vec::new(), vec![0; raw.len()]);
             Shuffle.encode(&[size], &raw, &mut stored).unwrap();
-            Shuffle.decode(&[size], &stored, &mut back, raw.len()).unwrap();
+            Shuffle.decode(&[size], &stored, &mut back).unwrap();
             prop_assert_eq!(back, raw);
         }
     }

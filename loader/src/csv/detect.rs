@@ -1,5 +1,6 @@
 //! What kind of text a file is, from its first block.
 
+use super::dialect::Dialect;
 use super::record::{Error, Records};
 
 /// The delimiters that are looked for.
@@ -10,8 +11,6 @@ const ROWS: usize = 100;
 /// What a file is when it is no text, and what to do about it.
 pub(super) fn foreign(head: &[u8]) -> Option<(&'static str, &'static str)> {
     const KINDS: &[(&[u8], &str, &str)] = &[
-        (b"\x1f\x8b", "gzip", "decompress it first: gunzip"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "decompress it first: unzstd"),
         (b"BZh", "bzip2", "decompress it first: bunzip2"),
         (b"\xfd7zXZ\0", "xz", "decompress it first: unxz"),
         (b"PK\x03\x04", "a zip archive or a spreadsheet", "extract it, or save it as CSV"),
@@ -58,7 +57,7 @@ pub(super) fn rows(head: &[u8], is_whole: bool, delimiter: u8) -> (Vec<Row>, Opt
 }
 
 /// The delimiter under which the first rows have the most fields, all the same number where possible.
-pub(super) fn delimiter(head: &[u8], is_whole: bool) -> u8 {
+pub(super) fn delimiter(head: &[u8], is_whole: bool, dialect: Dialect) -> u8 {
     let score = |&delimiter: &u8| {
         let (rows, _) = rows(head, is_whole, delimiter);
         let fields = rows.first().map_or(0, |row| row.fields.len());
@@ -66,7 +65,8 @@ pub(super) fn delimiter(head: &[u8], is_whole: bool) -> u8 {
         (alike, fields)
     };
     // `max_by_key` takes the last of equals, and the comma is to win those.
-    DELIMITERS.into_iter().rev().max_by_key(score).unwrap_or(b',')
+    let is_free = |delimiter: &u8| *delimiter != b',' || !dialect.decimal_comma;
+    DELIMITERS.into_iter().filter(is_free).rev().max_by_key(score).unwrap_or(b',')
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
             ("", b','),
             ("a,b,c\n1,2\n", b','),
         ] {
-            assert_eq!(delimiter(text.as_bytes(), true), expected, "{text:?}");
+            assert_eq!(delimiter(text.as_bytes(), true, Dialect::default()), expected, "{text:?}");
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn kinds() {
-        assert_eq!(foreign(b"\x1f\x8b\x08").unwrap().0, "gzip");
+        assert_eq!(foreign(b"BZh9").unwrap().0, "bzip2");
         assert_eq!(foreign(b"time\0").unwrap().0, "binary data");
         assert_eq!(foreign(b"time,open"), None);
     }

@@ -190,8 +190,11 @@ impl Error {
 #[non_exhaustive]
 pub enum Problem {
     /// Text where a number is needed.
-    #[error("is not a number; correct it, or leave the column out with `--skip`")]
-    NotANumber,
+    #[error("is not a number; correct it, or leave the column out with `--skip`{}", if *comma { ", or give `--decimal-comma`" } else { "" })]
+    NotANumber {
+        /// Whether it would be one with a comma before the decimals.
+        comma: bool,
+    },
     /// Nothing where a number is needed.
     #[error(
         "is empty, a number is needed; fill it in, remove the row, or leave the column out with `--skip`"
@@ -207,7 +210,9 @@ pub enum Problem {
         form: String,
     },
     /// Not a time of any form.
-    #[error("is not a time; write times as YYYY-MM-DD HH:MM:SS, YYYYMMDD HHMMSSmmm or a number since 1970")]
+    #[error(
+        "is not a time; write times as YYYY-MM-DD HH:MM:SS, YYYYMMDD HHMMSSmmm or a number since 1970, or say with `--dates` that they begin with the day or the month"
+    )]
     NoForm,
     /// A time before the one above it.
     #[error("is before {previous} in the row above; sort the rows by time")]

@@ -3,8 +3,7 @@
 //! Two of open, high and low without a close are bars that lost it, which is an error: nothing can be worked out from
 //! bars without one. One of them alone, or `min` and `max` without a close, are numbers like any others.
 
-use super::number;
-use super::time::Clock;
+use super::dialect::Dialect;
 
 /// What a column is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +153,12 @@ impl Layout {
     }
 
     /// The layout that `names` tell. `first` is the first row of values, to tell a day from a moment.
-    pub(super) fn of_names(names: &[String], first: &[&[u8]], skip: &[String]) -> Result<Self, Problem> {
+    pub(super) fn of_names(
+        names: &[String],
+        first: &[&[u8]],
+        skip: &[String],
+        dialect: Dialect,
+    ) -> Result<Self, Problem> {
         let plain: Vec<String> = names.iter().map(|name| plain(name)).collect();
         if let Some(missing) = skip.iter().find(|name| !names.contains(name)) {
             return Err(Problem::NoSuch(missing.clone()));
@@ -164,7 +168,7 @@ impl Layout {
         let times: Vec<usize> = times.filter(is_kept).collect();
         let time = match times.first() {
             None => return Err(Problem::NoTime),
-            Some(_) => day_and_time(&plain, &times, first).unwrap_or(Time::Field(times[0])),
+            Some(_) => day_and_time(&plain, &times, first, dialect).unwrap_or(Time::Field(times[0])),
         };
         let timed = Self { fields: names.len(), time, values: Vec::new() };
         let mut values: Vec<Value> = Vec::new();
@@ -189,18 +193,18 @@ impl Layout {
 
     /// The layout of a file without names, from the shape of its `rows`. `skip` has numbers of fields from 1, or words
     /// for what they are found to be.
-    pub(super) fn of_shape(rows: &[Vec<&[u8]>], skip: &[String]) -> Result<Self, Problem> {
+    pub(super) fn of_shape(rows: &[Vec<&[u8]>], skip: &[String], dialect: Dialect) -> Result<Self, Problem> {
         let fields = rows.first().map_or(0, Vec::len);
         let number = |name: &String| name.parse().ok().filter(|number| (1..=fields).contains(number));
         let skipped: Vec<usize> = skip.iter().filter_map(number).map(|number| number - 1).collect();
-        let all = Self::of_fields(rows, &(0..fields).collect::<Vec<_>>());
+        let all = Self::of_fields(rows, &(0..fields).collect::<Vec<_>>(), dialect);
         // Some fields are only understood without those that are left out.
         let mut layout = match all {
             Ok(layout) if !skipped.iter().any(|&field| layout.is_time(field)) => layout,
             other if skipped.is_empty() => other?,
             _ => {
                 let kept: Vec<usize> = (0..fields).filter(|field| !skipped.contains(field)).collect();
-                Self::of_fields(rows, &kept)?
+                Self::of_fields(rows, &kept, dialect)?
             }
         };
         let words = || skip.iter().filter(|name| number(name).is_none());
@@ -221,10 +225,10 @@ impl Layout {
     }
 
     /// The layout of `fields` alone, from their shape.
-    fn of_fields(rows: &[Vec<&[u8]>], fields: &[usize]) -> Result<Self, Problem> {
+    fn of_fields(rows: &[Vec<&[u8]>], fields: &[usize], dialect: Dialect) -> Result<Self, Problem> {
         let first = rows.first().map_or(&[][..], |row| &row[..]);
         let kept: Vec<&[u8]> = fields.iter().filter_map(|&field| first.get(field).copied()).collect();
-        let is_time = |text: &[u8]| Clock::detect(text).is_some();
+        let is_time = |text: &[u8]| dialect.clock(text).is_some();
         let (time, fields) = match kept[..] {
             [day, of_day, ..] if of_day.contains(&b':') && is_time(&[day, b" ", of_day].concat()) => {
                 (Time::DayAndTime(fields[0], fields[1]), &fields[2..])
@@ -234,7 +238,7 @@ impl Layout {
         };
         // Rows of other lengths, or with other things than numbers, say nothing; reading them will name their line.
         let numbers = |row: &Vec<&[u8]>| -> Option<Vec<f64>> {
-            let number = |&field: &usize| number::parse(row[field]).filter(|number| number.is_finite());
+            let number = |&field: &usize| dialect.number(row[field]).filter(|number| number.is_finite());
             if row.len() == first.len() { fields.iter().map(number).collect() } else { None }
         };
         let numbers: Vec<Vec<f64>> = rows.iter().filter_map(numbers).collect();
@@ -264,8 +268,8 @@ impl Layout {
 }
 
 /// Whether the first row names its columns: no field of it is a number or a time.
-pub(super) fn is_header(row: &[&[u8]]) -> bool {
-    !row.iter().any(|text| number::parse(text).is_some() || Clock::detect(text).is_some())
+pub(super) fn is_header(row: &[&[u8]], dialect: Dialect) -> bool {
+    !row.iter().any(|text| dialect.number(text).is_some() || dialect.clock(text).is_some())
 }
 
 /// Letters and digits of a name, in lower case.
@@ -274,11 +278,11 @@ fn plain(name: &str) -> String {
 }
 
 /// A day and a time of day in two columns, when the best column of times holds only one of them.
-fn day_and_time(plain: &[String], times: &[usize], first: &[&[u8]]) -> Option<Time> {
+fn day_and_time(plain: &[String], times: &[usize], first: &[&[u8]], dialect: Dialect) -> Option<Time> {
     let named = |name: &str| times.iter().copied().find(|&field| plain[field] == name);
     let (day, of_day) = (named("date")?, named("time")?);
     let both = [first.get(day)?, &b" "[..], first.get(of_day)?].concat();
-    Clock::detect(&both).map(|_| Time::DayAndTime(day, of_day))
+    dialect.clock(&both).map(|_| Time::DayAndTime(day, of_day))
 }
 
 /// Whether one of the names is one for `role`.
@@ -347,7 +351,7 @@ mod tests {
     fn names(names: &str, row: &str) -> Result<Layout, Problem> {
         let names: Vec<String> = names.split(',').map(str::to_owned).collect();
         let row: Vec<&[u8]> = row.split(',').map(str::as_bytes).collect();
-        Layout::of_names(&names, &row, &[])
+        Layout::of_names(&names, &row, &[], Dialect::default())
     }
 
     fn words(layout: &Layout) -> Vec<&str> {
@@ -380,7 +384,7 @@ mod tests {
         let of = |rows: &[&str]| {
             let rows: Vec<Vec<&[u8]>> =
                 rows.iter().map(|row| row.split(',').map(str::as_bytes).collect()).collect();
-            Layout::of_shape(&rows, &[]).map(|layout| words(&layout).join(","))
+            Layout::of_shape(&rows, &[], Dialect::default()).map(|layout| words(&layout).join(","))
         };
         assert_eq!(of(&["20200101 170000065,1.1212,1.12172,0"]).unwrap(), "bid,ask,volume");
         assert_eq!(of(&["2020-01-01,1,3,1,2,9"]).unwrap(), "open,high,low,close,volume");
@@ -398,7 +402,7 @@ mod tests {
         let rows: Vec<Vec<&[u8]>> =
             rows.iter().map(|row| row.split(',').map(str::as_bytes).collect()).collect();
         let skip: Vec<String> = skip.iter().map(|name| (*name).to_owned()).collect();
-        Layout::of_shape(&rows, &skip).map(|layout| words(&layout).join(","))
+        Layout::of_shape(&rows, &skip, Dialect::default()).map(|layout| words(&layout).join(","))
     }
 
     #[test]
@@ -450,7 +454,10 @@ mod tests {
         assert_eq!(words(&names("time,open", "1,1").unwrap()), ["open"]);
         let row: [&[u8]; 5] = [b"1"; 5];
         let all: Vec<String> = ["time", "open", "high", "low", "close"].map(str::to_owned).to_vec();
-        assert_eq!(words(&Layout::of_names(&all, &row, &["close".into()]).unwrap()), ["open", "high", "low"]);
+        assert_eq!(
+            words(&Layout::of_names(&all, &row, &["close".into()], Dialect::default()).unwrap()),
+            ["open", "high", "low"]
+        );
     }
 
     #[test]
@@ -465,15 +472,16 @@ mod tests {
         assert_eq!(names("a,b", "1,2"), Err(Problem::NoTime));
         assert_eq!(names("time", "1"), Err(Problem::NoValues));
         assert_eq!(names("time,x,x", "1,2,3"), Err(Problem::Twice("x".to_owned())));
-        let skipped = Layout::of_names(&["time".into(), "x".into()], &[b"1", b"2"], &["y".into()]);
+        let skipped =
+            Layout::of_names(&["time".into(), "x".into()], &[b"1", b"2"], &["y".into()], Dialect::default());
         assert_eq!(skipped, Err(Problem::NoSuch("y".to_owned())));
     }
 
     #[test]
     fn headers() {
         let row = |text: &'static str| text.split(',').map(str::as_bytes).collect::<Vec<_>>();
-        assert!(is_header(&row("timestamp,open")));
-        assert!(!is_header(&row("20200101 170000065,1.1")));
-        assert!(!is_header(&row("2020-01-01,EURUSD,x")));
+        assert!(is_header(&row("timestamp,open"), Dialect::default()));
+        assert!(!is_header(&row("20200101 170000065,1.1"), Dialect::default()));
+        assert!(!is_header(&row("2020-01-01,EURUSD,x"), Dialect::default()));
     }
 }

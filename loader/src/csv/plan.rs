@@ -1,12 +1,13 @@
 //! What a file is, found on its first block.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
 
 use super::Options;
 use super::detect;
+use super::dialect::Dialect;
 use super::error::{Error, Problem};
+use super::input::{Input, Packing};
 use super::layout::{self, Layout, Time};
 use super::record;
 use super::time::Clock;
@@ -15,6 +16,14 @@ use crate::format::libhdf5::{self, Kind};
 /// The first block, on which everything is detected.
 const HEAD_BYTES: u64 = 256 << 10;
 
+/// A time, its text and its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub time: i64,
+    pub text: Vec<u8>,
+    pub line: u64,
+}
+
 /// What a file is.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
@@ -22,6 +31,7 @@ pub(super) struct Plan<'a> {
     pub bytes: u64,
     pub bom_bytes: u64,
     pub delimiter: u8,
+    pub dialect: Dialect,
     pub header: bool,
     pub layout: Layout,
     pub time_source: String,
@@ -46,17 +56,22 @@ impl<'a> Plan<'a> {
             return Err(Error::SameFile { path: path() });
         }
         let mut head = Vec::new();
-        File::open(input).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).map_err(refused)?;
+        let opened = Input::open(input).map_err(refused)?;
+        let packing = opened.packing;
+        opened.text.take(HEAD_BYTES).read_to_end(&mut head).map_err(refused)?;
         if let Some((kind, remedy)) = detect::foreign(&head) {
             return Err(Error::NotText { path: path(), kind, remedy });
         }
-        let is_whole = head.len() as u64 == metadata.len();
+        let is_whole =
+            (head.len() as u64) < HEAD_BYTES || packing == Packing::Plain && HEAD_BYTES == metadata.len();
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
-        let delimiter = options.delimiter.unwrap_or_else(|| detect::delimiter(text, is_whole));
+        let dialect = options.dialect;
+        let detect = || detect::delimiter(text, is_whole, dialect);
+        let delimiter = options.delimiter.unwrap_or_else(detect);
         let (found, broken) = detect::rows(text, is_whole, delimiter);
         let rows: Vec<Vec<&[u8]>> =
             found.iter().map(|row| row.fields.iter().map(Vec::as_slice).collect()).collect();
-        let header = rows.first().is_some_and(|first| layout::is_header(first));
+        let header = rows.first().is_some_and(|first| layout::is_header(first, dialect));
         let (Some(first), Some(row)) = (rows.first(), found.get(usize::from(header))) else {
             // Without a row of values, a record that cannot be split is what is to be told.
             return Err(match broken {
@@ -79,8 +94,8 @@ impl<'a> Plan<'a> {
             None => None,
         };
         let layout = match &names {
-            Some(names) => Layout::of_names(names, first_values, &options.skip),
-            None => Layout::of_shape(values, &options.skip),
+            Some(names) => Layout::of_names(names, first_values, &options.skip, dialect),
+            None => Layout::of_shape(values, &options.skip, dialect),
         };
         let layout = layout.map_err(|problem| {
             let numbers = || (1..=first.len()).map(|number| number.to_string()).collect();
@@ -97,7 +112,7 @@ impl<'a> Plan<'a> {
         let time_source =
             names.as_ref().map_or_else(|| (field + 1).to_string(), |names| names[field].clone());
         let time = time_text(&layout, |field| first_values.get(field).copied().unwrap_or_default());
-        let clock = Clock::detect(&time).ok_or_else(|| Error::Value {
+        let clock = dialect.clock(&time).ok_or_else(|| Error::Value {
             path: path(),
             line: row.line,
             column: time_source.clone(),
@@ -105,15 +120,43 @@ impl<'a> Plan<'a> {
             problem: Problem::NoForm,
         })?;
         let bom_bytes = (head.len() - text.len()) as u64;
-        Ok(Self { input, bytes: metadata.len(), bom_bytes, delimiter, header, layout, time_source, clock })
+        let bytes = metadata.len();
+        Ok(Self { input, bytes, bom_bytes, delimiter, dialect, header, layout, time_source, clock })
     }
 
     /// The text from its first row on.
-    pub fn text(&self) -> Result<File, Error> {
+    pub fn text(&self) -> Result<Input, Error> {
         let refused = |error| Error::Input { path: self.input.to_path_buf(), error };
-        let mut file = File::open(self.input).map_err(refused)?;
-        file.seek(SeekFrom::Start(self.bom_bytes)).map_err(refused)?;
-        Ok(file)
+        Input::open(self.input).and_then(|input| input.skip(self.bom_bytes)).map_err(refused)
+    }
+
+    /// Whether `now` repeats the time above it; an error when it must not, or is before it.
+    pub fn follows(&self, may_repeat: bool, above: &Moment, now: &Moment) -> Result<bool, Error> {
+        if now.time < above.time {
+            let previous = String::from_utf8_lossy(&above.text).into_owned();
+            return Err(self.refuse_time(now.line, &now.text, Problem::Unsorted { previous }));
+        }
+        if now.time == above.time && !may_repeat {
+            return Err(self.refuse_time(now.line, &now.text, Problem::Repeated));
+        }
+        Ok(now.time == above.time)
+    }
+
+    /// What is wrong with the time of a line.
+    pub fn refuse_time(&self, line: u64, text: &[u8], problem: Problem) -> Error {
+        Error::Value {
+            path: self.input.to_path_buf(),
+            line,
+            column: self.time_source.clone(),
+            value: String::from_utf8_lossy(text).into_owned(),
+            problem,
+        }
+    }
+
+    /// What to say of a text that is no number.
+    pub fn not_a_number(&self, text: &[u8]) -> Problem {
+        let other = Dialect { decimal_comma: true, ..self.dialect };
+        Problem::NotANumber { comma: !self.dialect.decimal_comma && other.number(text).is_some() }
     }
 
     /// The columns of the output.

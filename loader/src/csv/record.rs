@@ -3,7 +3,7 @@
 //! A record without a quote, which is nearly every one, is cut at the delimiters where it lies. A record with a
 //! quote is copied without its quotes first; such a record may go on over several lines.
 
-use std::io::{self, Read};
+use std::io::{self, Chain, Cursor, Read};
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -83,6 +83,12 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// The same records, the first of which is on this line.
+    pub const fn starting_at(mut self, line: u64) -> Self {
+        self.line = line;
+        self
+    }
+
     /// Bytes of the input that lie before the next record.
     pub const fn bytes_taken(&self) -> u64 {
         self.bytes_taken
@@ -113,6 +119,13 @@ impl<R: Read> Records<R> {
             self.take(end.whole, 1);
             return Ok(Some(Record { line, bytes: &self.block[bytes], fields: &self.fields }));
         }
+    }
+
+    /// The line of the next record, and the input from there on.
+    pub fn into_rest(mut self) -> (u64, Chain<Cursor<Vec<u8>>, R>) {
+        self.block.truncate(self.rest.end);
+        self.block.drain(..self.rest.start);
+        (self.line, Cursor::new(self.block).chain(self.input))
     }
 
     fn take(&mut self, bytes: usize, lines: u64) {

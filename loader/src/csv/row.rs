@@ -76,7 +76,7 @@ mod tests {
 
     fn rules(names: &str) -> Rules {
         let names: Vec<String> = names.split(',').map(str::to_owned).collect();
-        Rules::new(&Layout::of_names(&names, &[], &[]).unwrap())
+        Rules::new(&Layout::of_names(&names, &[], &[], crate::csv::Dialect::default()).unwrap())
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl Unit {
     }
 }
 
+/// Whether the day stands before the month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DayFirst(pub bool);
+
 /// How a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -52,6 +56,12 @@ pub(super) enum Form {
         /// Whether the zone is stated.
         zoned: bool,
     },
+    /// `DD/MM/YYYY HH:MM:SS` or `MM/DD/YYYY HH:MM:SS`, also with `.` or `-`.
+    YearLast {
+        day_first: DayFirst,
+        /// Whether the zone is stated.
+        zoned: bool,
+    },
     /// A number since 1970-01-01 UTC.
     Epoch(Unit),
 }
@@ -60,12 +70,12 @@ impl Form {
     /// The time zone in words, for the file's attribute.
     pub(super) const fn zone(self) -> &'static str {
         match self {
-            Self::Iso { zoned: true } | Self::Compact { zoned: true } => {
-                "UTC (from the offset stated in each row)"
-            }
-            Self::Iso { zoned: false } | Self::Compact { zoned: false } => {
-                "UTC (assumed, the file states none)"
-            }
+            Self::Iso { zoned: true }
+            | Self::Compact { zoned: true }
+            | Self::YearLast { zoned: true, .. } => "UTC (from the offset stated in each row)",
+            Self::Iso { zoned: false }
+            | Self::Compact { zoned: false }
+            | Self::YearLast { zoned: false, .. } => "UTC (assumed, the file states none)",
             Self::Epoch(_) => "UTC (epoch)",
         }
     }
@@ -78,6 +88,14 @@ impl fmt::Display for Form {
             Self::Iso { zoned: false } => "YYYY-MM-DD HH:MM:SS without a zone",
             Self::Compact { zoned: true } => "YYYYMMDD HHMMSSmmm with a zone",
             Self::Compact { zoned: false } => "YYYYMMDD HHMMSSmmm without a zone",
+            Self::YearLast { day_first: DayFirst(true), zoned: true } => "DD/MM/YYYY HH:MM:SS with a zone",
+            Self::YearLast { day_first: DayFirst(true), zoned: false } => {
+                "DD/MM/YYYY HH:MM:SS without a zone"
+            }
+            Self::YearLast { day_first: DayFirst(false), zoned: true } => "MM/DD/YYYY HH:MM:SS with a zone",
+            Self::YearLast { day_first: DayFirst(false), zoned: false } => {
+                "MM/DD/YYYY HH:MM:SS without a zone"
+            }
             Self::Epoch(Unit::Seconds) => "seconds since 1970",
             Self::Epoch(Unit::Milliseconds) => "milliseconds since 1970",
             Self::Epoch(Unit::Microseconds) => "microseconds since 1970",
@@ -110,6 +128,12 @@ impl Clock {
         forms.into_iter().map(Self::new).find(|clock| clock.clone().parse(text).is_some())
     }
 
+    /// The clock that reads `text`, with dates that end with the year.
+    pub(super) fn with_dates(text: &[u8], day_first: DayFirst) -> Option<Self> {
+        let forms = [false, true].map(|zoned| Form::YearLast { day_first, zoned });
+        forms.into_iter().map(Self::new).find(|clock| clock.clone().parse(text).is_some())
+    }
+
     const fn new(form: Form) -> Self {
         Self { form, day: [0; 10], day_ns: 0 }
     }
@@ -137,6 +161,16 @@ impl Clock {
                 let day_ns = self.day(day, |day| {
                     let separated = matches!(day[4], b'-' | b'/' | b'.') && day[7] == day[4];
                     separated.then(|| [&day[..4], &day[5..7], &day[8..]])
+                })?;
+                finish(day_ns, rest, zoned, clock_time)
+            }
+            Form::YearLast { day_first: DayFirst(day_first), zoned } => {
+                let (day, rest) = text.split_at_checked(10)?;
+                let day_ns = self.day(day, |day| {
+                    let separated = matches!(day[2], b'-' | b'/' | b'.') && day[5] == day[2];
+                    let (first, second, year) = (&day[..2], &day[3..5], &day[6..]);
+                    let parts = if day_first { [year, second, first] } else { [year, first, second] };
+                    separated.then_some(parts)
                 })?;
                 finish(day_ns, rest, zoned, clock_time)
             }
@@ -331,6 +365,18 @@ mod tests {
         for text in texts.iter().filter(|text| **text != "20200101 1700") {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_that_end_with_the_year() {
+        let read = |text: &[u8], day_first| Clock::with_dates(text, DayFirst(day_first))?.parse(text);
+        let wanted = read(b"2020-02-01", true).or_else(|| Clock::detect(b"2020-02-01")?.parse(b"2020-02-01"));
+        assert_eq!(read(b"01/02/2020", true), wanted);
+        assert_eq!(read(b"02.01.2020 00:00", false), wanted);
+        assert_eq!(read(b"01-02-2020 05:30:00+05:30", true), wanted);
+        assert_eq!(read(b"13/02/2020", false), None);
+        assert_eq!(read(b"2020-02-01", true), None);
+        assert_eq!(read(b"01/02-2020", true), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 mod checksum;
 mod error;
+mod half;
 
 mod input;
 
@@ -28,7 +29,10 @@ mod superblock;
 mod header;
 
 mod btree;
+mod btree2;
 mod heap;
+
+mod fractal_heap;
 
 mod attribute;
 mod chunk;
@@ -38,12 +42,13 @@ use crate::source::Source;
 pub use attribute::Value;
 pub use chunk::Chunk;
 pub use dataspace::Shape;
-pub use datatype::{Datatype, Order};
+pub use datatype::{Datatype, Field, Order};
 pub use error::Error;
 pub use filters::Filters;
 pub use group::{Link, Target};
+pub use half::half;
 use header::{Message, kind};
-use input::Input;
+use input::{Cursor, Input};
 pub use layout::{Index, Layout};
 
 /// An open file.
@@ -77,6 +82,8 @@ pub enum Kind {
 pub struct Dataset {
     /// What an element is.
     pub datatype: Datatype,
+    /// The values of an element that is a record; none otherwise.
+    pub fields: Vec<Field>,
     /// How many there are.
     pub shape: Shape,
     /// The filters of its chunks.
@@ -166,7 +173,9 @@ fn dataset(input: &Input, address: u64, messages: &[Message]) -> Result<Dataset,
         return Err(message.cursor(WHAT, input)?.unsupported("its elements are in other files"));
     }
     let message = need(kind::DATATYPE, "it has no datatype")?;
-    let datatype = datatype::parse(&mut message.cursor("datatype message", input)?)?;
+    let committed = committed(input, message)?;
+    let message = committed.as_ref().unwrap_or(message);
+    let (datatype, fields) = datatype::parse(&mut message.cursor("datatype message", input)?)?;
     let message = need(kind::DATASPACE, "it has no dataspace")?;
     let shape = dataspace::parse(&mut message.cursor("dataspace message", input)?)?;
     let message = need(kind::LAYOUT, "it has no layout")?;
@@ -190,7 +199,25 @@ fn dataset(input: &Input, address: u64, messages: &[Message]) -> Result<Dataset,
         None => find(kind::FILL_OLD).map(|message| fill_old(input, message)).transpose()?.flatten(),
     };
     let fill = fill.filter(|fill| fill.len() as u64 == element_bytes);
-    Ok(Dataset { datatype, shape, filters, layout, fill })
+    Ok(Dataset { datatype, fields, shape, filters, layout, fill })
+}
+
+/// The datatype message of the object that a shared one points to; `None` when `message` is not shared.
+fn committed(input: &Input, message: &Message) -> Result<Option<Message>, Error> {
+    const IN_HEAP: u8 = 1;
+    if !message.is_shared {
+        return Ok(None);
+    }
+    let mut cursor = Cursor::new("datatype message", message.address, &message.bytes, input.widths);
+    let (version, place) = (cursor.u8()?, cursor.u8()?);
+    match version {
+        1 => cursor.skip(6)?,
+        2 | 3 if place != IN_HEAP => {}
+        _ => return Err(cursor.unsupported("a message in the heap of shared messages")),
+    }
+    let messages = header::read(input, cursor.defined()?)?;
+    let found = messages.into_iter().find(|message| message.kind == kind::DATATYPE);
+    Ok(Some(found.ok_or_else(|| cursor.broken("the type that it shares is not there"))?))
 }
 
 /// The bytes of a fill value message.

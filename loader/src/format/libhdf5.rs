@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use hdf5_metno::types::VarLenUnicode;
 
 use crate::codec::{Codec, zstd::Zstd};
+use crate::parallel;
 
 mod error;
 
@@ -97,7 +98,19 @@ struct Open {
     /// The values of the open chunk, little-endian.
     chunk: Vec<u8>,
     rows: u64,
-    hash: blake3::Hasher,
+}
+
+impl Open {
+    /// Adds values to the open chunk.
+    fn extend(&mut self, values: impl ExactSizeIterator<Item = [u8; Kind::BYTES]>) {
+        let (from, count) = (self.chunk.len(), values.len());
+        self.chunk.resize(from + count * Kind::BYTES, 0);
+        // In this form it is a copy to the compiler.
+        for (place, value) in self.chunk[from..].as_chunks_mut().0.iter_mut().zip(values) {
+            *place = value;
+        }
+        self.rows += count as u64;
+    }
 }
 
 /// A file being written. Dropped before [`Writer::finish`], it leaves nothing behind.
@@ -109,7 +122,10 @@ pub struct Writer {
     output: PathBuf,
     chunk_bytes: usize,
     level: i32,
-    stored: Vec<u8>,
+    /// The hash over the values of each column.
+    hashes: Vec<blake3::Hasher>,
+    /// The compressed chunk of each column.
+    packed: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Writer {
@@ -146,7 +162,6 @@ impl Writer {
             dataset: None,
             chunk: Vec::with_capacity(chunk_rows.max(1) * Kind::BYTES),
             rows: 0,
-            hash: blake3::Hasher::new(),
         };
         Ok(Self {
             columns: columns.iter().map(open).collect(),
@@ -155,7 +170,8 @@ impl Writer {
             output: output.to_path_buf(),
             chunk_bytes: chunk_rows.max(1) * Kind::BYTES,
             level,
-            stored: Vec::new(),
+            hashes: vec![blake3::Hasher::new(); columns.len()],
+            packed: vec![Vec::new(); columns.len()],
         })
     }
 
@@ -193,7 +209,9 @@ impl Writer {
         while rest > 0 {
             let open = &mut self.columns[number];
             let some = rest.min((self.chunk_bytes - open.chunk.len()) / Kind::BYTES);
-            open.chunk.extend(values.by_ref().take(some).flatten());
+            for value in values.by_ref().take(some) {
+                open.chunk.extend_from_slice(&value);
+            }
             open.rows += some as u64;
             rest -= some;
             if open.chunk.len() == self.chunk_bytes {
@@ -203,12 +221,70 @@ impl Writer {
         Ok(())
     }
 
+    /// Adds rows to all columns: the first holds [`Kind::I64`], the others [`Kind::F64`]. Full chunks are compressed on up
+    /// to `threads` threads, and written in the order of the columns.
+    ///
+    /// # Errors
+    /// As [`Writer::push_i64`].
+    pub fn push_rows(&mut self, first: &[i64], others: &[Vec<f64>], threads: usize) -> Result<(), Error> {
+        debug_assert_eq!(self.columns.len(), others.len() + 1);
+        let (mut done, rows) = (0, first.len());
+        while done < rows {
+            let held = self.columns.first().map_or(0, |open| open.chunk.len());
+            let some = (rows - done).min((self.chunk_bytes - held) / Kind::BYTES);
+            let range = done..done + some;
+            let [time, values @ ..] = &mut self.columns[..] else { return Ok(()) };
+            time.extend(first[range.clone()].iter().map(|value| value.to_le_bytes()));
+            for (open, values) in values.iter_mut().zip(others) {
+                open.extend(values[range.clone()].iter().map(|value| value.to_le_bytes()));
+            }
+            done += some;
+            if held + some * Kind::BYTES == self.chunk_bytes {
+                self.flush_all(threads)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compresses and writes the open chunks of all columns, which are full.
+    fn flush_all(&mut self, threads: usize) -> Result<(), Error> {
+        let (level, chunk_bytes) = (self.level, self.chunk_bytes);
+        let jobs = self.columns.iter_mut().map(|open| &mut open.chunk);
+        let hashes = self.hashes.iter_mut().zip(&mut self.packed);
+        let work =
+            |(): &mut (), (chunk, (hash, stored)): (&mut Vec<u8>, (&mut blake3::Hasher, &mut Vec<u8>))| {
+                hash.update(chunk);
+                chunk.resize(chunk_bytes, 0);
+                Zstd.encode(&[level.cast_unsigned()], chunk, stored)
+            };
+        let packed = parallel::run(threads, jobs.zip(hashes), || (), work);
+        packed.map_err(|error| {
+            let column = self.columns.first().map(|open| open.column.name.clone()).unwrap_or_default();
+            Error::Codec { column, path: self.output.clone(), error }
+        })?;
+        (0..self.columns.len()).try_for_each(|number| self.write(number))
+    }
+
     /// Writes the open chunk of a column.
     fn flush(&mut self, number: usize) -> Result<(), Error> {
+        let open = &mut self.columns[number];
+        self.hashes[number].update(&open.chunk);
+        // A chunk is stored whole; the rows past the end are zeros that no reader looks at.
+        open.chunk.resize(self.chunk_bytes, 0);
+        let level = [self.level.cast_unsigned()];
+        Zstd.encode(&level, &open.chunk, &mut self.packed[number]).map_err(|error| Error::Codec {
+            column: open.column.name.clone(),
+            path: self.output.clone(),
+            error,
+        })?;
+        self.write(number)
+    }
+
+    /// Writes the compressed chunk of a column.
+    fn write(&mut self, number: usize) -> Result<(), Error> {
         let library = |verb| library(verb, &self.output);
         let open = &mut self.columns[number];
         let chunk_rows = self.chunk_bytes / Kind::BYTES;
-        open.hash.update(&open.chunk);
         let dataset = match &mut open.dataset {
             Some(dataset) => dataset,
             none => none.insert(
@@ -216,16 +292,11 @@ impl Writer {
                     .map_err(library("create a data set"))?,
             ),
         };
-        // A chunk is stored whole; the rows past the end are zeros that no reader looks at.
-        open.chunk.resize(self.chunk_bytes, 0);
-        Zstd.encode(&[self.level.cast_unsigned()], &open.chunk, &mut self.stored).map_err(|error| {
-            Error::Codec { column: open.column.name.clone(), path: self.output.clone(), error }
-        })?;
         open.chunk.clear();
         // The extent is only ever enlarged: shrinking would make the library run the filter on the last chunk.
         let first = (open.rows - 1) / chunk_rows as u64 * chunk_rows as u64;
         dataset.resize(open.rows as usize).map_err(library("enlarge a data set"))?;
-        ffi::write_chunk(dataset, first, &self.stored).map_err(library("write a chunk"))
+        ffi::write_chunk(dataset, first, &self.packed[number]).map_err(library("write a chunk"))
     }
 
     /// Writes what is open, notes `attributes` beside our own, and puts the file at its place.
@@ -260,7 +331,7 @@ impl Writer {
         let mut content = blake3::Hasher::new();
         for (number, open) in self.columns.iter().enumerate() {
             let (name, kind) = (&open.column.name, open.column.kind.name());
-            let hash = open.hash.finalize();
+            let hash = self.hashes[number].finalize();
             content.update(format!("{name}\0{kind}\0{}\0", open.rows).as_bytes()).update(hash.as_bytes());
             if let Some(dataset) = &open.dataset {
                 attribute(dataset, "index", &Value::Int(number as i64))?;

@@ -89,6 +89,14 @@ pub enum Error {
         /// Its rows.
         other_rows: u64,
     },
+    /// So many columns are no table.
+    #[error("{} has more than {columns_max} columns in one group; is it a table?", path.display())]
+    TooManyColumns {
+        /// The file.
+        path: PathBuf,
+        /// The most columns.
+        columns_max: usize,
+    },
     /// The budget does not hold one chunk.
     #[error("{}: a budget of {budget_bytes} bytes is too small, one chunk of {column:?} needs {needed_bytes}", path.display())]
     Budget {

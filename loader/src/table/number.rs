@@ -1,6 +1,6 @@
-//! Bytes of a file to numbers in memory.
+//! Bytes of a file to numbers in memory, one column of rows to one column of rows.
 
-use crate::format::hdf5::{Datatype, Order};
+use crate::format::hdf5::{Datatype, Order, half};
 
 /// A value that the wanted type cannot hold exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,20 +11,40 @@ pub(super) struct Inexact {
     pub value: i128,
 }
 
-/// A type that numbers of a file are read as.
-pub(super) trait Number: Copy {
+mod sealed {
+    pub trait Sealed {
+        /// The type as files of ours hold it.
+        const NATIVE: super::Datatype;
+
+        /// The value of a whole number, if it can be held.
+        fn of_int(value: i128) -> Option<Self>
+        where
+            Self: Sized;
+
+        /// The value of a floating-point number, unless floating-point numbers are not taken at all.
+        fn of_float(value: f64) -> Option<Self>
+        where
+            Self: Sized;
+    }
+}
+
+/// A type that numbers of a file are read as: `f64` and `i64` hold every value exactly or refuse it, `f32` rounds to
+/// the nearest.
+pub trait Number: sealed::Sealed + bytemuck::Pod + Send + Sync {
     /// The name of the type.
     const NAME: &'static str;
 
-    /// The value of a whole number, if it can be held exactly.
-    fn of_int(value: i128) -> Option<Self>;
-
-    /// The value of a floating-point number, unless floating-point numbers are not taken at all.
-    fn of_float(value: f64) -> Option<Self>;
+    /// What stands for a value that cannot be had; `None` when the type has no such value.
+    const MISSING: Option<Self>;
 }
 
 impl Number for f64 {
     const NAME: &'static str = "f64";
+    const MISSING: Option<Self> = Some(Self::NAN);
+}
+
+impl sealed::Sealed for f64 {
+    const NATIVE: Datatype = Datatype::Float { bytes: 8, order: Order::Little };
 
     fn of_int(value: i128) -> Option<Self> {
         const EXACT_MAX: u128 = 1 << 53;
@@ -38,8 +58,32 @@ impl Number for f64 {
     }
 }
 
+impl Number for f32 {
+    const NAME: &'static str = "f32";
+    const MISSING: Option<Self> = Some(Self::NAN);
+}
+
+impl sealed::Sealed for f32 {
+    const NATIVE: Datatype = Datatype::Float { bytes: 4, order: Order::Little };
+
+    #[expect(clippy::cast_precision_loss, reason = "f32 rounds, as its documentation says")]
+    fn of_int(value: i128) -> Option<Self> {
+        Some(value as Self)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "f32 rounds, as its documentation says")]
+    fn of_float(value: f64) -> Option<Self> {
+        Some(value as Self)
+    }
+}
+
 impl Number for i64 {
     const NAME: &'static str = "i64";
+    const MISSING: Option<Self> = None;
+}
+
+impl sealed::Sealed for i64 {
+    const NATIVE: Datatype = Datatype::Int { bytes: 8, signed: true, order: Order::Little };
 
     fn of_int(value: i128) -> Option<Self> {
         Self::try_from(value).ok()
@@ -55,67 +99,107 @@ pub(super) fn is_readable<T: Number>(datatype: Datatype) -> bool {
     match datatype {
         Datatype::Int { .. } => true,
         Datatype::Float { .. } => T::of_float(0.0).is_some(),
-        Datatype::Text { .. } | Datatype::VariableText => false,
+        Datatype::Text { .. }
+        | Datatype::VariableText
+        | Datatype::Record { .. }
+        | Datatype::Opaque { .. } => false,
     }
 }
 
-/// Reads as many elements from `bytes` as `values` has places.
-pub(super) fn convert<T: Number>(datatype: Datatype, bytes: &[u8], values: &mut [T]) -> Result<(), Inexact> {
+/// Whether elements of `datatype` have the bits of a `T` in memory.
+pub(super) fn is_native<T: Number>(datatype: Datatype) -> bool {
+    cfg!(target_endian = "little") && datatype == T::NATIVE
+}
+
+/// Elements in rows of bytes: one in each `stride` bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column<'a> {
+    /// Begins at the first element.
+    pub bytes: &'a [u8],
+    /// Bytes from one element to the next.
+    pub stride: usize,
+}
+
+/// Reads `rows` elements into every `stride`th of `values`, from the first on.
+pub(super) fn convert<T: Number>(
+    datatype: Datatype,
+    column: Column<'_>,
+    rows: usize,
+    (values, stride): (&mut [T], usize),
+) -> Result<(), Inexact> {
     use Order::{Big, Little};
-    macro_rules! ints {
-        ($($width:literal, $signed:literal => $int:ty;)*) => {
+    let target = Target { rows, values, stride };
+    macro_rules! numbers {
+        ($($pattern:pat => $from:expr, $of:expr;)*) => {
             match datatype {
-                $(Datatype::Int { bytes: $width, signed: $signed, order: Little } => {
-                    each(bytes, values, |raw| i128::from(<$int>::from_le_bytes(raw)), T::of_int)
-                }
-                Datatype::Int { bytes: $width, signed: $signed, order: Big } => {
-                    each(bytes, values, |raw| i128::from(<$int>::from_be_bytes(raw)), T::of_int)
-                })*
+                $($pattern => each(column, target, $from, $of),)*
+                // Turned away by `is_readable` before.
                 _ => Ok(()),
             }
         };
     }
-    match datatype {
-        Datatype::Float { bytes: 8, order: Little } => floats(bytes, values, f64::from_le_bytes),
-        Datatype::Float { bytes: 8, order: Big } => floats(bytes, values, f64::from_be_bytes),
-        Datatype::Float { order: Little, .. } => {
-            floats(bytes, values, |raw| f64::from(f32::from_le_bytes(raw)))
-        }
-        Datatype::Float { order: Big, .. } => floats(bytes, values, |raw| f64::from(f32::from_be_bytes(raw))),
-        _ => ints! {
-            1, true => i8; 2, true => i16; 4, true => i32; 8, true => i64;
-            1, false => u8; 2, false => u16; 4, false => u32; 8, false => u64;
-        },
+    // Types that take no floating-point number are turned away by `is_readable` before as well.
+    fn float<T: Number>(value: impl Into<f64>) -> Result<T, i128> {
+        T::of_float(value.into()).ok_or(0)
+    }
+    fn int<T: Number>(value: impl Into<i128>) -> Result<T, i128> {
+        let value = value.into();
+        T::of_int(value).ok_or(value)
+    }
+    numbers! {
+        Datatype::Float { bytes: 8, order: Little } => f64::from_le_bytes, float;
+        Datatype::Float { bytes: 8, order: Big } => f64::from_be_bytes, float;
+        Datatype::Float { bytes: 2, order: Little } => |raw| half(u16::from_le_bytes(raw)), float;
+        Datatype::Float { bytes: 2, order: Big } => |raw| half(u16::from_be_bytes(raw)), float;
+        Datatype::Float { order: Little, .. } => f32::from_le_bytes, float;
+        Datatype::Float { order: Big, .. } => f32::from_be_bytes, float;
+        Datatype::Int { bytes: 1, signed: true, .. } => i8::from_le_bytes, int;
+        Datatype::Int { bytes: 2, signed: true, order: Little } => i16::from_le_bytes, int;
+        Datatype::Int { bytes: 2, signed: true, order: Big } => i16::from_be_bytes, int;
+        Datatype::Int { bytes: 4, signed: true, order: Little } => i32::from_le_bytes, int;
+        Datatype::Int { bytes: 4, signed: true, order: Big } => i32::from_be_bytes, int;
+        Datatype::Int { bytes: 8, signed: true, order: Little } => i64::from_le_bytes, int;
+        Datatype::Int { bytes: 8, signed: true, order: Big } => i64::from_be_bytes, int;
+        Datatype::Int { bytes: 1, signed: false, .. } => u8::from_le_bytes, int;
+        Datatype::Int { bytes: 2, signed: false, order: Little } => u16::from_le_bytes, int;
+        Datatype::Int { bytes: 2, signed: false, order: Big } => u16::from_be_bytes, int;
+        Datatype::Int { bytes: 4, signed: false, order: Little } => u32::from_le_bytes, int;
+        Datatype::Int { bytes: 4, signed: false, order: Big } => u32::from_be_bytes, int;
+        Datatype::Int { bytes: 8, signed: false, order: Little } => u64::from_le_bytes, int;
+        Datatype::Int { bytes: 8, signed: false, order: Big } => u64::from_be_bytes, int;
     }
 }
 
-fn each<T, const N: usize>(
-    bytes: &[u8],
-    values: &mut [T],
-    read: impl Fn([u8; N]) -> i128,
-    of: impl Fn(i128) -> Option<T>,
-) -> Result<(), Inexact> {
-    let (raws, _) = bytes.as_chunks::<N>();
-    for (at, (place, raw)) in values.iter_mut().zip(raws).enumerate() {
-        let value = read(*raw);
-        *place = of(value).ok_or(Inexact { at, value })?;
-    }
-    Ok(())
+struct Target<'a, T> {
+    rows: usize,
+    values: &'a mut [T],
+    stride: usize,
 }
 
-fn floats<T: Number, const N: usize>(
-    bytes: &[u8],
-    values: &mut [T],
-    read: impl Fn([u8; N]) -> f64,
+fn each<T: Number, R, const N: usize>(
+    column: Column<'_>,
+    target: Target<'_, T>,
+    read: impl Fn([u8; N]) -> R,
+    of: impl Fn(R) -> Result<T, i128>,
 ) -> Result<(), Inexact> {
-    let (raws, _) = bytes.as_chunks::<N>();
-    for (place, raw) in values.iter_mut().zip(raws) {
-        // Types that take no floating-point number are turned away by `is_readable` before.
-        if let Some(value) = T::of_float(read(*raw)) {
-            *place = value;
-        }
+    let Target { rows, values, stride } = target;
+    let one = |at: usize, place: &mut T, raw: [u8; N]| {
+        *place = of(read(raw)).map_err(|value| Inexact { at, value })?;
+        Ok(())
+    };
+    if column.stride == N && stride == 1 {
+        // The common case, in a form that the compiler turns into vector instructions.
+        let (raws, _) = column.bytes.as_chunks::<N>();
+        return values
+            .iter_mut()
+            .zip(raws)
+            .take(rows)
+            .enumerate()
+            .try_for_each(|(at, (p, raw))| one(at, p, *raw));
     }
-    Ok(())
+    let raws = column.bytes.chunks(column.stride).filter_map(<[u8]>::first_chunk::<N>);
+    let places = values.iter_mut().step_by(stride);
+    places.zip(raws).take(rows).enumerate().try_for_each(|(at, (place, raw))| one(at, place, *raw))
 }
 
 #[cfg(test)]
@@ -124,7 +208,8 @@ mod tests {
 
     fn ints<T: Number + Default>(bytes: u8, signed: bool, order: Order, raw: &[u8]) -> Result<T, Inexact> {
         let mut value = [T::default()];
-        convert(Datatype::Int { bytes, signed, order }, raw, &mut value).map(|()| value[0])
+        let column = Column { bytes: raw, stride: usize::from(bytes) };
+        convert(Datatype::Int { bytes, signed, order }, column, 1, (&mut value, 1)).map(|()| value[0])
     }
 
     #[test]
@@ -136,8 +221,23 @@ mod tests {
         assert_eq!(ints::<i64>(8, true, Order::Little, &i64::MIN.to_le_bytes()), Ok(i64::MIN));
         let mut values = [0.0; 2];
         let raw = [1.5f32.to_be_bytes(), (-0.25f32).to_be_bytes()].concat();
-        convert(Datatype::Float { bytes: 4, order: Order::Big }, &raw, &mut values).unwrap();
+        let datatype = Datatype::Float { bytes: 4, order: Order::Big };
+        convert(datatype, Column { bytes: &raw, stride: 4 }, 2, (&mut values, 1)).unwrap();
         assert_eq!(values, [1.5, -0.25]);
+    }
+
+    #[test]
+    fn a_column_out_of_rows_into_rows() {
+        // Rows of 3 bytes with an i16 at byte 1, into rows of 2 values.
+        let rows = [[9, 1, 0], [9, 2, 0], [9, 0xFF, 0xFF]].concat();
+        let mut values = [0.5f32; 6];
+        let datatype = Datatype::Int { bytes: 2, signed: true, order: Order::Little };
+        convert(datatype, Column { bytes: &rows[1..], stride: 3 }, 3, (&mut values, 2)).unwrap();
+        assert_eq!(values, [1.0, 0.5, 2.0, 0.5, -1.0, 0.5]);
+        let (wide, mut exact) = ((1i64 << 40 | 1).to_le_bytes(), [0i64; 1]);
+        let datatype = Datatype::Int { bytes: 8, signed: true, order: Order::Little };
+        convert(datatype, Column { bytes: &wide, stride: 8 }, 1, (&mut exact, 1)).unwrap();
+        assert_eq!(exact, [1 << 40 | 1]);
     }
 
     #[test]

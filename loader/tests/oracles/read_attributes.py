@@ -26,6 +26,11 @@ with h5py.File(path, "w", libver=libver) as file:
             "list": np.array([1, -2, 3], "<i2"),
             "texts": ["one", "two two", ""],
             "grid": np.array([[1.0, 2.0], [3.0, 4.0]]),
+            "half": np.float16(0.1),
+            "flag": np.bool_(True),
+            # More than eight, so that new-style objects keep them in a heap; one is larger than a block of it.
+            **{f"number {number}": number for number in range(40)},
+            **({"large": np.arange(9000.0)} if libver == "latest" else {}),
         },
     }.items():
         for name, value in values.items():
@@ -39,6 +44,8 @@ def plain(value):
         return [plain(inner) for inner in value.ravel().tolist()]
     if isinstance(value, np.generic):
         return plain(value.item())
+    if isinstance(value, bool):
+        return int(value)
     # The reader gives numbers beyond 64 bits with a sign as text.
     return str(value) if isinstance(value, int) and value >= 2**63 else value
 

@@ -1,8 +1,11 @@
 //! Attributes: small values noted at an object.
 
+use super::btree2;
 use super::dataspace;
 use super::datatype::{self, Datatype, Order};
 use super::error::Error;
+use super::fractal_heap::FractalHeap;
+use super::half::half;
 use super::header::{Message, kind};
 use super::heap::GlobalHeap;
 use super::input::{Cursor, Input, Walk};
@@ -28,36 +31,58 @@ pub(super) fn all(input: &Input, messages: &[Message]) -> Result<Vec<(String, Va
     let mut attributes = Vec::new();
     for message in messages {
         match message.kind {
-            kind::ATTRIBUTE => attributes.push(attribute(input, &mut walk, &mut heap, message)?),
-            kind::ATTRIBUTE_INFO => attributes.extend(dense(input, message)?),
+            kind::ATTRIBUTE => {
+                let cursor = message.cursor("attribute message", input)?;
+                attributes.push(attribute(input, &mut walk, &mut heap, message.address, cursor)?);
+            }
+            kind::ATTRIBUTE_INFO => dense(input, message, &mut heap, &mut attributes)?,
             _ => {}
         }
     }
     Ok(attributes)
 }
 
-/// Whether more attributes are kept in a heap, which is noted rather than passed over in silence.
-fn dense(input: &Input, message: &Message) -> Result<Option<(String, Value)>, Error> {
+/// An object of the new style keeps its attributes in a heap when they are many; a tree has their ids.
+fn dense(
+    input: &Input,
+    message: &Message,
+    texts: &mut GlobalHeap,
+    attributes: &mut Vec<(String, Value)>,
+) -> Result<(), Error> {
+    const SHARED: u8 = 2;
     let mut cursor = message.cursor("attribute info message", input)?;
     cursor.version(0)?;
     let flags = cursor.u8()?;
     if flags & 1 != 0 {
         cursor.skip(2)?;
     }
-    let reason = || {
-        Value::NotRead("attributes in a fractal heap (an object of the new style with more than 8)".into())
-    };
-    Ok(cursor.address()?.map(|_| ("...".to_owned(), reason())))
+    let Some(heap) = cursor.address()? else { return Ok(()) };
+    let names = cursor.defined()?;
+    let mut walk = input.walk();
+    let mut heap = FractalHeap::read(input, &mut walk, heap)?;
+    let first = attributes.len();
+    btree2::records(input, &mut walk, names, btree2::kind::ATTRIBUTE_NAMES, &mut |mut record, walk| {
+        let id = record.take(heap.id_bytes())?;
+        if record.u8()? & SHARED != 0 {
+            return Err(record.unsupported("an attribute in the heap of shared messages"));
+        }
+        let (address, object) = heap.object(input, walk, id)?;
+        let cursor = Cursor::new("attribute message", address, &object, input.widths);
+        attributes.push(attribute(input, walk, texts, address, cursor)?);
+        Ok(())
+    })?;
+    attributes[first..].sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(())
 }
 
 fn attribute(
     input: &Input,
     walk: &mut Walk,
     heap: &mut GlobalHeap,
-    message: &Message,
+    address: u64,
+    mut cursor: Cursor<'_>,
 ) -> Result<(String, Value), Error> {
     const SHARED: u8 = 3;
-    let mut cursor = message.cursor("attribute message", input)?;
     let version = cursor.u8()?;
     if !(1..=3).contains(&version) {
         return Err(cursor.unsupported(format!("version {version}")));
@@ -80,10 +105,13 @@ fn attribute(
     if version > 1 && flags & SHARED != 0 {
         return Ok((name, Value::NotRead("its type is committed elsewhere".to_owned())));
     }
-    let inner = |what, bytes| Cursor::new(what, message.address, bytes, input.widths);
+    let inner = |what, bytes| Cursor::new(what, address, bytes, input.widths);
     let datatype = match datatype::parse(&mut inner("attribute datatype", datatype)) {
         Err(Error::Unsupported { found, .. }) => return Ok((name, Value::NotRead(found))),
-        datatype => datatype?,
+        Ok((datatype @ Datatype::Record { .. }, _)) => {
+            return Ok((name, Value::NotRead(datatype.to_string())));
+        }
+        datatype => datatype?.0,
     };
     let shape = dataspace::parse(&mut inner("attribute dataspace", space))?;
     let element_bytes = datatype.bytes(input.widths.address);
@@ -121,6 +149,11 @@ fn element(
             let is_negative = signed && unused < 64 && number << unused >> 63 == 1;
             let value = i128::from(number) - if is_negative { 1i128 << (8 * u32::from(bytes)) } else { 0 };
             Ok(Value::Int(value))
+        }
+        Datatype::Record { .. } | Datatype::Opaque { .. } => Ok(Value::NotRead(datatype.to_string())),
+        Datatype::Float { bytes: 2, order } => {
+            let number = number(cursor.take(2)?, order);
+            Ok(Value::Float(half(number as u16).into()))
         }
         Datatype::Float { bytes: 4, order } => {
             let number = number(cursor.take(4)?, order);

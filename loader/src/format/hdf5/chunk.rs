@@ -1,14 +1,21 @@
 //! The chunks of a data set: which there are and where.
 
 use super::btree::{self, Tree};
+use super::btree2;
 use super::dataspace::Shape;
 use super::error::Error;
 use super::input::Input;
 use super::layout::Index;
+use entry::Entry;
 
+mod entry;
+
+mod extensible_array;
 mod fixed_array;
 
 const WHAT: &str = "chunk";
+/// Bytes of a filter mask.
+const MASK_BYTES: usize = 4;
 
 /// A chunk in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +54,22 @@ impl Grid<'_> {
         })
     }
 
-    /// The number, as it is now, of the entry with number `entry` of a table for the largest size of the data set.
+    /// The number, as it is now, of the entry with number `entry` of a table for the largest size of the data set. The
+    /// dimension without a limit, of which a table has one at most, counts slowest.
     fn number_of_entry(&self, mut entry: u64) -> Option<u64> {
-        let mut places = Vec::with_capacity(self.chunk.len());
-        for (max, chunk) in self.shape.max.iter().zip(self.chunk).rev() {
-            let count = max.div_ceil(*chunk).max(1);
-            places.push(entry % count);
+        const ENDLESS: u64 = u64::MAX;
+        let max = &self.shape.max;
+        let endless = max.iter().position(|max| *max == ENDLESS);
+        let mut places = vec![0; self.chunk.len()];
+        for dim in (0..places.len()).rev().filter(|dim| Some(*dim) != endless) {
+            let count = max.get(dim)?.div_ceil(self.chunk[dim]).max(1);
+            places[dim] = entry % count;
             entry /= count;
         }
-        if entry == 0 { self.number(places.into_iter().rev()) } else { None }
+        if let Some(dim) = endless {
+            places[dim] = std::mem::take(&mut entry);
+        }
+        if entry == 0 { self.number(places.into_iter()) } else { None }
     }
 }
 
@@ -92,11 +106,36 @@ pub(super) fn chunks(input: &Input, grid: Grid<'_>, index: Index, address: u64) 
                 }
             }
         }
-        Index::FixedArray => {
-            fixed_array::entries(input, address, grid.is_filtered, &mut |entry, stored| {
+        Index::FixedArray | Index::ExtensibleArray => {
+            let mut found = |entry: u64, stored: Entry| {
                 let Some(number) = grid.number_of_entry(entry) else { return Ok(()) };
                 let (bytes, mask) = stored.filtered.unwrap_or((chunk_bytes, 0));
                 chunks.push(Chunk { number, place: input.place(WHAT, stored.address, bytes)?, bytes, mask });
+                Ok(())
+            };
+            let is_filtered = grid.is_filtered;
+            if index == Index::FixedArray {
+                fixed_array::entries(input, address, is_filtered, &mut found)?;
+            } else {
+                extensible_array::entries(input, address, is_filtered, &mut found)?;
+            }
+        }
+        Index::BTree2 => {
+            let kind = if grid.is_filtered { btree2::kind::FILTERED_CHUNKS } else { btree2::kind::CHUNKS };
+            btree2::records(input, &mut input.walk(), address, kind, &mut |mut record, _| {
+                let stored = record.defined()?;
+                let size_bytes = record.rest().len().checked_sub(8 * rank);
+                let (bytes, mask) = match size_bytes.and_then(|bytes| bytes.checked_sub(MASK_BYTES)) {
+                    Some(width @ 1..=8) if grid.is_filtered => (record.uint(width as u8)?, record.u32()?),
+                    _ if grid.is_filtered => {
+                        return Err(record.broken("the size of its records is impossible"));
+                    }
+                    _ => (chunk_bytes, 0),
+                };
+                let places = (0..rank).map(|_| record.uint(8)).collect::<Result<Vec<_>, _>>()?;
+                if let Some(number) = grid.number(places.into_iter()) {
+                    chunks.push(Chunk { number, place: input.place(WHAT, stored, bytes)?, bytes, mask });
+                }
                 Ok(())
             })?;
         }

@@ -1,7 +1,9 @@
 //! Groups: which names lead to which objects.
 
 use super::btree::{self, Tree};
+use super::btree2;
 use super::error::Error;
+use super::fractal_heap::FractalHeap;
 use super::header::{Message, kind};
 use super::heap::LocalHeap;
 use super::input::{Cursor, Input, Walk};
@@ -35,8 +37,8 @@ pub(super) fn links(input: &Input, messages: &[Message]) -> Result<Vec<Link>, Er
     for message in messages {
         match message.kind {
             kind::SYMBOL_TABLE => symbol_table(input, message, &mut links)?,
-            kind::LINK_INFO => info(input, message)?,
-            kind::LINK => links.push(link(input, message)?),
+            kind::LINK_INFO => dense(input, message, &mut links)?,
+            kind::LINK => links.push(link(message.cursor("link message", input)?)?),
             _ => {}
         }
     }
@@ -83,28 +85,35 @@ fn table_node(
     Ok(())
 }
 
-/// A group of the new style may keep its links in a heap, when there are many.
-fn info(input: &Input, message: &Message) -> Result<(), Error> {
+/// A group of the new style keeps its links in a heap when they are many; a tree has their ids by the sum of the name.
+fn dense(input: &Input, message: &Message, links: &mut Vec<Link>) -> Result<(), Error> {
+    const SUM_BYTES: usize = 4;
     let mut cursor = message.cursor("link info message", input)?;
     cursor.version(0)?;
     let flags = cursor.u8()?;
     if flags & 1 != 0 {
         cursor.skip(8)?;
     }
-    match cursor.address()? {
-        None => Ok(()),
-        Some(_) => {
-            Err(cursor
-                .unsupported("links in a fractal heap (a group of the new style with more than 8 names)"))
-        }
-    }
+    let Some(heap) = cursor.address()? else { return Ok(()) };
+    let names = cursor.defined()?;
+    let mut walk = input.walk();
+    let mut heap = FractalHeap::read(input, &mut walk, heap)?;
+    let first = links.len();
+    btree2::records(input, &mut walk, names, btree2::kind::LINK_NAMES, &mut |mut record, walk| {
+        record.skip(SUM_BYTES)?;
+        let (address, object) = heap.object(input, walk, record.take(heap.id_bytes())?)?;
+        links.push(link(Cursor::new("link message", address, &object, input.widths))?);
+        Ok(())
+    })?;
+    // The order of the sums means nothing to anybody; libhdf5 shows them by name, and so do we.
+    links[first..].sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(())
 }
 
-fn link(input: &Input, message: &Message) -> Result<Link, Error> {
+fn link(mut cursor: Cursor<'_>) -> Result<Link, Error> {
     const KIND: u8 = 0x08;
     const CREATION_ORDER: u8 = 0x04;
     const CHARACTER_SET: u8 = 0x10;
-    let mut cursor = message.cursor("link message", input)?;
     cursor.version(1)?;
     let flags = cursor.u8()?;
     let kind = if flags & KIND != 0 { cursor.u8()? } else { 0 };

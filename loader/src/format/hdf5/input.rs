@@ -189,6 +189,11 @@ impl<'a> Cursor<'a> {
         self.address()?.ok_or_else(|| self.broken("an address in it is undefined"))
     }
 
+    /// Bytes of an address in this file.
+    pub const fn address_bytes(&self) -> u8 {
+        self.widths.address
+    }
+
     pub fn length(&mut self) -> Result<u64, Error> {
         self.uint(self.widths.length)
     }
@@ -209,6 +214,10 @@ impl<'a> Cursor<'a> {
         let found = super::checksum::lookup3(&self.bytes[..self.at]);
         let expected = self.u32()?;
         let (what, address) = (self.what, self.address);
-        if found == expected { Ok(()) } else { Err(Error::CheckSum { what, address, found, expected }) }
+        if found == expected || cfg!(fuzzing) {
+            Ok(())
+        } else {
+            Err(Error::CheckSum { what, address, found, expected })
+        }
     }
 }

@@ -50,14 +50,18 @@ pub enum Index {
     Implicit,
     /// A table of as many entries as there are chunks.
     FixedArray,
+    /// A table that grows with one dimension.
+    ExtensibleArray,
+    /// A B-tree of version 2.
+    BTree2,
 }
 
 /// Reads a data layout message.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Layout, Error> {
     let version = cursor.u8()?;
     match version {
+        1 | 2 => return old(cursor),
         3..=5 => {}
-        // Version 2 and older: HDF5 1.4 of 2001 and before.
         _ => return Err(cursor.unsupported(format!("version {version}"))),
     }
     match cursor.u8()? {
@@ -91,6 +95,38 @@ fn chunk(cursor: &Cursor<'_>, mut dims: Vec<u64>) -> Result<(Vec<u64>, u64), Err
     Ok((dims, element_bytes))
 }
 
+/// Versions 1 and 2, of HDF5 1.4 and before.
+fn old(cursor: &mut Cursor<'_>) -> Result<Layout, Error> {
+    const COMPACT: u8 = 0;
+    const CONTIGUOUS: u8 = 1;
+    let (rank, class) = (cursor.u8()?, cursor.u8()?);
+    if rank > RANK_MAX {
+        return Err(cursor.broken("its number of dimensions is impossible"));
+    }
+    cursor.skip(5)?;
+    let address = if class == COMPACT { None } else { cursor.address()? };
+    let dims = (0..rank).map(|_| Ok(u64::from(cursor.u32()?))).collect::<Result<Vec<_>, Error>>()?;
+    match class {
+        COMPACT => {
+            let bytes = cursor.u32()? as usize;
+            Ok(Layout::Compact { bytes: cursor.take(bytes)?.to_vec() })
+        }
+        // How long it is follows from the data set.
+        CONTIGUOUS => Ok(Layout::Contiguous { address, bytes: 0 }),
+        2 => {
+            let (chunk, element_bytes) = chunk(cursor, dims)?;
+            Ok(Layout::Chunked {
+                chunk,
+                element_bytes,
+                index: Index::BTree1,
+                address,
+                edges_unfiltered: false,
+            })
+        }
+        class => Err(cursor.unsupported(format!("class {class}"))),
+    }
+}
+
 fn chunked_v3(cursor: &mut Cursor<'_>) -> Result<Layout, Error> {
     let rank = rank(cursor)?;
     let address = cursor.address()?;
@@ -120,8 +156,15 @@ fn chunked_v4(cursor: &mut Cursor<'_>) -> Result<Layout, Error> {
             cursor.skip(1)?;
             Index::FixedArray
         }
-        4 => return Err(cursor.unsupported("an extensible array of chunks")),
-        5 => return Err(cursor.unsupported("a B-tree of version 2 of chunks")),
+        4 => {
+            // How the array is made, which its own header says too.
+            cursor.skip(5)?;
+            Index::ExtensibleArray
+        }
+        5 => {
+            cursor.skip(6)?;
+            Index::BTree2
+        }
         kind => return Err(cursor.unsupported(format!("chunk index {kind}"))),
     };
     let address = cursor.address()?;

@@ -5,14 +5,7 @@
 
 use super::super::error::Error;
 use super::super::input::{Cursor, Input};
-
-/// One entry of the table.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub address: u64,
-    /// The bytes and the filter mask, in a table of filtered chunks.
-    pub filtered: Option<(u64, u32)>,
-}
+use super::entry::{Entry, Form};
 
 /// Calls `found` with the number and the entry of each chunk that was written.
 pub(super) fn entries(
@@ -33,29 +26,17 @@ pub(super) fn entries(
     let count = cursor.length()?;
     let block = cursor.address()?;
     cursor.check_sum()?;
-    if client != u8::from(is_filtered) {
-        return Err(cursor.broken("it is for filtered chunks and the data set has no filter, or the reverse"));
-    }
-    let plain_bytes = input.widths.address;
-    let size_bytes = if is_filtered { entry_bytes.checked_sub(plain_bytes + 4) } else { Some(0) };
-    let size_bytes = size_bytes.filter(|bytes| *bytes <= 8 && (is_filtered || entry_bytes == plain_bytes));
-    let size_bytes = size_bytes.ok_or_else(|| cursor.broken("the size of its entries is impossible"))?;
+    let form = Form::of(&cursor, input.widths, is_filtered, client, entry_bytes)?;
     if page_bits >= 64 {
         return Err(cursor.broken("the size of its pages is impossible"));
     }
     let Some(block) = block else { return Ok(()) };
-    let entry = |cursor: &mut Cursor<'_>| {
-        let address = cursor.address()?;
-        let filtered = if is_filtered { Some((cursor.uint(size_bytes)?, cursor.u32()?)) } else { None };
-        Ok::<_, Error>(address.map(|address| Entry { address, filtered }))
-    };
-
     const BLOCK: &str = "fixed array block";
     let too_large = || Error::Broken { what: BLOCK, address: block, problem: "its size overflows" };
     let page_entries = 1u64 << page_bits;
     let pages = if count > page_entries { count.div_ceil(page_entries) } else { 0 };
     let prefix_bytes = 6 + u64::from(input.widths.address);
-    let inline = if pages == 0 { count.checked_mul(u64::from(entry_bytes)) } else { Some(pages.div_ceil(8)) };
+    let inline = if pages == 0 { count.checked_mul(form.bytes) } else { Some(pages.div_ceil(8)) };
     let block_bytes =
         inline.and_then(|inline| inline.checked_add(prefix_bytes + SUM_BYTES)).ok_or_else(too_large)?;
     let bytes = walk.visit(input, BLOCK, block, block_bytes)?;
@@ -68,7 +49,7 @@ pub(super) fn entries(
     }
     if pages == 0 {
         for number in 0..count {
-            if let Some(entry) = entry(&mut cursor)? {
+            if let Some(entry) = form.read(&mut cursor)? {
                 found(number, entry)?;
             }
         }
@@ -76,8 +57,7 @@ pub(super) fn entries(
     }
     let written = cursor.take(pages.div_ceil(8) as usize)?;
     cursor.check_sum()?;
-    let page_bytes =
-        page_entries.checked_mul(u64::from(entry_bytes)).and_then(|bytes| bytes.checked_add(SUM_BYTES));
+    let page_bytes = page_entries.checked_mul(form.bytes).and_then(|bytes| bytes.checked_add(SUM_BYTES));
     let page_bytes = page_bytes.ok_or_else(too_large)?;
     let mut at = block.checked_add(block_bytes).ok_or_else(too_large)?;
     for page in 0..pages {
@@ -85,11 +65,10 @@ pub(super) fn entries(
         let entries = page_entries.min(count - first);
         let is_written = written[(page / 8) as usize] & (0x80 >> (page % 8)) != 0;
         if is_written {
-            let bytes =
-                walk.visit(input, "fixed array page", at, entries * u64::from(entry_bytes) + SUM_BYTES)?;
+            let bytes = walk.visit(input, "fixed array page", at, entries * form.bytes + SUM_BYTES)?;
             let mut cursor = Cursor::new("fixed array page", at, &bytes, input.widths);
             for number in first..first + entries {
-                if let Some(entry) = entry(&mut cursor)? {
+                if let Some(entry) = form.read(&mut cursor)? {
                     found(number, entry)?;
                 }
             }

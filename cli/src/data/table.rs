@@ -1,0 +1,260 @@
+//! Commands on a table that is a file already: show rows, verify, repack, append, export.
+
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use clap::Args;
+use diapason_loader::npy;
+use diapason_loader::table::{Column, Options, Table};
+#[cfg(feature = "libhdf5")]
+use diapason_loader::{repack, verify};
+use serde::Serialize;
+
+use crate::console::{self, Console};
+use crate::failure::Failure;
+use crate::write;
+
+/// The most rows that `data head` shows.
+const HEAD_MAX: u64 = 10_000;
+
+/// A table in a file.
+#[derive(Debug, Args)]
+pub struct Input {
+    /// The HDF5 file
+    pub file: PathBuf,
+    /// The group of the columns, or the data set of records, such as `/prices/minute`
+    #[arg(long, default_value = "/")]
+    pub group: String,
+}
+
+impl Input {
+    /// Opens the table.
+    ///
+    /// # Errors
+    /// As [`Table::open_with`].
+    pub fn open(&self) -> Result<Table, Failure> {
+        Ok(Table::open_with(&self.file, &Options { group: self.group.clone(), ..Options::default() })?)
+    }
+}
+
+/// Show rows.
+#[derive(Debug, Args)]
+pub struct Head {
+    #[command(flatten)]
+    pub input: Input,
+    /// How many rows
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=HEAD_MAX))]
+    pub rows: u64,
+    /// The first row to show, from 0; from the end when negative
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    pub from: i64,
+}
+
+/// Rows as they are shown.
+#[derive(Debug, Serialize)]
+pub struct Rows {
+    /// The names of the columns.
+    columns: Vec<String>,
+    /// The number of the first row.
+    first: u64,
+    /// The rows, each a value for each column.
+    rows: Vec<Vec<serde_json::Value>>,
+}
+
+/// Shows some rows.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn head(arguments: &Head, console: &Console) -> Result<(), Failure> {
+    let table = arguments.input.open()?;
+    let back = arguments.from.unsigned_abs();
+    let first = if arguments.from < 0 { table.rows().saturating_sub(back) } else { back.min(table.rows()) };
+    let last = first.saturating_add(arguments.rows).min(table.rows());
+    let columns: Vec<Vec<serde_json::Value>> =
+        table.columns().iter().map(|column| values(&table, column, first..last)).collect::<Result<_, _>>()?;
+    let row = |at: usize| columns.iter().map(|column| column[at].clone()).collect();
+    let rows = Rows {
+        columns: table.columns().iter().map(|column| column.name.clone()).collect(),
+        first,
+        rows: (0..(last - first) as usize).map(row).collect(),
+    };
+    Ok(console.show(&rows, |console, rows| {
+        let names: Vec<&str> =
+            std::iter::once("row").chain(rows.columns.iter().map(String::as_str)).collect();
+        let cells = rows.rows.iter().enumerate().map(|(at, row)| {
+            let number = (rows.first + at as u64).to_string();
+            std::iter::once(number).chain(row.iter().map(text)).collect()
+        });
+        console.table(&names, cells.collect())
+    })?)
+}
+
+/// Some values of a column: NaN and infinities, which JSON has not, as text.
+fn values(
+    table: &Table,
+    column: &Column,
+    rows: std::ops::Range<u64>,
+) -> Result<Vec<serde_json::Value>, Failure> {
+    let count = (rows.end - rows.start) as usize;
+    if column.dtype.starts_with('f') {
+        let mut values = vec![0.0; count];
+        table.read_f64(&column.name, rows, &mut values)?;
+        let json = |value: f64| {
+            serde_json::Number::from_f64(value)
+                .map_or_else(|| value.to_string().into(), serde_json::Value::from)
+        };
+        return Ok(values.into_iter().map(json).collect());
+    }
+    let mut values = vec![0; count];
+    table.read_i64(&column.name, rows, &mut values)?;
+    Ok(values.into_iter().map(serde_json::Value::from).collect())
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Verify a file.
+#[cfg(feature = "libhdf5")]
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub input: Input,
+}
+
+/// Reads all values and says what is as it was written.
+///
+/// # Errors
+/// [`Failure::Found`] when something is damaged.
+#[cfg(feature = "libhdf5")]
+pub fn verify(arguments: &Verify, console: &Console) -> Result<(), Failure> {
+    let table = arguments.input.open()?;
+    let bar = console.progress("verify", table.rows().saturating_mul(table.columns().len() as u64));
+    let report = verify::verify(&table, &mut |values| bar.set_position(values));
+    bar.finish_and_clear();
+    console.show(&report, |console, report| {
+        let rows = report.columns.iter().map(|column| {
+            let hash = match column.hash {
+                verify::Hash::Matches => "matches",
+                verify::Hash::Differs => "DIFFERS",
+                verify::Hash::Absent => "none in the file",
+                verify::Hash::Unknown => "not known",
+            };
+            let damaged = column.damaged.len();
+            let chunks = if damaged == 0 { "sound".to_owned() } else { format!("{damaged} DAMAGED") };
+            vec![column.name.clone(), chunks, hash.to_owned()]
+        });
+        let mut text = console.table(&["column", "chunks", "hash of the values"], rows.collect());
+        for damaged in report.columns.iter().flat_map(|column| &column.damaged) {
+            text.push_str(&format!(
+                "\n  rows {} to {}: {}",
+                damaged.rows.start, damaged.rows.end, damaged.error
+            ));
+        }
+        text
+    })?;
+    if report.is_good {
+        Ok(())
+    } else {
+        Err(Failure::Found(format!("{} is damaged", arguments.input.file.display())))
+    }
+}
+
+/// Repack files.
+#[cfg(feature = "libhdf5")]
+#[derive(Debug, Args)]
+pub struct Repack {
+    /// The HDF5 files, whose rows are put one after the other
+    #[arg(required = true, num_args = 1..)]
+    pub inputs: Vec<PathBuf>,
+    /// The HDF5 file to write
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// The group of the columns, or the data set of records, in each input
+    #[arg(long, default_value = "/")]
+    pub group: String,
+    /// Columns to take, in this order, comma separated; all when absent
+    #[arg(long, value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+    /// Rows in one chunk
+    #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub chunk_rows: u32,
+    /// The zstd level, 1 (fast) to 19 (small)
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub level: i32,
+}
+
+/// Writes the rows of some files to another.
+///
+/// # Errors
+/// As the loader's repacking.
+#[cfg(feature = "libhdf5")]
+pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
+    let inputs: Vec<&std::path::Path> = arguments.inputs.iter().map(PathBuf::as_path).collect();
+    write::ready(&arguments.output, &inputs)?;
+    let open = |file: &PathBuf| Input { file: file.clone(), group: arguments.group.clone() }.open();
+    let tables: Vec<Table> = arguments.inputs.iter().map(open).collect::<Result<_, _>>()?;
+    let bar = console.progress("repack", tables.iter().map(Table::rows).sum());
+    let options = repack::Options {
+        columns: arguments.columns.clone(),
+        chunk_rows: arguments.chunk_rows as usize,
+        level: arguments.level,
+    };
+    let tables: Vec<&Table> = tables.iter().collect();
+    let report = repack::repack(&tables, &arguments.output, &options, &mut |rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    Ok(console.show(&report?, |_, report| {
+        let output = arguments.output.display();
+        let (rows, bytes) = (console::count(report.rows), console::bytes(report.bytes_out));
+        format!("{output}: {rows} rows of {}, {bytes}", report.columns.join(", "))
+    })?)
+}
+
+/// Export a file.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub input: Input,
+    /// The file to write: `.npy`
+    pub output: PathBuf,
+}
+
+/// Writes a table for other programs.
+///
+/// # Errors
+/// When the form is not known, the table cannot be read or the output refuses.
+pub fn export(arguments: &Export, console: &Console) -> Result<(), Failure> {
+    let (output, refused) =
+        (&arguments.output, |reason| Failure::Refused { file: arguments.output.clone(), reason });
+    if output.extension().is_none_or(|extension| extension != "npy") {
+        return Err(refused("its name does not end with .npy, which is what is written; give such a name"));
+    }
+    write::ready(output, &[&arguments.input.file])?;
+    let table = arguments.input.open()?;
+    let bar = console.progress("export", table.rows());
+    let of_file = |error| Failure::Write { file: output.clone(), error };
+    let mut file = write::beside(output).map_err(of_file)?;
+    let written = npy::write(&table, BufWriter::new(file.as_file_mut()), &mut |rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    written.map_err(|error| match error {
+        npy::Error::Output(error) => of_file(error),
+        npy::Error::Input(error) => error.into(),
+        error => Failure::Found(error.to_string()),
+    })?;
+    file.as_file().sync_all().map_err(of_file)?;
+    file.persist(output).map_err(|error| of_file(error.error))?;
+    let bytes = std::fs::metadata(output).map_err(of_file)?.len();
+    #[derive(Serialize)]
+    struct Report {
+        rows: u64,
+        bytes_out: u64,
+    }
+    Ok(console.show(&Report { rows: table.rows(), bytes_out: bytes }, |_, report| {
+        format!(
+            "{}: {} rows, {}",
+            output.display(),
+            console::count(report.rows),
+            console::bytes(report.bytes_out)
+        )
+    })?)
+}

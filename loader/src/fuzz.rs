@@ -1,0 +1,47 @@
+//! What fuzzers call: bytes from anywhere, and the promises that hold for them.
+//!
+//! Only compiled for tests and under `cfg(fuzzing)`, which `make fuzz` sets; the targets in `fuzz/` are one call each. Under
+//! it check sums of metadata are not compared, or no changed byte would ever reach what is behind them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codec::{self, Pipeline, Room};
+use crate::source::memory::Memory;
+use crate::table::{Options, Table};
+
+/// Opens `bytes` as a table and reads the first and the last rows of every column: values or an error.
+pub fn hdf5(bytes: &[u8]) {
+    const BUDGET_BYTES: u64 = 1 << 20;
+    const ROWS_MAX: u64 = 1000;
+    let options = Options { budget_bytes: BUDGET_BYTES, threads: 1, ..Options::default() };
+    let source = Arc::new(Memory::new(bytes.to_vec()));
+    let Ok(table) = Table::of_source(source, Path::new("bytes"), &options) else { return };
+    let rows = table.rows().min(ROWS_MAX);
+    let mut values = vec![0.0; rows as usize];
+    for column in table.columns() {
+        let _ = table.read_f64(&column.name, 0..rows, &mut values);
+        let _ = table.read_f64(&column.name, table.rows() - rows..table.rows(), &mut values);
+    }
+}
+
+/// Decodes with the filter that the first byte names and the options that follow; never more than there is room.
+pub fn codecs(bytes: &[u8]) {
+    const OPTIONS: usize = 5;
+    let Some((&[number, room, ..], stored)) = bytes.split_first_chunk::<{ 2 + OPTIONS }>() else { return };
+    let codec = codec::ALL[usize::from(number) % codec::ALL.len()];
+    let options = bytes[2..2 + OPTIONS].iter().map(|&option| option.into()).collect();
+    let Ok(pipeline) = Pipeline::new(&[(codec.id(), options)]) else { return };
+    let mut raw = vec![0; usize::from(room) * 64];
+    let _ = pipeline.decode(0, stored, &mut Room::default(), &mut raw);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn noise_is_refused() {
+        super::hdf5(b"\x89HDF\r\n\x1a\nnoise");
+        super::codecs(&[8; 100]);
+        super::codecs(&[]);
+    }
+}

@@ -1,0 +1,79 @@
+//! NumPy's `.npy`: a table as an array of records, which `numpy.load` gives back with the names of its columns.
+//!
+//! Magic, version, the length of the header, a header that is a Python dictionary, padded to 64 bytes, and the records, each value
+//! eight bytes, little-endian (NumPy 2.1, numpy.lib.format; version 2.0 of the form, whose header may be long).
+
+use std::io::{self, BufWriter, Write};
+
+use crate::table::{self, Column, Table};
+
+/// Rows that are in memory at once.
+const ROWS: u64 = 16_384;
+const ALIGNMENT: usize = 64;
+
+/// Why a table cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Input(#[from] table::Error),
+    /// The output cannot be written.
+    #[error("writing failed: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// The header of an array of `rows` records of these columns.
+fn header(columns: &[Column], rows: u64) -> Vec<u8> {
+    const PREFIX_BYTES: usize = 12;
+    let quoted =
+        |name: &str| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"));
+    let kind = |column: &Column| if column.dtype.starts_with('f') { "<f8" } else { "<i8" };
+    let fields = columns.iter().map(|column| format!("({}, '{}'), ", quoted(&column.name), kind(column)));
+    let fields: String = fields.collect();
+    let mut text = format!(
+        "{{'descr': [{}], 'fortran_order': False, 'shape': ({rows},), }}",
+        fields.trim_end_matches(", ")
+    );
+    let bytes = PREFIX_BYTES + text.len() + 1;
+    text.push_str(&" ".repeat(bytes.next_multiple_of(ALIGNMENT) - bytes));
+    text.push('\n');
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [b"\x93NUMPY\x02\x00", &length[..], text.as_bytes()].concat()
+}
+
+/// Writes all rows of `table` to `output`, in bounded memory; `progress` is told the rows so far.
+///
+/// # Errors
+/// [`Error`] when the table cannot be read, a whole number does not fit i64, or `output` refuses.
+pub fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+    const BYTES: usize = 8;
+    let mut output = BufWriter::with_capacity(1 << 20, output);
+    let columns = table.columns();
+    output.write_all(&header(columns, table.rows()))?;
+    let row_bytes = columns.len() * BYTES;
+    let (mut records, mut from) = (Vec::new(), 0);
+    while from < table.rows() {
+        let to = (from + ROWS).min(table.rows());
+        let count = (to - from) as usize;
+        records.resize(count * row_bytes, 0);
+        for (place, column) in columns.iter().enumerate() {
+            let values: Vec<[u8; BYTES]> = if column.dtype.starts_with('f') {
+                let mut values = vec![0.0; count];
+                table.read_f64(&column.name, from..to, &mut values)?;
+                values.into_iter().map(f64::to_le_bytes).collect()
+            } else {
+                let mut values = vec![0; count];
+                table.read_i64(&column.name, from..to, &mut values)?;
+                values.into_iter().map(i64::to_le_bytes).collect()
+            };
+            for (record, value) in records.chunks_exact_mut(row_bytes).zip(values) {
+                record[place * BYTES..(place + 1) * BYTES].copy_from_slice(&value);
+            }
+        }
+        output.write_all(&records)?;
+        from = to;
+        progress(to);
+    }
+    Ok(output.flush()?)
+}

@@ -1,0 +1,232 @@
+//! A table from one file into another: the layout of this project from any HDF5 file that is read, with other chunks or
+//! another level, or with further rows behind its own.
+//!
+//! Whole numbers become i64, others f64; a value that would not be the same there is an error. Rows go through memory in pieces
+//! of some thousand.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::format::libhdf5::{self, Kind, Value, Writer};
+use crate::table::{self, Attribute, Column, Table};
+
+/// Rows that are in memory at once.
+const ROWS: u64 = 65_536;
+
+/// How a table is written.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Columns to take, in this order; all when absent.
+    pub columns: Option<Vec<String>>,
+    /// Rows in one chunk of the output.
+    pub chunk_rows: usize,
+    /// The zstd level of the output.
+    pub level: i32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { columns: None, chunk_rows: 65_536, level: 3 }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Rows of each column.
+    pub rows: u64,
+    /// The columns in order.
+    pub columns: Vec<String>,
+    /// Bytes of the file.
+    pub bytes_out: u64,
+    /// BLAKE3 over names, types and values of all columns, in hexadecimal.
+    pub content_hash: String,
+}
+
+/// Why a table cannot be repacked. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Input(#[from] table::Error),
+    /// The output cannot be written.
+    #[error(transparent)]
+    Output(#[from] libhdf5::Error),
+    /// Input and output are the same file.
+    #[error("{} is both input and output; name another output", path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table to be put behind another has other columns.
+    #[error("{} has the columns {}, {} has {}; rows can only be added to equal columns", further.display(), further_columns.join(", "), path.display(), columns.join(", "))]
+    Columns {
+        /// The first file.
+        path: PathBuf,
+        /// Its columns.
+        columns: Vec<String>,
+        /// The file behind it.
+        further: PathBuf,
+        /// The columns of that one.
+        further_columns: Vec<String>,
+    },
+    /// A table to be put behind another begins before that ends.
+    #[error("{} begins at {first_ns} ns since 1970, {} ends at {last_ns}; give the files in the order of their times", further.display(), path.display())]
+    Order {
+        /// The first file.
+        path: PathBuf,
+        /// Its last time.
+        last_ns: i64,
+        /// The file behind it.
+        further: PathBuf,
+        /// The first time of that one.
+        first_ns: i64,
+    },
+}
+
+impl Error {
+    /// Whether the machine is in the way rather than the input.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::Output(error) if error.is_environment())
+    }
+}
+
+/// Writes the rows of `tables`, one after the other, to `output`. `progress` is told the rows written so far.
+///
+/// # Errors
+/// [`Error`] names the file, the place and the remedy.
+pub fn repack(
+    tables: &[&Table],
+    output: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, Error> {
+    let Some(first) = tables.first() else {
+        return Ok(Report { rows: 0, columns: Vec::new(), bytes_out: 0, content_hash: String::new() });
+    };
+    let names: Vec<String> = match &options.columns {
+        Some(names) => names.clone(),
+        None => first.columns().iter().map(|column| column.name.clone()).collect(),
+    };
+    for table in tables {
+        fits(first, table, &names, output)?;
+    }
+    for pair in tables.windows(2) {
+        follows(pair[0], pair[1], &names)?;
+    }
+    let columns: Vec<&Column> = names
+        .iter()
+        .map(|name| Ok(&first.columns()[first.position(name)?]))
+        .collect::<Result<_, table::Error>>()?;
+    let own: Vec<libhdf5::Column> = columns.iter().map(|column| written(column)).collect();
+    let mut writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
+    let mut done = 0;
+    for table in tables {
+        let mut from = 0;
+        while from < table.rows() {
+            let to = (from + ROWS).min(table.rows());
+            let count = (to - from) as usize;
+            for (number, column) in own.iter().enumerate() {
+                match column.kind {
+                    Kind::I64 => {
+                        let mut values = vec![0; count];
+                        table.read_i64(&names[number], from..to, &mut values)?;
+                        writer.push_i64(number, &values)?;
+                    }
+                    Kind::F64 => {
+                        let mut values = vec![0.0; count];
+                        table.read_f64(&names[number], from..to, &mut values)?;
+                        writer.push_f64(number, &values)?;
+                    }
+                }
+            }
+            done += to - from;
+            from = to;
+            progress(done);
+        }
+    }
+    let notes = notes(first);
+    let notes: Vec<(&str, Value)> =
+        notes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let libhdf5::Written { rows, bytes, content_hash } = writer.finish(&notes)?;
+    let columns = own.into_iter().map(|column| column.name).collect();
+    Ok(Report { rows, columns, bytes_out: bytes, content_hash })
+}
+
+/// Whether `table` can be written to `output` with the rows of `first` before its own.
+fn fits(first: &Table, table: &Table, names: &[String], output: &Path) -> Result<(), Error> {
+    let (first_path, path) = (&first.inspect().path, &table.inspect().path);
+    if std::fs::canonicalize(output).is_ok_and(|output| std::fs::canonicalize(path).ok() == Some(output)) {
+        return Err(Error::SameFile { path: path.clone() });
+    }
+    let kinds = |table: &Table| -> Vec<(String, Option<Kind>)> {
+        let kind = |name: &String| table.position(name).ok().map(|at| kind(&table.columns()[at]));
+        names.iter().map(|name| (name.clone(), kind(name))).collect()
+    };
+    let shown = |table: &Table| {
+        table.columns().iter().map(|column| format!("{} ({})", column.name, column.dtype)).collect()
+    };
+    if kinds(first) == kinds(table) {
+        return Ok(());
+    }
+    Err(Error::Columns {
+        path: first_path.clone(),
+        columns: shown(first),
+        further: path.clone(),
+        further_columns: shown(table),
+    })
+}
+
+/// Whether the times of `table` follow those of `above`, where both have such.
+fn follows(above: &Table, table: &Table, names: &[String]) -> Result<(), Error> {
+    const TIME: &str = "timestamp";
+    if !names.iter().any(|name| name == TIME) || above.rows() == 0 || table.rows() == 0 {
+        return Ok(());
+    }
+    let (mut last, mut first) = ([0], [0]);
+    above.read_i64(TIME, above.rows() - 1..above.rows(), &mut last)?;
+    table.read_i64(TIME, 0..1, &mut first)?;
+    if last[0] < first[0] {
+        return Ok(());
+    }
+    Err(Error::Order {
+        path: above.inspect().path.clone(),
+        last_ns: last[0],
+        further: table.inspect().path.clone(),
+        first_ns: first[0],
+    })
+}
+
+fn kind(column: &Column) -> Kind {
+    if column.dtype.starts_with('f') { Kind::F64 } else { Kind::I64 }
+}
+
+/// The column of the output for one of the input.
+fn written(column: &Column) -> libhdf5::Column {
+    let text = |name: &str, default: &str| match column.attributes.get(name) {
+        Some(Attribute::Text(text)) => text.clone(),
+        _ => default.to_owned(),
+    };
+    libhdf5::Column {
+        // Slashes part the names of groups.
+        name: column.name.replace('/', "_"),
+        kind: kind(column),
+        unit: text("unit", "as in the source"),
+        role: text("role", if column.name == "timestamp" { "timestamp" } else { "other" }),
+    }
+}
+
+/// What is noted at a table, without what the writer notes itself.
+fn notes(table: &Table) -> Vec<(String, Value)> {
+    const OWN: [&str; 5] = ["format", "format_version", "rows", "columns", "content_hash"];
+    let value = |attribute: &Attribute| match attribute {
+        Attribute::Int(number) => Some(Value::Int(*number)),
+        Attribute::Text(text) => Some(Value::Text(text.clone())),
+        Attribute::Float(_) | Attribute::List(_) => None,
+    };
+    let noted = table.attributes().iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+    noted.filter_map(|(name, attribute)| Some((name.clone(), value(attribute)?))).collect()
+}
