@@ -1,11 +1,13 @@
 //! A stream on several cores: what is refused, and the bits of a stream on one.
 #![expect(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
+use std::process::Command;
+
 use diapason_kernels::lstm::{
     CompileOptions, Executable, Head, Lstm, Precision, Spec, Stream, StreamError, StreamOptions, Wait,
 };
-use diapason_tests::Need;
 use diapason_tests::need::met;
+use diapason_tests::{Need, require};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -78,6 +80,51 @@ fn a_stream_ends_when_dropped_at_any_time_and_moves_between_threads() {
             .unwrap();
         }
     }
+}
+
+/// What this process does between two files that it asks for in vain, of which a trace tells.
+fn marked(work: impl FnOnce()) {
+    assert!(std::fs::metadata("/ticks-begin").is_err());
+    work();
+    assert!(std::fs::metadata("/ticks-end").is_err());
+}
+
+#[test]
+fn no_thread_makes_a_system_call_in_a_tick() {
+    let Some([here, there]) = cores() else { return };
+    if std::env::var_os("TICKS_ARE_TRACED").is_some() {
+        let options =
+            StreamOptions { window: Some(3), ahead: true, cores: vec![there], ..StreamOptions::default() };
+        let executable = compiled(100, Precision::Bf16);
+        return pinned(here, || {
+            let mut stream = executable.stream(&options).unwrap();
+            let mut ticks = || {
+                for _ in 0..500 {
+                    stream.push(0, &[0.1; 12]).unwrap();
+                    stream.prepare(0).unwrap();
+                }
+            };
+            ticks();
+            marked(ticks);
+        });
+    }
+    require!(Strace);
+    let trace = std::env::temp_dir().join(format!("diapason-ticks-{}", std::process::id()));
+    let ran = Command::new("strace")
+        .args(["-f", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "no_thread_makes_a_system_call_in_a_tick"])
+        .env("TICKS_ARE_TRACED", "1")
+        .output()
+        .unwrap();
+    let text = std::fs::read_to_string(&trace).unwrap();
+    std::fs::remove_file(&trace).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    let (_, after) = text.split_once("/ticks-begin").unwrap();
+    let (ticks, _) = after.split_once("/ticks-end").unwrap();
+    // The rest of the first line, and the beginning of the last.
+    assert_eq!(ticks.lines().count(), 2, "{ticks}");
 }
 
 #[test]
