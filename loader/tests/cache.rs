@@ -78,7 +78,7 @@ fn of_many_who_ask_one_makes() {
                 });
                 match outcome.unwrap() {
                     Outcome::Hit(found) | Outcome::Made(found) => {
-                        assert_eq!(found.values(), values("shared", 3000))
+                        assert_eq!(found.values(), values("shared", 3000));
                     }
                     Outcome::Bypassed(error) => panic!("{error}"),
                 }
