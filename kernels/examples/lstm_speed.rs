@@ -94,12 +94,14 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
             report(&format!("predict {isa}, {threads} threads"), &times, batch, forward);
-            let options = TrainOptions { isa: Some(isa), threads, ..TrainOptions::default() };
-            let mut trainer = Trainer::new(lstm, options).unwrap();
-            let times = seconds(runs, || {
-                black_box(trainer.step(x.view(), y.view()).unwrap());
-            });
-            report(&format!("train   {isa}, {threads} threads"), &times, batch, both);
+            for precision in Precision::TRAINING {
+                let options = TrainOptions { isa: Some(isa), threads, precision, ..TrainOptions::default() };
+                let mut trainer = Trainer::new(lstm.clone(), options).unwrap();
+                let times = seconds(runs, || {
+                    black_box(trainer.step(x.view(), y.view()).unwrap());
+                });
+                report(&format!("train   {isa}, {precision}, {threads} threads"), &times, batch, both);
+            }
         }
     }
 }
@@ -198,6 +200,13 @@ fn main() {
         ticks(one(100, 100, 2), None, 100_000);
         ticks(one(250, 200, 3), None, 20_000);
         ticks(one(100, 100, 2), Some(50), 10_000);
+        return;
+    }
+    if std::env::args().any(|word| word == "train") {
+        model(one(12, 32, 1), 256, 32, 15);
+        model(one(32, 64, 1), 32, 50, 15);
+        model(one(20, 64, 2), 800, 20, 5);
+        model(one(32, 128, 2), 128, 60, 5);
         return;
     }
     if std::env::args().any(|word| word == "short") {

@@ -15,6 +15,7 @@ mod avx512;
 use crate::isa::{self, Isa, IsaError};
 use crate::op::activation::{self, Activation};
 use crate::op::bf16;
+use crate::op::bf16_gemm::{self, Weave};
 use crate::op::dense::{self, Dense};
 use crate::op::gemm::{self, Gemm};
 use crate::op::int8;
@@ -61,6 +62,12 @@ tables! {
     BF16_NARROW: bf16::RunNarrow = bf16::narrow;
     /// Matrix product in bfloat16.
     BF16: bf16::Run = bf16::run;
+    /// Rounding to bfloat16 for training, along rows.
+    BF16_GEMM_NARROW: bf16::RunNarrow = bf16_gemm::narrow;
+    /// The same along columns.
+    BF16_GEMM_WEAVE: bf16_gemm::RunWeave = bf16_gemm::weave;
+    /// Matrix product of training in bfloat16.
+    BF16_GEMM: bf16_gemm::Run = bf16_gemm::run;
     /// One layer's step of a stream in bfloat16.
     BF16_STEP: bf16::RunStep = bf16::step;
     /// Rounding to 8 bits.
@@ -85,6 +92,9 @@ pub struct Kernels {
     bf16_narrow: bf16::RunNarrow,
     bf16: bf16::Run,
     bf16_step: bf16::RunStep,
+    bf16_gemm_narrow: bf16::RunNarrow,
+    bf16_gemm_weave: bf16_gemm::RunWeave,
+    bf16_gemm: bf16_gemm::Run,
     int8_isa: Isa,
     int8_narrow: int8::RunNarrow,
     int8: int8::Run,
@@ -119,6 +129,9 @@ impl Kernels {
             bf16_narrow: row(BF16_NARROW, bf16_isa),
             bf16: row(BF16, bf16_isa),
             bf16_step: row(BF16_STEP, bf16_isa),
+            bf16_gemm_narrow: row(BF16_GEMM_NARROW, bf16_isa),
+            bf16_gemm_weave: row(BF16_GEMM_WEAVE, bf16_isa),
+            bf16_gemm: row(BF16_GEMM, bf16_isa),
             int8_isa,
             int8_narrow: row(INT8_NARROW, int8_isa),
             int8: row(INT8, int8_isa),
@@ -188,6 +201,24 @@ impl Kernels {
     pub fn bf16(&self, product: &bf16::Product, out: &mut [f32]) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
         unsafe { (self.bf16)(product, out) }
+    }
+
+    /// Rounds rows to bfloat16 for training.
+    pub fn bf16_gemm_narrow(&self, narrow: &mut bf16::Narrow) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm_narrow)(narrow) }
+    }
+
+    /// Rounds to bfloat16 for training, two rows to one of words.
+    pub fn bf16_gemm_weave(&self, weave: &mut Weave) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm_weave)(weave) }
+    }
+
+    /// Computes a product of training in bfloat16 into `out`.
+    pub fn bf16_gemm(&self, gemm: &Gemm<u32>, out: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm)(gemm, out) }
     }
 
     /// Takes one step of one layer of a stream in bfloat16.
@@ -272,6 +303,12 @@ pub(crate) mod exam {
         op::bf16::exam::sit_step(&|s| kernels.bf16_step(s), &product, &|c| kernels.lstm_cell_forward(c));
     }
 
+    pub fn bf16_gemm(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::bf16_gemm::exam::sit_narrow(&|n| kernels.bf16_gemm_narrow(n), &|w| kernels.bf16_gemm_weave(w));
+        op::bf16_gemm::exam::sit(&|g, out| kernels.bf16_gemm(g, out), &|g, out| scalar.bf16_gemm(g, out));
+    }
+
     pub fn int8(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::int8::exam::sit_narrow(&|narrow| kernels.int8_narrow(narrow), &|n| scalar.int8_narrow(n));
@@ -294,6 +331,7 @@ pub(crate) mod exam {
         }
         let lines = [
             line("product, batch and training", "f32", "", GEMM),
+            line("product, training", "bf16", "avx512_bf16", BF16_GEMM),
             line("product, batch", "bf16", "avx512_bf16", BF16),
             line("product, batch", "int8", "avx512_vnni", INT8),
             line("step of a stream", "f32", "", LSTM_STEP),
@@ -332,6 +370,10 @@ pub(crate) mod exam {
         assert_eq!(isas(LSTM_STEP), wanted);
         assert_eq!(isas(DENSE), wanted);
         assert_eq!([isas(BF16), isas(BF16_NARROW), isas(BF16_STEP)], [wanted, wanted, wanted]);
+        assert_eq!(
+            [isas(BF16_GEMM), isas(BF16_GEMM_NARROW), isas(BF16_GEMM_WEAVE)],
+            [wanted, wanted, wanted]
+        );
         assert_eq!([isas(INT8), isas(INT8_NARROW), isas(INT8_STEP)], [wanted, wanted, wanted]);
     }
 }

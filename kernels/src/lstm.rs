@@ -1,10 +1,12 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
+//! non_finite, model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
 //!       -> train -> checkpoint
 //!       -> network: any other form of model, run layer by layer
 //! ```
+
+pub mod non_finite;
 
 pub mod model;
 
@@ -46,6 +48,7 @@ pub use file::{FileError, ForeignError};
 pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
 pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
+pub use non_finite::{NonFinite, NonFiniteError};
 pub use onnx::OnnxError;
 pub use plain::NotPlain;
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions};

@@ -28,7 +28,9 @@ fn windows(batch: usize, time: usize, input: usize) -> Array3<f32> {
 }
 
 fn compiled(model: &Lstm, isa: Isa, threads: usize, precision: Precision) -> Executable {
-    model.compile(&CompileOptions { isa: Some(isa), threads, precision }).unwrap()
+    model
+        .compile(&CompileOptions { isa: Some(isa), threads, precision, ..CompileOptions::default() })
+        .unwrap()
 }
 
 fn predict(executable: &mut Executable, output: usize, x: &Array3<f32>) -> Vec<u32> {

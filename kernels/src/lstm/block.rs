@@ -13,6 +13,7 @@ use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use thiserror::Error;
 
 use super::matrix::{Input, Matrix, Narrowed, Precision};
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
@@ -45,7 +46,9 @@ pub enum PredictError {
         wanted: [usize; 2],
     },
     /// A feature is NaN or infinite.
-    #[error("window {window}, step {step}, feature {feature} is {value}")]
+    #[error(
+        "window {window}, step {step}, feature {feature} is {value}; mend the data, or compile the model to propagate what is not finite"
+    )]
     NotFinite {
         /// The window in the batch.
         window: usize,
@@ -86,6 +89,8 @@ struct Scratch {
     state: Vec<[Buffer<f32>; 3]>,
     /// Rows of a product, rounded.
     narrowed: Narrowed,
+    /// For each row of the block whether a feature of its window is not finite.
+    spoiled: [bool; BLOCK],
 }
 
 /// Steps of a chunk.
@@ -106,6 +111,7 @@ impl Scratch {
             sequence: [zeroed(steps * row)?, zeroed(steps * row)?],
             state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
             narrowed: Narrowed::new(steps * BLOCK, packed.depth(), precision)?,
+            spoiled: [false; BLOCK],
         })
     }
 }
@@ -148,7 +154,7 @@ impl Workspace {
     pub fn run(
         &mut self,
         kernels: &Kernels,
-        (packed, precision): (&Packed<Matrix>, Precision),
+        (packed, (precision, non_finite)): (&Packed<Matrix>, (Precision, NonFinite)),
         windows: &ArrayView3<f32>,
         (next, height): (&AtomicUsize, usize),
     ) {
@@ -173,7 +179,7 @@ impl Workspace {
                 return;
             }
             let rows = height.min(batch - first);
-            if let Err(error) = scratch.block(kernels, packed, windows, first, rows) {
+            if let Err(error) = scratch.block(kernels, (packed, non_finite), windows, first, rows) {
                 self.error = Some(error);
                 return;
             }
@@ -190,11 +196,12 @@ impl Scratch {
     fn block(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed<Matrix>,
+        (packed, non_finite): (&Packed<Matrix>, NonFinite),
         windows: &ArrayView3<f32>,
         first: usize,
         rows: usize,
     ) -> Result<(), PredictError> {
+        self.spoiled = [false; BLOCK];
         for [h, c, _] in &mut self.state {
             h.fill(0.0);
             c.fill(0.0);
@@ -202,7 +209,10 @@ impl Scratch {
         let time = windows.dim().1;
         for start in (0..time).step_by(self.steps) {
             let steps = self.steps.min(time - start);
-            self.read(windows, first, rows, start, steps)?;
+            let finite = self.read(windows, first, rows, start, steps);
+            if !finite && non_finite == NonFinite::Error {
+                return Err(bad(windows, first..first + rows));
+            }
             for layer in 0..packed.layers.len() {
                 self.layer(kernels, packed, layer, rows, steps, start == 0);
             }
@@ -210,7 +220,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Copies one chunk to `[steps, rows, input]`, and looks at every value.
+    /// Copies one chunk to `[steps, rows, input]`. Whether all its values are finite.
     fn read(
         &mut self,
         windows: &ArrayView3<f32>,
@@ -218,17 +228,17 @@ impl Scratch {
         rows: usize,
         start: usize,
         steps: usize,
-    ) -> Result<(), PredictError> {
-        let input = windows.dim().2;
+    ) -> bool {
+        let (input, mut all) = (windows.dim().2, true);
         for row in 0..rows {
             let window = windows.index_axis(Axis(0), first + row);
             let window = window.slice(s![start..start + steps, ..]);
             let to = self.x[row * input..].chunks_mut(rows * input).map(|step| &mut step[..input]);
-            if !copy(&window, to) {
-                return Err(bad(windows, first..first + rows));
-            }
+            let finite = copy(&window, to);
+            self.spoiled[row] |= !finite;
+            all &= finite;
         }
-        Ok(())
+        all
     }
 
     /// Takes one layer through the chunk.
@@ -292,6 +302,9 @@ impl Scratch {
         });
         for row in out.chunks_exact_mut(outputs) {
             packed.spec.head.apply_in_place(row);
+        }
+        for (row, _) in out.chunks_exact_mut(outputs).zip(self.spoiled).filter(|(_, spoiled)| *spoiled) {
+            row.fill(f32::NAN);
         }
     }
 }

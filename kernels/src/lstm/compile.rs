@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use super::block::Workspace;
 use super::matrix::{Matrix, Precision};
-use super::model::Lstm;
+use super::model::{Lstm, ModelError};
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use super::threads::{THREADS_MAX, pool, threads};
 use crate::cpu::Kernels;
@@ -29,6 +30,8 @@ pub struct CompileOptions {
     /// In what the matrix products are computed. How far that takes the predictions from an exact computation is for
     /// [`Lstm::deviation`] to say, on data of the caller's own.
     pub precision: Precision,
+    /// What to do with features and weights that are NaN or infinite.
+    pub non_finite: NonFinite,
 }
 
 /// A model that cannot be compiled here.
@@ -37,6 +40,14 @@ pub enum CompileError {
     /// The instruction set is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),
+    /// A weight is NaN or infinite.
+    #[error("{source}; mend the model{}", remedy(*precision))]
+    Weight {
+        /// Which one.
+        source: ModelError,
+        /// What was asked for.
+        precision: Precision,
+    },
     /// Not enough memory for the packed weights.
     #[error("no memory for the packed weights of {spec}: {source}")]
     Memory {
@@ -67,11 +78,20 @@ pub enum CompileError {
     },
 }
 
+/// What else would help against a weight that is not finite.
+const fn remedy(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 | Precision::Bf16 => ", or compile it to propagate what is not finite",
+        Precision::Int8 => ", since 8-bit integers have no NaN",
+    }
+}
+
 /// A model made ready for this processor.
 #[derive(Debug)]
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) precision: Precision,
+    pub(super) non_finite: NonFinite,
     pub(super) packed: Arc<Packed<Matrix>>,
     /// Hash of the model, for the snapshots of streams.
     pub(super) model: Arc<str>,
@@ -93,6 +113,9 @@ impl Lstm {
         if precision == Precision::Int8 && depth > DEPTH_MAX {
             return Err(CompileError::Depth { depth });
         }
+        if precision == Precision::Int8 || options.non_finite == NonFinite::Error {
+            self.check_finite().map_err(|source| CompileError::Weight { source, precision })?;
+        }
         let kernels = Kernels::new(options.isa)?;
         let memory = |source| CompileError::Memory { spec, source };
         let packed = Packed::new(self.weights()).and_then(|packed| packed.narrowed(precision));
@@ -100,7 +123,8 @@ impl Lstm {
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        Ok(Executable { kernels, precision, packed, model: self.hash().into(), pool, workspaces })
+        let (non_finite, model) = (options.non_finite, self.hash().into());
+        Ok(Executable { kernels, precision, non_finite, packed, model, pool, workspaces })
     }
 }
 
@@ -176,7 +200,9 @@ mod tests {
         let model =
             Lstm::new(Spec { input: 12, hidden: 33, layers: 2, output: 1, head: Head::Linear }, 0).unwrap();
         let compiled = |isa, precision| {
-            model.compile(&CompileOptions { isa: Some(isa), threads: 1, precision }).unwrap()
+            let options =
+                CompileOptions { isa: Some(isa), threads: 1, precision, ..CompileOptions::default() };
+            model.compile(&options).unwrap()
         };
         let bytes = Precision::ALL.map(|precision| compiled(Isa::Scalar, precision).packed.bytes());
         assert!(bytes[1] < bytes[0] * 11 / 20 && bytes[2] < bytes[1], "{bytes:?}");

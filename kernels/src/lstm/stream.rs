@@ -28,6 +28,7 @@ use diapason_buffer::{Alignment, Buffer};
 
 use super::compile::Executable;
 use super::matrix::{Matrix, Narrowed};
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
@@ -63,9 +64,12 @@ pub struct Stream {
     model: Arc<str>,
     window: Option<usize>,
     ahead: bool,
+    non_finite: NonFinite,
     instances: Vec<Instance>,
     scratch: Scratch,
     output: Vec<f32>,
+    /// What is computed with in the place of a row that is not finite.
+    blank: Vec<f32>,
 }
 
 /// What a tick needs for itself; `rows` is the window, or one with carried state.
@@ -90,6 +94,8 @@ struct Instance {
     behind: bool,
     /// Whether every layer's `sums` are those of the next tick.
     made: bool,
+    /// Ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    spoiled: u64,
 }
 
 /// One layer's state, `[rows, units]` each: before a tick and after it, swapped at its end.
@@ -143,13 +149,13 @@ impl Executable {
             let state = |_| State::new(rows, packed.units);
             let layers = (0..packed.spec.layers).map(state).collect::<Result<_, _>>()?;
             let row = vec![0.0; packed.spec.input];
-            Ok(Instance { ticks: 0, layers, row, behind: false, made: false })
+            Ok(Instance { ticks: 0, layers, row, behind: false, made: false, spoiled: 0 })
         };
         let instances = (0..instances).map(instance).collect::<Result<_, _>>().map_err(memory)?;
         let scratch = Scratch::new(self, rows).map_err(memory)?;
-        let output = vec![0.0; packed.spec.output];
-        let model = Arc::clone(&self.model);
-        Ok(Stream { kernels: self.kernels, packed, model, window, ahead, instances, scratch, output })
+        let (output, blank) = (vec![0.0; packed.spec.output], vec![0.0; packed.spec.input]);
+        let (kernels, non_finite, model) = (self.kernels, self.non_finite, Arc::clone(&self.model));
+        Ok(Stream { kernels, packed, model, window, ahead, non_finite, instances, scratch, output, blank })
     }
 }
 
@@ -164,12 +170,23 @@ impl Stream {
         if row.len() != input {
             return Err(StreamError::Row { found: row.len(), input });
         }
-        if let Some(feature) = row.iter().position(|x| !x.is_finite()) {
+        let bad = row.iter().position(|x| !x.is_finite());
+        if let (Some(feature), NonFinite::Error) = (bad, self.non_finite) {
             let (tick, value) = (self.instances[instance].ticks, row[feature]);
             return Err(StreamError::NotFinite { instance, tick, feature, value });
         }
-        let Self { kernels, packed, instances, scratch, output, .. } = self;
+        let Self { kernels, packed, instances, scratch, output, blank, .. } = self;
         let state = &mut instances[instance];
+        let row = if bad.is_some() {
+            state.spoiled = self.window.map_or(u64::MAX, |window| window as u64);
+            blank
+        } else {
+            row
+        };
+        let spoiled = state.spoiled > 0;
+        if spoiled && self.window.is_some() {
+            state.spoiled -= 1;
+        }
         let mut step = Step { kernels, packed, scratch };
         let top = match (self.window, self.ahead) {
             (None, _) => Some(state.carry(&mut step, row)),
@@ -187,6 +204,9 @@ impl Stream {
             out: output,
         });
         packed.spec.head.apply_in_place(output);
+        if spoiled {
+            output.fill(f32::NAN);
+        }
         Ok(Some(&self.output))
     }
 
@@ -228,7 +248,7 @@ impl Stream {
     pub fn reset(&mut self, instance: usize) -> Result<(), StreamError> {
         self.check(instance)?;
         let instance = &mut self.instances[instance];
-        (instance.ticks, instance.behind, instance.made) = (0, false, false);
+        (instance.ticks, instance.behind, instance.made, instance.spoiled) = (0, false, false, 0);
         for state in &mut instance.layers {
             state.h[0].fill(0.0);
             state.c[0].fill(0.0);

@@ -238,7 +238,7 @@ fn keep(step: &mut Step, at: usize, begun: &Begun) {
 /// The same bits as 32 bfloat16.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn pairs(words: __m512i) -> __m512bh {
+pub fn pairs(words: __m512i) -> __m512bh {
     // SAFETY: both are 64 bytes without padding, and any bits are bfloat16.
     unsafe { std::mem::transmute(words) }
 }

@@ -22,6 +22,9 @@ pub struct Snapshot {
     pub ticks: u64,
     /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
     pub values: Vec<f32>,
+    /// Ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    #[serde(default)]
+    pub spoiled: u64,
 }
 
 impl Stream {
@@ -43,6 +46,7 @@ impl Stream {
             window: self.window,
             ticks: instance.ticks,
             values: values.collect(),
+            spoiled: instance.spoiled,
         })
     }
 
@@ -76,6 +80,9 @@ impl Stream {
         }
         let instance = &mut self.instances[instance];
         (instance.ticks, instance.behind, instance.made) = (snapshot.ticks, false, false);
+        // No row can spoil more ticks than a window has, or with carried state all.
+        let most = self.window.map_or(u64::MAX, |window| window as u64);
+        instance.spoiled = snapshot.spoiled.min(most);
         let mut saved = snapshot.values.chunks_exact(spec.hidden);
         for State { h: [h, _], c: [c, _], .. } in &mut instance.layers {
             for state in [h, c] {
