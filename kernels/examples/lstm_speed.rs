@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{
-    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+    Activations, CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
 };
 use diapason_kernels::random;
 use ndarray::{Array2, Array3};
@@ -142,12 +142,19 @@ fn precisions(spec: Spec, batch: usize, time: usize, runs: usize) {
     println!("{spec}, batch {batch}, time {time}");
     let (x, _) = data(batch, time, spec);
     for precision in asked() {
-        for threads in [1, 2] {
-            let options = CompileOptions { threads, precision, ..CompileOptions::default() };
+        for (threads, activations) in
+            [(1, Activations::Accurate), (1, Activations::Fast), (2, Activations::Accurate)]
+        {
+            let options = CompileOptions { threads, precision, activations, ..CompileOptions::default() };
             let mut executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
-            report(&format!("predict {precision}, {threads} threads"), &times, batch, flop(spec, time).0);
+            report(
+                &format!("predict {precision}, {activations}, {threads} threads"),
+                &times,
+                batch,
+                flop(spec, time).0,
+            );
         }
     }
 }
@@ -196,6 +203,9 @@ fn main() {
     let one = |input, hidden, layers| Spec { input, hidden, layers, output: 1, head: Head::Linear };
     if std::env::args().any(|word| word == "precision") {
         precisions(one(32, 128, 2), 1000, 60, 7);
+        if std::env::args().any(|word| word == "batches") {
+            return;
+        }
         ticks(one(32, 128, 2), None, 40_000);
         ticks(one(100, 100, 2), None, 100_000);
         ticks(one(250, 200, 3), None, 20_000);

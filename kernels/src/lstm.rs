@@ -38,6 +38,7 @@ pub mod checkpoint;
 
 pub mod network;
 
+pub use crate::op::activation::Activations;
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;

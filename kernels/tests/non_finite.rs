@@ -37,7 +37,15 @@ fn compiled(
     precision: Precision,
     non_finite: NonFinite,
 ) -> Executable {
-    model.compile(&CompileOptions { isa: Some(isa), threads, precision, non_finite }).unwrap()
+    model
+        .compile(&CompileOptions {
+            isa: Some(isa),
+            threads,
+            precision,
+            non_finite,
+            ..CompileOptions::default()
+        })
+        .unwrap()
 }
 
 fn bits(values: &Array2<f32>) -> Vec<u32> {

@@ -16,10 +16,19 @@ use super::matrix::{Input, Matrix, Narrowed, Precision};
 use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
+use crate::op::activation::Activations;
 use crate::op::dense::Dense;
 use crate::op::gemm::{PANEL, Start};
 use crate::op::int8;
 use crate::op::lstm_cell::Forward;
+
+/// What of the options a block asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub precision: Precision,
+    pub activations: Activations,
+    pub non_finite: NonFinite,
+}
 
 /// Most rows of a block: eight full tiles of the AVX-512 product.
 pub(super) const BLOCK: usize = 48;
@@ -154,7 +163,7 @@ impl Workspace {
     pub fn run(
         &mut self,
         kernels: &Kernels,
-        (packed, (precision, non_finite)): (&Packed<Matrix>, (Precision, NonFinite)),
+        (packed, options): (&Packed<Matrix>, &Options),
         windows: &ArrayView3<f32>,
         (next, height): (&AtomicUsize, usize),
     ) {
@@ -164,7 +173,7 @@ impl Workspace {
         let fits = |scratch: &Scratch| scratch.steps == steps(packed, time);
         let scratch = match self.scratch.take().filter(fits) {
             Some(scratch) => self.scratch.insert(scratch),
-            None => match Scratch::new(packed, precision, time) {
+            None => match Scratch::new(packed, options.precision, time) {
                 Ok(scratch) => self.scratch.insert(scratch),
                 Err(error) => {
                     self.error = Some(PredictError::Memory(error));
@@ -179,7 +188,7 @@ impl Workspace {
                 return;
             }
             let rows = height.min(batch - first);
-            if let Err(error) = scratch.block(kernels, (packed, non_finite), windows, first, rows) {
+            if let Err(error) = scratch.block(kernels, (packed, options), windows, first, rows) {
                 self.error = Some(error);
                 return;
             }
@@ -196,7 +205,7 @@ impl Scratch {
     fn block(
         &mut self,
         kernels: &Kernels,
-        (packed, non_finite): (&Packed<Matrix>, NonFinite),
+        (packed, options): (&Packed<Matrix>, &Options),
         windows: &ArrayView3<f32>,
         first: usize,
         rows: usize,
@@ -210,11 +219,11 @@ impl Scratch {
         for start in (0..time).step_by(self.steps) {
             let steps = self.steps.min(time - start);
             let finite = self.read(windows, first, rows, start, steps);
-            if !finite && non_finite == NonFinite::Error {
+            if !finite && options.non_finite == NonFinite::Error {
                 return Err(bad(windows, first..first + rows));
             }
             for layer in 0..packed.layers.len() {
-                self.layer(kernels, packed, layer, rows, steps, start == 0);
+                self.layer(kernels, (packed, options.activations), layer, rows, steps, start == 0);
             }
         }
         Ok(())
@@ -245,7 +254,7 @@ impl Scratch {
     fn layer(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed<Matrix>,
+        (packed, activations): (&Packed<Matrix>, Activations),
         layer: usize,
         rows: usize,
         steps: usize,
@@ -273,6 +282,7 @@ impl Scratch {
             }
             let c_before = c.as_ref();
             kernels.lstm_cell_forward(&mut Forward {
+                activations,
                 rows,
                 units,
                 gates: z,

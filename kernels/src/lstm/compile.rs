@@ -15,6 +15,7 @@ use super::packed::Packed;
 use super::threads::{THREADS_MAX, pool, threads};
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
+use crate::op::activation::Activations;
 use crate::op::gemm::GROUP;
 use crate::op::int8::DEPTH_MAX;
 
@@ -30,6 +31,8 @@ pub struct CompileOptions {
     /// In what the matrix products are computed. How far that takes the predictions from an exact computation is for
     /// [`Lstm::deviation`] to say, on data of the caller's own.
     pub precision: Precision,
+    /// How exactly gates and states are computed. Any instruction set gives the same bits.
+    pub activations: Activations,
     /// What to do with features and weights that are NaN or infinite.
     pub non_finite: NonFinite,
 }
@@ -91,6 +94,7 @@ const fn remedy(precision: Precision) -> &'static str {
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) precision: Precision,
+    pub(super) activations: Activations,
     pub(super) non_finite: NonFinite,
     pub(super) packed: Arc<Packed<Matrix>>,
     /// Hash of the model, for the snapshots of streams.
@@ -123,8 +127,9 @@ impl Lstm {
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        let (non_finite, model) = (options.non_finite, self.hash().into());
-        Ok(Executable { kernels, precision, non_finite, packed, model, pool, workspaces })
+        let CompileOptions { activations, non_finite, .. } = *options;
+        let model = self.hash().into();
+        Ok(Executable { kernels, precision, activations, non_finite, packed, model, pool, workspaces })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 
 use ndarray::{ArrayView3, ArrayViewMut2, s};
 
-use super::block::{BLOCK, PredictError};
+use super::block::{BLOCK, Options, PredictError};
 use super::compile::Executable;
 use super::threads::on_each;
 
@@ -39,8 +39,9 @@ impl Executable {
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let options = (self.precision, self.non_finite);
-            workspace.run(&self.kernels, (&self.packed, options), &windows, (&next, height));
+            let Self { precision, activations, non_finite, .. } = *self;
+            let options = Options { precision, activations, non_finite };
+            workspace.run(&self.kernels, (&self.packed, &options), &windows, (&next, height));
         });
         let mut error = None;
         for workspace in &mut self.workspaces {

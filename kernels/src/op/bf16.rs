@@ -174,7 +174,16 @@ impl Step<'_> {
             *gate += sum;
         }
         let Self { c_before, c, h, gates, .. } = self;
-        Forward { rows: 1, units, gates, c_before, c, tanh_c: &mut [], h }
+        Forward {
+            activations: crate::op::activation::Activations::Accurate,
+            rows: 1,
+            units,
+            gates,
+            c_before,
+            c,
+            tanh_c: &mut [],
+            h,
+        }
     }
 }
 
@@ -239,6 +248,7 @@ pub(crate) mod exam {
                 product(&whole, &mut z);
                 z.iter_mut().zip(&sums).for_each(|(z, sum)| *z += sum);
                 cell(&mut Forward {
+                    activations: crate::op::activation::Activations::Accurate,
                     rows: 1,
                     units,
                     gates: &mut z,

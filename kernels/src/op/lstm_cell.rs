@@ -18,6 +18,7 @@
 //! dzi = (dc' g) (i (1 - i))   dzf = (dc' c) (f (1 - f))   dzg = (dc' i) fma(-g, g, 1)   dc = dc' f
 //! ```
 
+use super::activation::Activations;
 use super::gemm::{GROUP, PANEL};
 use super::holds;
 
@@ -28,6 +29,8 @@ pub struct Forward<'a> {
     pub rows: usize,
     /// Units of a cell, padded.
     pub units: usize,
+    /// The class of the activations.
+    pub activations: Activations,
     /// `[rows, 4 units]`: pre-activations in, gates out.
     pub gates: &'a mut [f32],
     /// Cell states before the step.
@@ -177,6 +180,7 @@ pub(crate) mod exam {
         let (mut gates, zeros) = (case.z.clone(), vec![0.0; state]);
         let (mut c, mut tanh_c, mut h) = (zeros.clone(), zeros.clone(), zeros);
         forward(&mut Forward {
+            activations: Activations::Accurate,
             rows: case.rows,
             units: case.units,
             gates: &mut gates,
@@ -187,6 +191,7 @@ pub(crate) mod exam {
         });
         let (mut c_lean, mut h_lean, mut z) = (c.clone(), h.clone(), case.z.clone());
         forward(&mut Forward {
+            activations: Activations::Accurate,
             rows: case.rows,
             units: case.units,
             gates: &mut z,
@@ -249,7 +254,17 @@ pub(crate) mod exam {
     fn a_shape_whose_states_wrap_forward_is_refused() {
         let (rows, units) = (1 << 60, 16);
         let (gates, c_before) = (&mut [], &[]);
-        Forward { rows, units, gates, c_before, c: &mut [], tanh_c: &mut [], h: &mut [] }.check();
+        Forward {
+            activations: Activations::Accurate,
+            rows,
+            units,
+            gates,
+            c_before,
+            c: &mut [],
+            tanh_c: &mut [],
+            h: &mut [],
+        }
+        .check();
     }
 
     #[test]

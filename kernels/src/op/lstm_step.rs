@@ -173,6 +173,7 @@ pub(crate) mod exam {
         (kernels.gemm)(&product(&h_before, hidden, &weight_h, Start::Zero), &mut ahead);
         let (mut c_batch, mut h_batch) = (c.clone(), h_before.clone());
         (kernels.cell)(&mut Forward {
+            activations: crate::op::activation::Activations::Accurate,
             rows: 1,
             units,
             gates: &mut z,

@@ -46,7 +46,7 @@ pub fn run(step: &mut LstmStep) {
             let at = group * GROUP + half * LANES;
             let z = [sums[half], sums[2 + half], sums[4 + half], sums[6 + half]];
             // SAFETY: `check` proved one state a unit.
-            let gated = gate(z, unsafe { load(step.c, at) });
+            let gated = gate::<false>(z, unsafe { load(step.c, at) });
             // SAFETY: as above.
             unsafe { store(step.c, at, gated.c) }
             // SAFETY: as above.

@@ -215,7 +215,7 @@ unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
             *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
         }
         // SAFETY: `check` proved one state a unit.
-        let next = begin(z, unsafe { load(step.c_before, at) });
+        let next = begin::<false>(z, unsafe { load(step.c_before, at) });
         if let Some((at, begun)) = under_way.replace((at, next)) {
             keep(step, at, &begun);
         }
@@ -228,7 +228,7 @@ unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn keep(step: &mut Step, at: usize, begun: &Begun) {
-    let gated = end(begun);
+    let gated = end::<false>(begun);
     // SAFETY: `check` proved one state a unit, and `at` is a group of them.
     unsafe { store(step.c, at, gated.c) }
     // SAFETY: as above.

@@ -68,7 +68,7 @@ unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
             *sum = _mm512_add_ps(ahead, *sum);
         }
         // SAFETY: `check` proved one state a unit.
-        let gated = gate(sums, unsafe { load(step.c, at) });
+        let gated = gate::<false>(sums, unsafe { load(step.c, at) });
         // SAFETY: as above.
         unsafe { store(step.c, at, gated.c) }
         // SAFETY: as above.

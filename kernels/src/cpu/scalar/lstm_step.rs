@@ -22,7 +22,7 @@ pub fn run(step: &mut LstmStep) {
             State::Ahead(sums) => ahead = [0, 1, 2, 3].map(|gate| sums[gate_index(gate, unit)]),
         }
         z.iter_mut().zip(ahead).for_each(|(z, ahead)| *z += ahead);
-        let gated = gate(z, step.c[unit]);
+        let gated = gate::<false>(z, step.c[unit]);
         step.c[unit] = gated.c;
         step.h[unit] = gated.h;
     }

@@ -4,6 +4,7 @@ use super::{Instance, Scratch, State};
 use crate::cpu::Kernels;
 use crate::lstm::matrix::{Cell, Input, Matrix, Narrowed};
 use crate::lstm::packed::{Packed, PackedLayer};
+use crate::op::activation::Activations;
 use crate::op::gemm::{PANEL, Start};
 use crate::op::int8::Range;
 use crate::op::lstm_cell::Forward;
@@ -207,7 +208,16 @@ impl Instance {
             }
             let before = Input { values: before, stride: units, range: Range::Unit };
             weights.weight_h.product(kernels, (rows, before), Start::Out, narrowed, gates);
-            kernels.lstm_cell_forward(&mut Forward { rows, units, gates, c_before, c, tanh_c: &mut [], h });
+            kernels.lstm_cell_forward(&mut Forward {
+                activations: Activations::Accurate,
+                rows,
+                units,
+                gates,
+                c_before,
+                c,
+                tanh_c: &mut [],
+                h,
+            });
             here[0].h.swap(0, 1);
             here[0].c.swap(0, 1);
         }
