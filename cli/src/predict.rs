@@ -246,7 +246,7 @@ pub fn tick(
         ..CompileOptions::default()
     })?;
     let window = (!ticks.carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
-    let mut model = executable.stream(&StreamOptions { instances: 1, window, ahead: ticks.ahead })?;
+    let mut model = executable.stream(&StreamOptions { window, ahead: ticks.ahead, ..StreamOptions::default() })?;
     let mut features = feed.plan.stream();
     let mut latency = Latency::new().ok_or(Failure::OutOfRange {
         name: "latency",

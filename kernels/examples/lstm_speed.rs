@@ -111,7 +111,9 @@ fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
         let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
         let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-        let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap();
+        let mut stream = executable
+            .stream(&StreamOptions { instances: 1, window, ahead: false, ..StreamOptions::default() })
+            .unwrap();
         let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
         let mut times = Vec::with_capacity(ticks);
         for tick in 0..ticks {
@@ -167,7 +169,8 @@ fn ticks(spec: Spec, window: Option<usize>, ticks: usize) {
         for ahead in [false, true] {
             let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
             let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-            let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead }).unwrap();
+            let mut stream =
+                executable.stream(&StreamOptions { window, ahead, ..StreamOptions::default() }).unwrap();
             let mut times = Vec::with_capacity(ticks);
             for tick in 0..ticks {
                 let start = Instant::now();

@@ -52,5 +52,5 @@ pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
 pub use non_finite::{NonFinite, NonFiniteError};
 pub use onnx::OnnxError;
 pub use plain::NotPlain;
-pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
+pub use stream::{Snapshot, Stream, StreamError, StreamOptions, Wait};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};

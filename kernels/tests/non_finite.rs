@@ -100,7 +100,8 @@ fn a_stream_gives_nan_as_long_as_the_row_is_in_its_window() {
         for isa in Isa::available() {
             let mut executable = compiled(&model, isa, 1, precision, NonFinite::Propagate);
             for ahead in [false, true] {
-                let options = StreamOptions { instances: 1, window: Some(window), ahead };
+                let options =
+                    StreamOptions { instances: 1, window: Some(window), ahead, ..StreamOptions::default() };
                 let mut stream = executable.stream(&options).unwrap();
                 let mut other = executable.stream(&options).unwrap();
                 for tick in 0..30 {
@@ -134,8 +135,9 @@ fn a_carried_state_stays_spoiled_until_it_is_reset() {
     let row = |tick: usize| x.slice(s![0, tick, ..]).to_vec();
     for precision in Precision::ALL {
         let executable = compiled(&model, Isa::Scalar, 1, precision, NonFinite::Propagate);
-        let mut stream =
-            executable.stream(&StreamOptions { instances: 2, window: None, ahead: false }).unwrap();
+        let mut stream = executable
+            .stream(&StreamOptions { instances: 2, window: None, ahead: false, ..StreamOptions::default() })
+            .unwrap();
         let first = stream.push(0, &row(0)).unwrap().unwrap().to_vec();
         let nan = vec![f32::NAN; SPEC.input];
         assert!(stream.push(0, &nan).unwrap().unwrap().iter().all(|x| x.is_nan()));
@@ -177,8 +179,9 @@ fn networks_keep_the_policy() {
         }
         assert_eq!(bits(&out), bits(&wanted));
         for window in [None, Some(2)] {
-            let mut stream =
-                executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap();
+            let mut stream = executable
+                .stream(&StreamOptions { instances: 1, window, ahead: false, ..StreamOptions::default() })
+                .unwrap();
             let mut nan = Vec::new();
             for tick in 0..9 {
                 let row = x.slice(s![4, tick, ..]).to_vec();

@@ -7,6 +7,7 @@ use diapason_tests::need::repository;
 
 /// Where `unsafe` may stand, and what it is needed for there.
 const PLACES: &[(&str, &str)] = &[
+    ("benches/benches/latency.rs", "the read bandwidth that ticks are compared with"),
     ("benches/benches/lstm.rs", "the multiply-add peak that speeds are compared with"),
     ("buffer/src/buffer.rs", "one aligned allocation"),
     ("daemon/src/root/call", "system calls that no safe wrapper covers"),

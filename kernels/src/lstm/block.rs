@@ -16,7 +16,6 @@ use super::matrix::{Input, Matrix, Narrowed, Precision};
 use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
-use crate::op::activation::Activations;
 use crate::op::dense::Dense;
 use crate::op::gemm::{PANEL, Start};
 use crate::op::int8;
@@ -26,7 +25,6 @@ use crate::op::lstm_cell::Forward;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     pub precision: Precision,
-    pub activations: Activations,
     pub non_finite: NonFinite,
 }
 
@@ -223,7 +221,7 @@ impl Scratch {
                 return Err(bad(windows, first..first + rows));
             }
             for layer in 0..packed.layers.len() {
-                self.layer(kernels, (packed, options.activations), layer, rows, steps, start == 0);
+                self.layer(kernels, packed, layer, rows, steps, start == 0);
             }
         }
         Ok(())
@@ -254,7 +252,7 @@ impl Scratch {
     fn layer(
         &mut self,
         kernels: &Kernels,
-        (packed, activations): (&Packed<Matrix>, Activations),
+        packed: &Packed<Matrix>,
         layer: usize,
         rows: usize,
         steps: usize,
@@ -282,7 +280,6 @@ impl Scratch {
             }
             let c_before = c.as_ref();
             kernels.lstm_cell_forward(&mut Forward {
-                activations,
                 rows,
                 units,
                 gates: z,

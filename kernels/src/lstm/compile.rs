@@ -94,7 +94,6 @@ const fn remedy(precision: Precision) -> &'static str {
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) precision: Precision,
-    pub(super) activations: Activations,
     pub(super) non_finite: NonFinite,
     pub(super) packed: Arc<Packed<Matrix>>,
     /// Hash of the model, for the snapshots of streams.
@@ -120,16 +119,15 @@ impl Lstm {
         if precision == Precision::Int8 || options.non_finite == NonFinite::Error {
             self.check_finite().map_err(|source| CompileError::Weight { source, precision })?;
         }
-        let kernels = Kernels::new(options.isa)?;
+        let kernels = Kernels::with(options.isa, options.activations)?;
         let memory = |source| CompileError::Memory { spec, source };
         let packed = Packed::new(self.weights()).and_then(|packed| packed.narrowed(precision));
         let packed = Arc::new(packed.map_err(memory)?);
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        let CompileOptions { activations, non_finite, .. } = *options;
-        let model = self.hash().into();
-        Ok(Executable { kernels, precision, activations, non_finite, packed, model, pool, workspaces })
+        let (non_finite, model) = (options.non_finite, self.hash().into());
+        Ok(Executable { kernels, precision, non_finite, packed, model, pool, workspaces })
     }
 }
 
@@ -167,7 +165,11 @@ impl Executable {
         let _ = writeln!(text, "model        {spec}, {} parameters", spec.parameters());
         let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
         let _ = writeln!(text, "precision    {} by {}, sums in f32", self.precision, self.product_isa());
-        let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.workspaces.len());
+        let _ = writeln!(
+            text,
+            "threads      {} for batches; 1 for a stream, and those of its cores",
+            self.workspaces.len()
+        );
         let _ = writeln!(
             text,
             "packing      gates interleaved by {GROUP} units, {} units padded to {units}, {} bytes in all",

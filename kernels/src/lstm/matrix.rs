@@ -156,6 +156,26 @@ impl Matrix {
         Ok(Self { depth, cols, values })
     }
 
+    /// A copy of some columns, whole panels of them.
+    pub fn share(&self, cols: &std::ops::Range<usize>) -> Result<Self, OutOfMemory> {
+        let panels = |words: usize| cols.start * words..cols.end * words;
+        let depth = self.depth;
+        let values = match &self.values {
+            Values::F32(values) => {
+                Values::F32(Buffer::copied(&values[panels(depth)], Alignment::CACHE_LINE)?)
+            }
+            Values::Bf16(words) => {
+                Values::Bf16(Buffer::copied(&words[panels(depth.div_ceil(2))], Alignment::CACHE_LINE)?)
+            }
+            Values::Int8 { words, scale, offset } => Values::Int8 {
+                words: Buffer::copied(&words[panels(depth.div_ceil(4))], Alignment::CACHE_LINE)?,
+                scale: Buffer::copied(&scale[cols.clone()], Alignment::CACHE_LINE)?,
+                offset: Buffer::copied(&offset[cols.clone()], Alignment::CACHE_LINE)?,
+            },
+        };
+        Ok(Self { depth, cols: cols.len(), values })
+    }
+
     /// The packed values, where they are f32.
     pub fn f32(&self) -> Option<&[f32]> {
         match &self.values {

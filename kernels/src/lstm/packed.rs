@@ -1,6 +1,8 @@
 //! Weights as the kernels want them: hidden units padded to a multiple of 16, gates interleaved by
 //! groups of 16 units. The layout is the same for every instruction set.
 
+use std::ops::Range;
+
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
@@ -98,6 +100,24 @@ impl Packed<Matrix> {
     pub fn bytes(&self) -> usize {
         let head = size_of_val(self.head_weight.as_ref()) + size_of_val(self.head_bias.as_ref());
         self.layers.iter().map(PackedLayer::bytes).sum::<usize>() + head
+    }
+
+    /// A copy of the packed weights of some units, whole groups of them; they read the hidden states of all.
+    pub fn share(&self, units: Range<usize>) -> Result<Self, OutOfMemory> {
+        let cols = PANEL * units.start..PANEL * units.end;
+        let layer = |layer: &PackedLayer<Matrix>| {
+            let PackedLayer { inputs, weight_x, weight_h, bias } = layer;
+            let (weight_x, weight_h) = (weight_x.share(&cols)?, weight_h.share(&cols)?);
+            let bias = Buffer::copied(&bias[cols.clone()], Alignment::CACHE_LINE)?;
+            Ok(PackedLayer { inputs: *inputs, weight_x, weight_h, bias })
+        };
+        Ok(Self {
+            spec: self.spec,
+            units: units.len(),
+            layers: self.layers.iter().map(layer).collect::<Result<_, OutOfMemory>>()?,
+            head_weight: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
+            head_bias: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
+        })
     }
 
     /// Most values of a row that a matrix is multiplied with.

@@ -39,8 +39,8 @@ impl Executable {
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let Self { precision, activations, non_finite, .. } = *self;
-            let options = Options { precision, activations, non_finite };
+            let Self { precision, non_finite, .. } = *self;
+            let options = Options { precision, non_finite };
             workspace.run(&self.kernels, (&self.packed, &options), &windows, (&next, height));
         });
         let mut error = None;

@@ -45,6 +45,15 @@ impl Activations {
     /// Both, the more exact first.
     pub const ALL: [Self; 2] = [Self::Accurate, Self::Fast];
 
+    /// What a cell may be off by, relative to its states: a few units may have states near zero.
+    #[cfg(test)]
+    pub const fn tolerance(self) -> f64 {
+        match self {
+            Self::Accurate => 1e-6,
+            Self::Fast => 2e-5,
+        }
+    }
+
     /// The name in options and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -174,16 +174,7 @@ impl Step<'_> {
             *gate += sum;
         }
         let Self { c_before, c, h, gates, .. } = self;
-        Forward {
-            activations: crate::op::activation::Activations::Accurate,
-            rows: 1,
-            units,
-            gates,
-            c_before,
-            c,
-            tanh_c: &mut [],
-            h,
-        }
+        Forward { rows: 1, units, gates, c_before, c, tanh_c: &mut [], h }
     }
 }
 
@@ -248,7 +239,6 @@ pub(crate) mod exam {
                 product(&whole, &mut z);
                 z.iter_mut().zip(&sums).for_each(|(z, sum)| *z += sum);
                 cell(&mut Forward {
-                    activations: crate::op::activation::Activations::Accurate,
                     rows: 1,
                     units,
                     gates: &mut z,

@@ -6,20 +6,14 @@ use std::arch::x86_64::{
 
 use super::activation::{denominator, fraction};
 use super::register::{LANES, load, store};
-use crate::op::activation::Activations;
 use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
 #[target_feature(enable = "avx2,fma")]
-pub fn forward(cell: &mut Forward) {
+pub fn forward<const FAST: bool>(cell: &mut Forward) {
     cell.check();
-    match (cell.tanh_c.is_empty(), cell.activations) {
-        (true, Activations::Accurate) => groups::<false, false>(cell),
-        (true, Activations::Fast) => groups::<false, true>(cell),
-        (false, Activations::Accurate) => groups::<true, false>(cell),
-        (false, Activations::Fast) => groups::<true, true>(cell),
-    }
+    if cell.tanh_c.is_empty() { groups::<false, FAST>(cell) } else { groups::<true, FAST>(cell) }
 }
 
 #[target_feature(enable = "avx2,fma")]

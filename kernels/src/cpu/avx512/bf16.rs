@@ -170,7 +170,7 @@ unsafe fn tile<const ROWS: usize, const PANELS: usize>(
 
 /// See [`crate::op::bf16::RunStep`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     let panels = step.product.cols / WIDTH;
     let mut panel = 0;
@@ -180,11 +180,11 @@ pub fn step(step: &mut Step) {
         let together = if left == 4 { 2 } else { left.min(3) };
         match together {
             // SAFETY: `check` proved the extents, and `together` stays within the panels.
-            3 => unsafe { several::<3>(step, panel) },
+            3 => unsafe { several::<3, FAST>(step, panel) },
             // SAFETY: as above.
-            2 => unsafe { several::<2>(step, panel) },
+            2 => unsafe { several::<2, FAST>(step, panel) },
             // SAFETY: as above.
-            _ => unsafe { several::<1>(step, panel) },
+            _ => unsafe { several::<1, FAST>(step, panel) },
         }
         panel += together;
     }
@@ -195,7 +195,7 @@ pub fn step(step: &mut Step) {
 /// # Safety
 /// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+unsafe fn several<const PANELS: usize, const FAST: bool>(step: &mut Step, panel: usize) {
     let Product { cols, words, right, .. } = step.product;
     // SAFETY: the caller keeps the panels.
     let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
@@ -215,20 +215,20 @@ unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
             *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
         }
         // SAFETY: `check` proved one state a unit.
-        let next = begin::<false>(z, unsafe { load(step.c_before, at) });
+        let next = begin::<FAST>(z, unsafe { load(step.c_before, at) });
         if let Some((at, begun)) = under_way.replace((at, next)) {
-            keep(step, at, &begun);
+            keep::<FAST>(step, at, &begun);
         }
     }
     if let Some((at, begun)) = under_way {
-        keep(step, at, &begun);
+        keep::<FAST>(step, at, &begun);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn keep(step: &mut Step, at: usize, begun: &Begun) {
-    let gated = end::<false>(begun);
+fn keep<const FAST: bool>(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end::<FAST>(begun);
     // SAFETY: `check` proved one state a unit, and `at` is a group of them.
     unsafe { store(step.c, at, gated.c) }
     // SAFETY: as above.

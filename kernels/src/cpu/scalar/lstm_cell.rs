@@ -1,21 +1,17 @@
 //! Gates and states, one unit at a time; the order of operations is in `op/lstm_cell.rs`.
 
 use super::activation::{denominator, fraction};
-use crate::op::activation::Activations;
 use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
-pub fn forward(cell: &mut Forward) {
+pub fn forward<const FAST: bool>(cell: &mut Forward) {
     cell.check();
     let keep = !cell.tanh_c.is_empty();
     for at in 0..cell.rows * cell.units {
         let place = [0, 1, 2, 3].map(|gate| gate_index(gate, at));
         let z = place.map(|place| cell.gates[place]);
-        let step = match cell.activations {
-            Activations::Accurate => gate::<false>(z, cell.c_before[at]),
-            Activations::Fast => gate::<true>(z, cell.c_before[at]),
-        };
+        let step = gate::<FAST>(z, cell.c_before[at]);
         cell.c[at] = step.c;
         cell.h[at] = step.h;
         if keep {

@@ -10,7 +10,6 @@ use diapason_buffer::{Alignment, Buffer};
 
 use crate::cpu::Kernels;
 use crate::lstm::packed::{interleave, row_of};
-use crate::op::activation::Activations;
 use crate::op::gemm::{GROUP, Gemm, Left, PANEL, Right, Start};
 use crate::op::lstm_cell::{Forward, gate_index};
 use crate::op::lstm_function::Function;
@@ -230,7 +229,6 @@ impl Layers {
                 self.kernels.gemm(&Gemm::packed(rows, (&h, stride), product, Start::Out), &mut z);
                 if is_ordinary(lstm, pass) {
                     self.kernels.lstm_cell_forward(&mut Forward {
-                        activations: Activations::Accurate,
                         rows,
                         units,
                         gates: &mut z,

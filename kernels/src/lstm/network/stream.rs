@@ -53,9 +53,15 @@ impl NetworkExecutable {
     /// [`NetworkError`] when the head gives a sequence, a layer that reads from the end is to carry its state, or the
     /// options have no instance or no step.
     pub fn stream(&self, options: &StreamOptions) -> Result<NetworkStream, NetworkError> {
-        if let Path::Plain(executable) = &self.path {
-            let path = Ticks::Plain(Box::new(executable.stream(options)?));
-            return Ok(NetworkStream { path });
+        match &self.path {
+            Path::Plain(executable) => {
+                let path = Ticks::Plain(Box::new(executable.stream(options)?));
+                return Ok(NetworkStream { path });
+            }
+            Path::Layers(reason) if !options.cores.is_empty() => {
+                return Err(NetworkError::Cores { reason: reason.clone() });
+            }
+            Path::Layers(_) => {}
         }
         if self.origin.lengths {
             return Err(NetworkError::NoLengths);

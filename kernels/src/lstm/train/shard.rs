@@ -17,7 +17,6 @@ use super::words::{LayerWords, Room, Weight, Words, outer, outer_bf16};
 use crate::cpu::Kernels;
 use crate::lstm::block::copy;
 use crate::lstm::packed::Packed;
-use crate::op::activation::Activations;
 use crate::op::bf16::Narrow;
 use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
@@ -192,16 +191,7 @@ impl Workspace {
                 recurrence.product(kernels, (rows, h_before, units), Start::Out, room, z);
             }
             let tanh_c = &mut tanh_c[time * state..][..state];
-            kernels.lstm_cell_forward(&mut Forward {
-                activations: Activations::Accurate,
-                rows,
-                units,
-                gates: z,
-                c_before,
-                c,
-                tanh_c,
-                h,
-            });
+            kernels.lstm_cell_forward(&mut Forward { rows, units, gates: z, c_before, c, tanh_c, h });
         }
     }
 
