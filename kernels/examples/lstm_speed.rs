@@ -215,6 +215,21 @@ fn main() {
         ticks(one(100, 100, 2), Some(50), 10_000);
         return;
     }
+    if std::env::args().any(|word| word == "tune") {
+        for (spec, batch, time) in
+            [(one(12, 32, 1), 256, 32), (one(20, 64, 2), 800, 20), (one(32, 128, 2), 1000, 60)]
+        {
+            for precision in asked() {
+                let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+                let model = Lstm::new(spec, 1).unwrap();
+                let floor = model.compile(&options).unwrap().floor().unwrap();
+                let tuned = model.tune(&options, batch, time).unwrap();
+                let gain = tuned.seconds[1] / tuned.seconds[0];
+                println!("{spec}, {precision}: {}, {gain:.3} times the default\n{floor}", tuned.tuning);
+            }
+        }
+        return;
+    }
     if std::env::args().any(|word| word == "train") {
         model(one(12, 32, 1), 256, 32, 15);
         model(one(32, 64, 1), 32, 50, 15);

@@ -21,6 +21,7 @@ use crate::op::gemm::{self, Gemm};
 use crate::op::int8;
 use crate::op::lstm_cell::{self, Backward, Forward};
 use crate::op::lstm_step::{self, LstmStep};
+use crate::op::sweep;
 
 /// One row of a table: an operation in one instruction set.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,8 @@ tables! {
     LSTM_STEP_FAST: lstm_step::Run = lstm_step::run (true);
     /// The head.
     DENSE: dense::Run = dense::run;
+    /// Reading memory.
+    SWEEP: sweep::Run = sweep::run;
     /// Rounding to bfloat16.
     BF16_NARROW: bf16::RunNarrow = bf16::narrow;
     /// Matrix product in bfloat16.
@@ -97,6 +100,7 @@ pub struct Kernels {
     lstm_cell_backward: lstm_cell::RunBackward,
     lstm_step: lstm_step::Run,
     dense: dense::Run,
+    sweep: sweep::Run,
     bf16_isa: Isa,
     bf16_narrow: bf16::RunNarrow,
     bf16: bf16::Run,
@@ -143,6 +147,7 @@ impl Kernels {
             lstm_cell_backward: row(LSTM_CELL_BACKWARD, isa),
             lstm_step: row(if fast { LSTM_STEP_FAST } else { LSTM_STEP }, isa),
             dense: row(DENSE, isa),
+            sweep: row(SWEEP, isa),
             bf16_isa,
             bf16_narrow: row(BF16_NARROW, bf16_isa),
             bf16: row(BF16, bf16_isa),
@@ -263,6 +268,12 @@ impl Kernels {
         unsafe { (self.int8)(product, out) }
     }
 
+    /// Adds up all values.
+    pub fn sweep(&self, values: &[f32]) -> f32 {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.sweep)(values) }
+    }
+
     /// Applies the head before its activation.
     pub fn dense(&self, dense: &mut Dense) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
@@ -322,6 +333,11 @@ pub(crate) mod exam {
     pub fn dense(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::dense::exam::sit(&|d| kernels.dense(d), &|d| scalar.dense(d));
+    }
+
+    pub fn sweep(isa: Isa) {
+        let (kernels, _) = both(isa);
+        op::sweep::exam::sit(&|values| kernels.sweep(values));
     }
 
     pub fn bf16(isa: Isa) {
@@ -404,6 +420,7 @@ pub(crate) mod exam {
         assert_eq!([isas(LSTM_CELL_FORWARD_FAST), isas(LSTM_STEP_FAST)], [wanted, wanted]);
         assert_eq!([isas(BF16_STEP_FAST), isas(INT8_STEP_FAST)], [wanted, wanted]);
         assert_eq!(isas(DENSE), wanted);
+        assert_eq!(isas(SWEEP), wanted);
         assert_eq!([isas(BF16), isas(BF16_NARROW), isas(BF16_STEP)], [wanted, wanted, wanted]);
         assert_eq!(
             [isas(BF16_GEMM), isas(BF16_GEMM_NARROW), isas(BF16_GEMM_WEAVE)],

@@ -24,6 +24,7 @@ pub(crate) mod bf16_gemm;
 pub(crate) mod int8;
 pub(crate) mod lstm_cell;
 pub(crate) mod lstm_step;
+pub(crate) mod sweep;
 
 use num_traits::Float;
 

@@ -10,5 +10,6 @@ pub mod gemm;
 pub mod int8;
 pub mod lstm_cell;
 pub mod lstm_step;
+pub mod sweep;
 
-crate::conformance::conformance!(Avx512; activation, gemm, lstm_cell, lstm_step, dense, bf16, bf16_gemm, int8);
+crate::conformance::conformance!(Avx512; activation, gemm, lstm_cell, lstm_step, dense, bf16, bf16_gemm, int8, sweep);

@@ -12,6 +12,7 @@ use diapason_buffer::{Alignment, Buffer};
 use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use thiserror::Error;
 
+use super::cut::{BLOCK_MAX, Tuning};
 use super::matrix::{Input, Matrix, Narrowed, Precision};
 use super::non_finite::NonFinite;
 use super::packed::Packed;
@@ -26,12 +27,8 @@ use crate::op::lstm_cell::Forward;
 pub(super) struct Options {
     pub precision: Precision,
     pub non_finite: NonFinite,
+    pub tuning: Tuning,
 }
-
-/// Most rows of a block: eight full tiles of the AVX-512 product.
-pub(super) const BLOCK: usize = 48;
-/// Bytes of pre-activations that a block keeps at once; with states and weights of small models it stays in 1 MiB.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// Windows that cannot be predicted; the place for the predictions is then untouched.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -86,39 +83,40 @@ pub(super) struct Workspace {
 struct Scratch {
     /// Steps in a chunk.
     steps: usize,
-    /// `[steps, BLOCK, input]`.
+    /// `[steps, block, input]`.
     x: Buffer<f32>,
-    /// `[steps, BLOCK, 4 units]`.
+    /// `[steps, block, 4 units]`.
     gates: Buffer<f32>,
-    /// `[steps, BLOCK, units]`, of the layer that is read and of the one that is written.
+    /// `[steps, block, units]`, of the layer that is read and of the one that is written.
     sequence: [Buffer<f32>; 2],
-    /// For each layer `[BLOCK, units]`: hidden state, cell state before a step and after it.
+    /// For each layer `[block, units]`: hidden state, cell state before a step and after it.
     state: Vec<[Buffer<f32>; 3]>,
     /// Rows of a product, rounded.
     narrowed: Narrowed,
     /// For each row of the block whether a feature of its window is not finite.
-    spoiled: [bool; BLOCK],
+    spoiled: [bool; BLOCK_MAX],
 }
 
 /// Steps of a chunk.
-fn steps<M>(packed: &Packed<M>, time: usize) -> usize {
-    (CHUNK_BYTES / (size_of::<f32>() * PANEL * packed.units * BLOCK)).clamp(1, time)
+fn steps<M>(packed: &Packed<M>, tuning: &Tuning, time: usize) -> usize {
+    (tuning.chunk_bytes / (size_of::<f32>() * PANEL * packed.units * tuning.block)).clamp(1, time)
 }
 
 impl Scratch {
-    fn new(packed: &Packed<Matrix>, precision: Precision, time: usize) -> Result<Self, OutOfMemory> {
+    fn new(packed: &Packed<Matrix>, options: &Options, time: usize) -> Result<Self, OutOfMemory> {
         let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
-        let row = packed.units * BLOCK;
-        let steps = steps(packed, time);
+        let block = options.tuning.block;
+        let row = packed.units * block;
+        let steps = steps(packed, &options.tuning, time);
         let state = |_| Ok([zeroed(row)?, zeroed(row)?, zeroed(row)?]);
         Ok(Self {
             steps,
-            x: zeroed(steps * BLOCK * packed.spec.input)?,
+            x: zeroed(steps * block * packed.spec.input)?,
             gates: zeroed(steps * PANEL * row)?,
             sequence: [zeroed(steps * row)?, zeroed(steps * row)?],
             state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
-            narrowed: Narrowed::new(steps * BLOCK, packed.depth(), precision)?,
-            spoiled: [false; BLOCK],
+            narrowed: Narrowed::new(steps * block, packed.depth(), options.precision)?,
+            spoiled: [false; BLOCK_MAX],
         })
     }
 }
@@ -157,7 +155,7 @@ pub(super) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mu
 }
 
 impl Workspace {
-    /// Takes blocks of `height` rows, at most [`BLOCK`], until there are none left.
+    /// Takes blocks of `height` rows, at most [`Tuning::block`], until there are none left.
     pub fn run(
         &mut self,
         kernels: &Kernels,
@@ -168,10 +166,10 @@ impl Workspace {
         self.blocks.clear();
         self.outputs.clear();
         let (batch, time, _) = windows.dim();
-        let fits = |scratch: &Scratch| scratch.steps == steps(packed, time);
+        let fits = |scratch: &Scratch| scratch.steps == steps(packed, &options.tuning, time);
         let scratch = match self.scratch.take().filter(fits) {
             Some(scratch) => self.scratch.insert(scratch),
-            None => match Scratch::new(packed, options.precision, time) {
+            None => match Scratch::new(packed, options, time) {
                 Ok(scratch) => self.scratch.insert(scratch),
                 Err(error) => {
                     self.error = Some(PredictError::Memory(error));
@@ -208,7 +206,7 @@ impl Scratch {
         first: usize,
         rows: usize,
     ) -> Result<(), PredictError> {
-        self.spoiled = [false; BLOCK];
+        self.spoiled = [false; BLOCK_MAX];
         for [h, c, _] in &mut self.state {
             h.fill(0.0);
             c.fill(0.0);

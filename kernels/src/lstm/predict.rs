@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 
 use ndarray::{ArrayView3, ArrayViewMut2, s};
 
-use super::block::{BLOCK, Options, PredictError};
+use super::block::{Options, PredictError};
 use super::compile::Executable;
 use super::threads::on_each;
 
@@ -35,12 +35,13 @@ impl Executable {
         }
         // As many blocks for each thread as full ones would make, but of equal height.
         let threads = self.workspaces.len();
-        let height = batch.div_ceil(threads * batch.div_ceil(threads * BLOCK).max(1)).max(1);
+        let block = self.tuning.block;
+        let height = batch.div_ceil(threads * batch.div_ceil(threads * block).max(1)).max(1);
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let Self { precision, non_finite, .. } = *self;
-            let options = Options { precision, non_finite };
+            let Self { precision, non_finite, tuning, .. } = *self;
+            let options = Options { precision, non_finite, tuning };
             workspace.run(&self.kernels, (&self.packed, &options), &windows, (&next, height));
         });
         let mut error = None;
