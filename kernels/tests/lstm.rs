@@ -202,7 +202,8 @@ fn bad_windows_are_named_and_leave_the_predictions_alone() {
     x[[117, 0, 0]] = f32::NAN;
     x[[60, 3, 11]] = f32::INFINITY;
     let error = executable.predict(x.view(), out.view_mut()).unwrap_err();
-    assert_eq!(error.to_string(), "window 60, step 3, feature 11 is inf");
+    let message = error.to_string();
+    assert!(message.starts_with("window 60, step 3, feature 11 is inf; mend the data"), "{message}");
     assert!(out.iter().all(|x| *x == 7.0));
     let error = executable.predict(windows(2, 0, 12).view(), out.view_mut()).unwrap_err();
     assert!(matches!(error, PredictError::Windows { found: [2, 0, 12], input: 12 }));
@@ -224,7 +225,7 @@ fn a_bad_row_leaves_the_state_alone() {
     let mut row = [0.5; 12];
     row[7] = f32::NEG_INFINITY;
     let message = stream.push(1, &row).unwrap_err().to_string();
-    assert_eq!(message, "instance 1, tick 1, feature 7 is -inf");
+    assert!(message.starts_with("instance 1, tick 1, feature 7 is -inf; mend the row"), "{message}");
     assert_eq!(stream.push(1, &[0.0; 11]), Err(StreamError::Row { found: 11, input: 12 }));
     assert_eq!(stream.push(2, &[0.0; 12]), Err(StreamError::Instance { instance: 2, instances: 2 }));
     assert_eq!(stream.snapshot(1).unwrap(), before);
@@ -286,6 +287,7 @@ fn the_first_bad_window_is_named_on_any_thread_count() {
         let mut executable =
             model.compile(&CompileOptions { isa: None, threads, ..CompileOptions::default() }).unwrap();
         let error = executable.predict(x.view(), Array2::zeros((100, 1)).view_mut()).unwrap_err();
-        assert_eq!(error.to_string(), "window 0, step 30, feature 3 is NaN", "{threads} threads");
+        let message = error.to_string();
+        assert!(message.starts_with("window 0, step 30, feature 3 is NaN;"), "{threads} threads: {message}");
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
+use serde::{Deserialize, Serialize};
 
 use crate::cpu::Kernels;
 use crate::op::bf16::{self, WIDTH, pair};
@@ -13,7 +14,8 @@ use crate::op::int8::{self, Range};
 use crate::op::tail;
 
 /// In what a model's two matrix products are computed. Sums, biases, activations, states and the head are f32 in each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 24 bits of mantissa.
     #[default]
@@ -28,6 +30,9 @@ pub enum Precision {
 impl Precision {
     /// Every precision, the most exact first.
     pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// In what a model can be trained.
+    pub const TRAINING: [Self; 2] = [Self::F32, Self::Bf16];
 
     /// The name in options and reports.
     #[must_use]

@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use super::compile::Executable;
 use super::matrix::Matrix;
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
@@ -88,10 +89,15 @@ pub struct Stream {
     model: Arc<str>,
     window: Option<usize>,
     ahead: bool,
+    non_finite: NonFinite,
     instances: usize,
+    /// For each instance the ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    spoiled: Vec<u64>,
     part: Part,
     team: Option<Team>,
     output: Vec<f32>,
+    /// What is computed with in the place of a row that is not finite.
+    blank: Vec<f32>,
 }
 
 impl Executable {
@@ -121,7 +127,8 @@ impl Executable {
         wait: Wait,
     ) -> Result<Stream, StreamError> {
         let (kernels, precision, packed) = (self.kernels, self.precision, Arc::clone(&self.packed));
-        let output = vec![0.0; packed.spec.output];
+        let (output, blank) = (vec![0.0; packed.spec.output], vec![0.0; packed.spec.input]);
+        let (non_finite, spoiled) = (self.non_finite, vec![0; instances]);
         let model = Arc::clone(&self.model);
         let blueprint = Blueprint { kernels, precision, packed, instances, window, ahead };
         let (team, part) = if cores.is_empty() {
@@ -132,7 +139,20 @@ impl Executable {
             (Some(team), part)
         };
         let packed = blueprint.packed;
-        Ok(Stream { kernels, packed, model, window, ahead, instances, part, team, output })
+        Ok(Stream {
+            kernels,
+            packed,
+            model,
+            window,
+            ahead,
+            non_finite,
+            instances,
+            spoiled,
+            part,
+            team,
+            output,
+            blank,
+        })
     }
 }
 
@@ -149,17 +169,28 @@ impl Stream {
             return Err(StreamError::Row { found: row.len(), input });
         }
         // The whole row at once: looking for the place of a bad value takes ten times as long, and there seldom is one.
-        if !row.iter().fold(true, |all, x| all & x.is_finite())
+        let finite = row.iter().fold(true, |all, x| all & x.is_finite());
+        if !finite
+            && self.non_finite == NonFinite::Error
             && let Some(feature) = row.iter().position(|x| !x.is_finite())
         {
             let (tick, value) = (self.part.ticks(instance), row[feature]);
             return Err(StreamError::NotFinite { instance, tick, feature, value });
         }
-        let Self { kernels, packed, part, team, output, .. } = self;
+        let Self { kernels, packed, spoiled, part, team, output, blank, .. } = self;
+        let (row, spoiled) = (if finite { row } else { blank }, &mut spoiled[instance]);
+        if !finite {
+            *spoiled = self.window.map_or(u64::MAX, |window| window as u64);
+        }
         if let Some(team) = team {
             team.order(Order::Tick(instance), Some(row), part)?;
         }
-        let Some(top) = part.tick(instance, row)? else { return Ok(None) };
+        let top = part.tick(instance, row)?;
+        let nan = *spoiled > 0;
+        if nan && self.window.is_some() {
+            *spoiled -= 1;
+        }
+        let Some(top) = top else { return Ok(None) };
         kernels.dense(&mut Dense {
             rows: 1,
             units: packed.units,
@@ -170,6 +201,9 @@ impl Stream {
             out: output,
         });
         packed.spec.head.apply_in_place(output);
+        if nan {
+            output.fill(f32::NAN);
+        }
         Ok(Some(&self.output))
     }
 
@@ -208,6 +242,7 @@ impl Stream {
         self.check(instance)?;
         self.order(Order::Reset(instance))?;
         self.part.reset(instance);
+        self.spoiled[instance] = 0;
         Ok(())
     }
 

@@ -230,30 +230,33 @@ fn write(product: &Product, (row, panel): (usize, usize), sums: &[__m512i; PANEL
 
 /// See [`crate::op::int8::RunStep`].
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
+    let run = const { widths::<FAST>() };
     for pass in passes(&step.product) {
         // SAFETY: `step` itself needs the features of a pass, and `check` proved the extents.
-        unsafe { SEVERAL[pass.panels][pass.tails](step, pass.first) }
+        unsafe { run[pass.panels][pass.tails](step, pass.first) }
     }
 }
 
 type Several = unsafe fn(&mut Step, usize);
 
 /// Passes by panels and registers of the tail.
-static SEVERAL: [[Several; 3]; 4] = [
-    [several::<0, 0>, several::<0, 1>, several::<0, 2>],
-    [several::<1, 0>, several::<1, 1>, several::<1, 2>],
-    [several::<2, 0>, several::<2, 1>, several::<2, 2>],
-    [several::<3, 0>, several::<3, 1>, several::<3, 2>],
-];
+const fn widths<const FAST: bool>() -> [[Several; 3]; 4] {
+    [
+        [several::<0, 0, FAST>, several::<0, 1, FAST>, several::<0, 2, FAST>],
+        [several::<1, 0, FAST>, several::<1, 1, FAST>, several::<1, 2, FAST>],
+        [several::<2, 0, FAST>, several::<2, 1, FAST>, several::<2, 2, FAST>],
+        [several::<3, 0, FAST>, several::<3, 1, FAST>, several::<3, 2, FAST>],
+    ]
+}
 
 /// Sums and cells of `PANELS` panels and the tail. What is read next is fetched while the cells are at work.
 ///
 /// # Safety
 /// - `step.check()` returned, and the rest is as for [`sums`]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn several<const PANELS: usize, const TAILS: usize>(step: &mut Step, panel: usize) {
+unsafe fn several<const PANELS: usize, const TAILS: usize, const FAST: bool>(step: &mut Step, panel: usize) {
     let Product { cols, words, right, left_scale, right_scale, start, .. } = step.product;
     // SAFETY: the caller keeps the panels.
     let ([sums], last) = unsafe { sums::<1, PANELS, TAILS>(&step.product, panel, 0) };
@@ -285,21 +288,21 @@ unsafe fn several<const PANELS: usize, const TAILS: usize>(step: &mut Step, pane
             *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
         }
         // SAFETY: `check` proved one state a unit.
-        let begun = begin(z, unsafe { load(step.c_before, at) });
+        let begun = begin::<FAST>(z, unsafe { load(step.c_before, at) });
         next.fetch(p);
         if let Some((at, begun)) = under_way.replace((at, begun)) {
-            keep(step, at, &begun);
+            keep::<FAST>(step, at, &begun);
         }
     }
     if let Some((at, begun)) = under_way {
-        keep(step, at, &begun);
+        keep::<FAST>(step, at, &begun);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn keep(step: &mut Step, at: usize, begun: &Begun) {
-    let gated = end(begun);
+fn keep<const FAST: bool>(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end::<FAST>(begun);
     // SAFETY: `check` proved one state a unit, and `at` is a group of them.
     unsafe { store(step.c, at, gated.c) }
     // SAFETY: as above.

@@ -48,8 +48,8 @@ pub fn run(product: &Product, out: &mut [f32]) {
 }
 
 /// See [`crate::op::int8::RunStep`].
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     run(&step.product, step.gates);
-    forward(&mut step.cell());
+    forward::<FAST>(&mut step.cell());
 }

@@ -28,7 +28,9 @@ pub enum StreamError {
         input: usize,
     },
     /// A feature is NaN or infinite.
-    #[error("instance {instance}, tick {tick}, feature {feature} is {value}")]
+    #[error(
+        "instance {instance}, tick {tick}, feature {feature} is {value}; mend the row, or compile the model to propagate what is not finite"
+    )]
     NotFinite {
         /// The instance.
         instance: usize,

@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub ticks: u64,
     /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
     pub values: Vec<f32>,
+    /// Ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    #[serde(default)]
+    pub spoiled: u64,
 }
 
 impl Stream {
@@ -51,6 +54,7 @@ impl Stream {
             model: self.model.to_string(),
             window: self.window,
             ticks: self.part.ticks(instance),
+            spoiled: self.spoiled[instance],
             values: values.chunks_exact(units).flat_map(|row| &row[..spec.hidden]).copied().collect(),
         })
     }
@@ -88,6 +92,8 @@ impl Stream {
             row[..spec.hidden].copy_from_slice(saved);
         }
         self.part.load(instance, snapshot.ticks, &values);
+        // No row can spoil more ticks than a window has, or with carried state all.
+        self.spoiled[instance] = snapshot.spoiled.min(self.window.map_or(u64::MAX, |window| window as u64));
         if let Some(team) = &mut self.team {
             team.lend(Saved { ticks: snapshot.ticks, values });
             team.order(Order::Load(instance), None, &self.part)?;
