@@ -1,5 +1,6 @@
 //! `diapason data`: files in, files out, and what is in them.
 
+#[cfg(feature = "libhdf5")]
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
