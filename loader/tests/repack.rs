@@ -50,7 +50,7 @@ fn tables_are_put_one_after_the_other_in_the_order_of_their_times() {
     let whole = generated(&folder.path().join("whole.h5"), 1000, 3);
     let mut times = vec![0; 1000];
     whole.read_i64("timestamp", 0..1000, &mut times).unwrap();
-    let mut csv = |name: &str, rows: std::ops::Range<usize>| {
+    let csv = |name: &str, rows: std::ops::Range<usize>| {
         let lines: Vec<String> = rows.map(|row| format!("{},{}", times[row], row + 1)).collect();
         let (input, output) = (folder.path().join("in.csv"), folder.path().join(name));
         std::fs::write(&input, format!("timestamp,price\n{}\n", lines.join("\n"))).unwrap();
