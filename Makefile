@@ -6,15 +6,15 @@ export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake vers
 	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test build bench bench-once deb oracles tools clean check crash-test fuzz
+.PHONY: demo test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
 
 demo: build
 	target/release/diapason demo
 
 build: tools
-	cargo build --release -p diapason -p diapason-daemon
+	cargo build --release -p diapason -p diapason-daemon --features diapason-daemon/nvml
 
-# With the knobs of NVIDIA's library, whose tests bring a library of their own.
+# The knobs of NVIDIA's library are tested with one that the tests bring.
 test: tools oracles
 	cargo test --workspace --features diapason-daemon/nvml
 
@@ -42,6 +42,20 @@ check:
 	cargo clippy --workspace --all-targets --features diapason-daemon/nvml -- -D warnings
 	cargo clippy -p diapason --no-default-features -- -D warnings
 
+# The kernels on AArch64, where they are the scalar ones: compiled, then their exams and the tests of equal bits under
+# emulation. Says what lacks and installs nothing: a cross compiler is a lot to bring along for one check.
+AARCH64 := aarch64-unknown-linux-gnu
+AARCH64_ENV := CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+check-aarch64:
+	@lacking=""; \
+	rustup target list --installed | grep -q '^$(AARCH64)$$' || lacking="$$lacking, the target (rustup target add $(AARCH64))"; \
+	command -v aarch64-linux-gnu-gcc >/dev/null || lacking="$$lacking, a cross compiler (Debian: gcc-aarch64-linux-gnu)"; \
+	[ -e /usr/aarch64-linux-gnu/lib/libc.so.6 ] || lacking="$$lacking, its C library (Debian: libc6-dev-arm64-cross)"; \
+	command -v qemu-aarch64 >/dev/null || lacking="$$lacking, emulation (Debian: qemu-user)"; \
+	if [ -n "$$lacking" ]; then echo "check-aarch64 lacks$${lacking#,}" >&2; exit 1; fi
+	$(AARCH64_ENV) cargo test --target $(AARCH64) -p diapason-kernels --lib --test train --test non_finite --test precision
+
 bench: tools
 	cargo bench -p diapason-benches
 
@@ -53,6 +67,16 @@ rivals: tools $(RIVALS)/done
 $(RIVALS)/done: benches/rivals/requirements.txt
 	/usr/bin/python3 -m venv $(RIVALS)
 	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/requirements.txt
+	touch $@
+
+# h5py, pyarrow and Polars beside the loader.
+RIVALS_LOADER := .venv-rivals-loader
+.PHONY: rivals-loader
+rivals-loader: tools $(RIVALS_LOADER)/done
+	RIVALS_PYTHON=$(CURDIR)/$(RIVALS_LOADER)/bin/python cargo bench -p diapason-benches --bench loader_rivals
+$(RIVALS_LOADER)/done: benches/rivals/loader-requirements.txt
+	/usr/bin/python3 -m venv $(RIVALS_LOADER)
+	$(RIVALS_LOADER)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/loader-requirements.txt
 	touch $@
 
 bench-once: tools

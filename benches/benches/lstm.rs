@@ -89,7 +89,7 @@ fn tick(c: &mut Criterion) {
             let mut out = Array2::zeros((BATCH, 1));
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");
             let mut stream = executable
-                .stream(&StreamOptions { instances: 1, window, ahead: false })
+                .stream(&StreamOptions { instances: 1, window, ahead: false, ..StreamOptions::default() })
                 .expect("one instance is allowed");
             let rows: Vec<Vec<f32>> = (0..TIME).map(|t| (0..INPUT).map(|i| x[[0, t, i]]).collect()).collect();
             let mut last = f32::NAN;

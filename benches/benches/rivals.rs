@@ -170,7 +170,7 @@ fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &
     let entrant = |precision, ahead| -> Entrant {
         let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
         let executable = model.compile(&options).expect("this machine has some instruction set");
-        let options = StreamOptions { instances: 1, window: None, ahead };
+        let options = StreamOptions { ahead, ..StreamOptions::default() };
         let mut stream = executable.stream(&options).expect("one instance is allowed");
         let run = move || {
             stream.reset(0).expect("the instance is there");

@@ -88,6 +88,8 @@ pub struct Outcome {
     pub recipe: Recipe,
     /// The instruction set that ran.
     pub isa: String,
+    /// In what the matrix products of training were computed.
+    pub precision: String,
     /// Trainable numbers of the model.
     pub parameters: usize,
 }
@@ -201,6 +203,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         loss: Loss::Mse,
         clip_norm: Some(1.0),
         threads: settings.threads,
+        precision: settings.precision,
         seed: settings.seed,
         ..TrainOptions::default()
     };
@@ -275,6 +278,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         values: tally.values,
         recipe: lesson.recipe.clone(),
         isa: Isa::choose(None)?.to_string(),
+        precision: settings.precision.to_string(),
         parameters: model.spec().parameters(),
     };
     Ok((model, outcome))

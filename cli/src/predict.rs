@@ -202,7 +202,8 @@ pub fn batch(
     let first = (feed.plan.lookback() as u64).min(rows);
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
-    let mut executable = ready.model.compile(&CompileOptions { threads, precision, isa: None })?;
+    let mut executable =
+        ready.model.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
     let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
     let mut out = Array2::zeros((size, 1));
     let mut score = Scores::new(recipe);
@@ -239,10 +240,14 @@ pub fn tick(
     take: &mut Take<'_>,
 ) -> Result<(Report, Latency), Failure> {
     let recipe = &ready.recipe;
-    let executable =
-        ready.model.compile(&CompileOptions { threads: 1, precision: ticks.precision, isa: None })?;
+    let executable = ready.model.compile(&CompileOptions {
+        threads: 1,
+        precision: ticks.precision,
+        ..CompileOptions::default()
+    })?;
     let window = (!ticks.carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
-    let mut model = executable.stream(&StreamOptions { instances: 1, window, ahead: ticks.ahead })?;
+    let mut model =
+        executable.stream(&StreamOptions { window, ahead: ticks.ahead, ..StreamOptions::default() })?;
     let mut features = feed.plan.stream();
     let mut latency = Latency::new().ok_or(Failure::OutOfRange {
         name: "latency",

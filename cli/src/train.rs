@@ -98,9 +98,10 @@ pub fn text(console: &Console, outcome: &Outcome) -> String {
             },
         ),
         format!(
-            "  speed        {} of training ({}, {} parameters)",
+            "  speed        {} of training ({}, {}, {} parameters)",
             console::per_second(outcome.samples_per_second(), "windows"),
             outcome.isa,
+            outcome.precision,
             outcome.parameters
         ),
         format!("  this model   {}", console.paint(tone, &outcome.validation.sentence())),

@@ -76,6 +76,63 @@ fn imports_trains_and_predicts_the_same_in_batch_and_in_stream() {
     assert!(carried["latency"]["count"].as_u64().unwrap() >= batch.len() as u64);
 }
 
+/// The same model as safetensors and as ONNX: equal predictions in batch and in stream, in every precision that was asked for.
+#[test]
+fn a_model_in_onnx_is_trained_and_predicts_as_one_in_safetensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(3000, 4, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    for name in ["model.safetensors", "model.onnx", "Again.ONNX"] {
+        let trained = json(folder, &format!("train bars.h5 -o {name} --epochs 1 --hidden 12 --layers 2"));
+        assert_eq!(trained["precision"], "f32");
+        let beside: Value =
+            serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap();
+        assert_eq!(beside["recipe"]["features"], trained["recipe"]["features"]);
+    }
+    let predict = |name: &str, more: &str| {
+        json(folder, &format!("predict {name} bars.h5 -o out.csv{more}"));
+        std::fs::read_to_string(folder.join("out.csv")).unwrap()
+    };
+    for more in ["", " --precision bf16", " --precision int8", " --stream", " --stream --carry"] {
+        let wanted = predict("model.safetensors", more);
+        assert!(wanted.lines().count() > 500, "{more}");
+        assert_eq!(predict("model.onnx", more), wanted, "{more}");
+        assert_eq!(predict("Again.ONNX", more), wanted, "{more}");
+    }
+    // Half a file, and a model without its recipe.
+    let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
+    std::fs::write(folder.join("half.onnx"), &bytes[..bytes.len() / 2]).unwrap();
+    let output = diapason(folder, &["predict", "half.onnx", "bars.h5"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("half.onnx"), "{message}");
+}
+
+#[test]
+fn a_model_trained_in_bf16_predicts_and_repeats_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(3000, 5, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    let train = |name: &str, more: &str| {
+        let trained = json(folder, &format!("train bars.h5 -o {name} --epochs 2 --hidden 20 {more}"));
+        let losses = trained["epochs"].as_array().unwrap().iter().map(|epoch| epoch["train_loss"].clone());
+        (losses.collect::<Vec<_>>(), std::fs::read(folder.join(name)).unwrap())
+    };
+    let one = train("one.safetensors", "--precision bf16 --threads 1");
+    assert_eq!(train("two.safetensors", "--precision bf16 --threads 2"), one);
+    let full = train("full.safetensors", "--threads 1");
+    assert_ne!(full.1, one.1);
+    for (full, narrow) in full.0.iter().zip(&one.0) {
+        let (full, narrow) = (full.as_f64().unwrap(), narrow.as_f64().unwrap());
+        assert!((narrow / full - 1.0).abs() < 0.01, "{narrow} beside {full}");
+    }
+    json(folder, "predict one.safetensors bars.h5");
+    let output = diapason(folder, &["train", "bars.h5", "-o", "no.onnx", "--precision", "int8"]);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("expected f32 or bf16"), "{message}");
+}
+
 #[test]
 fn what_is_learnt_does_not_depend_on_rows_kept_for_validation() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{
-    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+    Activations, CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
 };
 use diapason_kernels::random;
 use ndarray::{Array2, Array3};
@@ -94,12 +94,14 @@ fn model(spec: Spec, batch: usize, time: usize, runs: usize) {
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
             report(&format!("predict {isa}, {threads} threads"), &times, batch, forward);
-            let options = TrainOptions { isa: Some(isa), threads, ..TrainOptions::default() };
-            let mut trainer = Trainer::new(lstm, options).unwrap();
-            let times = seconds(runs, || {
-                black_box(trainer.step(x.view(), y.view()).unwrap());
-            });
-            report(&format!("train   {isa}, {threads} threads"), &times, batch, both);
+            for precision in Precision::TRAINING {
+                let options = TrainOptions { isa: Some(isa), threads, precision, ..TrainOptions::default() };
+                let mut trainer = Trainer::new(lstm.clone(), options).unwrap();
+                let times = seconds(runs, || {
+                    black_box(trainer.step(x.view(), y.view()).unwrap());
+                });
+                report(&format!("train   {isa}, {precision}, {threads} threads"), &times, batch, both);
+            }
         }
     }
 }
@@ -109,7 +111,9 @@ fn stream(spec: Spec, window: Option<usize>, ticks: usize) {
     for isa in Isa::available().filter(|isa| *isa != Isa::Scalar) {
         let options = CompileOptions { isa: Some(isa), threads: 1, ..CompileOptions::default() };
         let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-        let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead: false }).unwrap();
+        let mut stream = executable
+            .stream(&StreamOptions { instances: 1, window, ahead: false, ..StreamOptions::default() })
+            .unwrap();
         let rows: Vec<&[f32]> = x.as_slice().unwrap().chunks_exact(spec.input).collect();
         let mut times = Vec::with_capacity(ticks);
         for tick in 0..ticks {
@@ -140,12 +144,19 @@ fn precisions(spec: Spec, batch: usize, time: usize, runs: usize) {
     println!("{spec}, batch {batch}, time {time}");
     let (x, _) = data(batch, time, spec);
     for precision in asked() {
-        for threads in [1, 2] {
-            let options = CompileOptions { threads, precision, ..CompileOptions::default() };
+        for (threads, activations) in
+            [(1, Activations::Accurate), (1, Activations::Fast), (2, Activations::Accurate)]
+        {
+            let options = CompileOptions { threads, precision, activations, ..CompileOptions::default() };
             let mut executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
             let mut out = Array2::zeros((batch, spec.output));
             let times = seconds(runs, || executable.predict(x.view(), out.view_mut()).unwrap());
-            report(&format!("predict {precision}, {threads} threads"), &times, batch, flop(spec, time).0);
+            report(
+                &format!("predict {precision}, {activations}, {threads} threads"),
+                &times,
+                batch,
+                flop(spec, time).0,
+            );
         }
     }
 }
@@ -158,7 +169,8 @@ fn ticks(spec: Spec, window: Option<usize>, ticks: usize) {
         for ahead in [false, true] {
             let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
             let executable = Lstm::new(spec, 1).unwrap().compile(&options).unwrap();
-            let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead }).unwrap();
+            let mut stream =
+                executable.stream(&StreamOptions { window, ahead, ..StreamOptions::default() }).unwrap();
             let mut times = Vec::with_capacity(ticks);
             for tick in 0..ticks {
                 let start = Instant::now();
@@ -194,10 +206,35 @@ fn main() {
     let one = |input, hidden, layers| Spec { input, hidden, layers, output: 1, head: Head::Linear };
     if std::env::args().any(|word| word == "precision") {
         precisions(one(32, 128, 2), 1000, 60, 7);
+        if std::env::args().any(|word| word == "batches") {
+            return;
+        }
         ticks(one(32, 128, 2), None, 40_000);
         ticks(one(100, 100, 2), None, 100_000);
         ticks(one(250, 200, 3), None, 20_000);
         ticks(one(100, 100, 2), Some(50), 10_000);
+        return;
+    }
+    if std::env::args().any(|word| word == "tune") {
+        for (spec, batch, time) in
+            [(one(12, 32, 1), 256, 32), (one(20, 64, 2), 800, 20), (one(32, 128, 2), 1000, 60)]
+        {
+            for precision in asked() {
+                let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
+                let model = Lstm::new(spec, 1).unwrap();
+                let floor = model.compile(&options).unwrap().floor().unwrap();
+                let tuned = model.tune(&options, batch, time).unwrap();
+                let gain = tuned.seconds[1] / tuned.seconds[0];
+                println!("{spec}, {precision}: {}, {gain:.3} times the default\n{floor}", tuned.tuning);
+            }
+        }
+        return;
+    }
+    if std::env::args().any(|word| word == "train") {
+        model(one(12, 32, 1), 256, 32, 15);
+        model(one(32, 64, 1), 32, 50, 15);
+        model(one(20, 64, 2), 800, 20, 5);
+        model(one(32, 128, 2), 128, 60, 5);
         return;
     }
     if std::env::args().any(|word| word == "short") {

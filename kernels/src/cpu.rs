@@ -13,13 +13,15 @@ mod avx2;
 mod avx512;
 
 use crate::isa::{self, Isa, IsaError};
-use crate::op::activation::{self, Activation};
+use crate::op::activation::{self, Activation, Activations};
 use crate::op::bf16;
+use crate::op::bf16_gemm::{self, Weave};
 use crate::op::dense::{self, Dense};
 use crate::op::gemm::{self, Gemm};
 use crate::op::int8;
 use crate::op::lstm_cell::{self, Backward, Forward};
 use crate::op::lstm_step::{self, LstmStep};
+use crate::op::sweep;
 
 /// One row of a table: an operation in one instruction set.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +32,17 @@ pub struct Impl<F: 'static> {
     pub run: F,
 }
 
-/// Declares one operation's table: `NAME: Signature = path::in::each::folder;`.
+/// Declares one operation's table: `NAME: Signature = path::in::each::folder;`, behind it `(true)` for the fast class of
+/// activations where there are two.
 macro_rules! tables {
-    ($($(#[$doc:meta])* $name:ident: $run:ty = $file:ident::$function:ident;)+) => {
+    ($($(#[$doc:meta])* $name:ident: $run:ty = $file:ident::$function:ident $(($fast:literal))?;)+) => {
         $($(#[$doc])*
         pub static $name: &[Impl<$run>] = &[
             #[cfg(target_arch = "x86_64")]
-            Impl { isa: Isa::Avx512, run: avx512::$file::$function },
+            Impl { isa: Isa::Avx512, run: avx512::$file::$function$(::<$fast>)? },
             #[cfg(target_arch = "x86_64")]
-            Impl { isa: Isa::Avx2Fma, run: avx2::$file::$function },
-            Impl { isa: Isa::Scalar, run: scalar::$file::$function },
+            Impl { isa: Isa::Avx2Fma, run: avx2::$file::$function$(::<$fast>)? },
+            Impl { isa: Isa::Scalar, run: scalar::$file::$function$(::<$fast>)? },
         ];)+
     };
 }
@@ -50,25 +53,41 @@ tables! {
     /// Matrix product.
     GEMM: gemm::Run = gemm::run;
     /// Gates and states from pre-activations.
-    LSTM_CELL_FORWARD: lstm_cell::RunForward = lstm_cell::forward;
+    LSTM_CELL_FORWARD: lstm_cell::RunForward = lstm_cell::forward (false);
+    /// The same in the fast class.
+    LSTM_CELL_FORWARD_FAST: lstm_cell::RunForward = lstm_cell::forward (true);
     /// The derivative of the same.
     LSTM_CELL_BACKWARD: lstm_cell::RunBackward = lstm_cell::backward;
     /// One layer's step of a stream.
-    LSTM_STEP: lstm_step::Run = lstm_step::run;
+    LSTM_STEP: lstm_step::Run = lstm_step::run (false);
+    /// The same in the fast class.
+    LSTM_STEP_FAST: lstm_step::Run = lstm_step::run (true);
     /// The head.
     DENSE: dense::Run = dense::run;
+    /// Reading memory.
+    SWEEP: sweep::Run = sweep::run;
     /// Rounding to bfloat16.
     BF16_NARROW: bf16::RunNarrow = bf16::narrow;
     /// Matrix product in bfloat16.
     BF16: bf16::Run = bf16::run;
+    /// Rounding to bfloat16 for training, along rows.
+    BF16_GEMM_NARROW: bf16::RunNarrow = bf16_gemm::narrow;
+    /// The same along columns.
+    BF16_GEMM_WEAVE: bf16_gemm::RunWeave = bf16_gemm::weave;
+    /// Matrix product of training in bfloat16.
+    BF16_GEMM: bf16_gemm::Run = bf16_gemm::run;
     /// One layer's step of a stream in bfloat16.
-    BF16_STEP: bf16::RunStep = bf16::step;
+    BF16_STEP: bf16::RunStep = bf16::step (false);
+    /// The same in the fast class.
+    BF16_STEP_FAST: bf16::RunStep = bf16::step (true);
     /// Rounding to 8 bits.
     INT8_NARROW: int8::RunNarrow = int8::narrow;
     /// Matrix product in 8-bit integers.
     INT8: int8::Run = int8::run;
     /// One layer's step of a stream in 8-bit integers.
-    INT8_STEP: int8::RunStep = int8::step;
+    INT8_STEP: int8::RunStep = int8::step (false);
+    /// The same in the fast class.
+    INT8_STEP_FAST: int8::RunStep = int8::step (true);
 }
 
 /// The kernels of one instruction set, which this processor has.
@@ -81,10 +100,14 @@ pub struct Kernels {
     lstm_cell_backward: lstm_cell::RunBackward,
     lstm_step: lstm_step::Run,
     dense: dense::Run,
+    sweep: sweep::Run,
     bf16_isa: Isa,
     bf16_narrow: bf16::RunNarrow,
     bf16: bf16::Run,
     bf16_step: bf16::RunStep,
+    bf16_gemm_narrow: bf16::RunNarrow,
+    bf16_gemm_weave: bf16_gemm::RunWeave,
+    bf16_gemm: bf16_gemm::Run,
     int8_isa: Isa,
     int8_narrow: int8::RunNarrow,
     int8: int8::Run,
@@ -103,6 +126,15 @@ impl Kernels {
     /// # Errors
     /// [`IsaError`] when this processor lacks it.
     pub fn new(wanted: Option<Isa>) -> Result<Self, IsaError> {
+        Self::with(wanted, Activations::Accurate)
+    }
+
+    /// The same, with the class of activations.
+    ///
+    /// # Errors
+    /// [`IsaError`] when this processor lacks it.
+    pub fn with(wanted: Option<Isa>, activations: Activations) -> Result<Self, IsaError> {
+        let fast = activations == Activations::Fast;
         let isa = Isa::choose(wanted)?;
         // An instruction set may lack what reduced precision wants; the next one down does without.
         let with = |has: bool| if isa == Isa::Avx512 && !has { Isa::Avx2Fma } else { isa };
@@ -111,18 +143,22 @@ impl Kernels {
             isa,
             activation: row(ACTIVATION, isa),
             gemm: row(GEMM, isa),
-            lstm_cell_forward: row(LSTM_CELL_FORWARD, isa),
+            lstm_cell_forward: row(if fast { LSTM_CELL_FORWARD_FAST } else { LSTM_CELL_FORWARD }, isa),
             lstm_cell_backward: row(LSTM_CELL_BACKWARD, isa),
-            lstm_step: row(LSTM_STEP, isa),
+            lstm_step: row(if fast { LSTM_STEP_FAST } else { LSTM_STEP }, isa),
             dense: row(DENSE, isa),
+            sweep: row(SWEEP, isa),
             bf16_isa,
             bf16_narrow: row(BF16_NARROW, bf16_isa),
             bf16: row(BF16, bf16_isa),
-            bf16_step: row(BF16_STEP, bf16_isa),
+            bf16_step: row(if fast { BF16_STEP_FAST } else { BF16_STEP }, bf16_isa),
+            bf16_gemm_narrow: row(BF16_GEMM_NARROW, bf16_isa),
+            bf16_gemm_weave: row(BF16_GEMM_WEAVE, bf16_isa),
+            bf16_gemm: row(BF16_GEMM, bf16_isa),
             int8_isa,
             int8_narrow: row(INT8_NARROW, int8_isa),
             int8: row(INT8, int8_isa),
-            int8_step: row(INT8_STEP, int8_isa),
+            int8_step: row(if fast { INT8_STEP_FAST } else { INT8_STEP }, int8_isa),
         })
     }
 
@@ -190,6 +226,24 @@ impl Kernels {
         unsafe { (self.bf16)(product, out) }
     }
 
+    /// Rounds rows to bfloat16 for training.
+    pub fn bf16_gemm_narrow(&self, narrow: &mut bf16::Narrow) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm_narrow)(narrow) }
+    }
+
+    /// Rounds to bfloat16 for training, two rows to one of words.
+    pub fn bf16_gemm_weave(&self, weave: &mut Weave) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm_weave)(weave) }
+    }
+
+    /// Computes a product of training in bfloat16 into `out`.
+    pub fn bf16_gemm(&self, gemm: &Gemm<u32>, out: &mut [f32]) {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
+        unsafe { (self.bf16_gemm)(gemm, out) }
+    }
+
     /// Takes one step of one layer of a stream in bfloat16.
     pub fn bf16_step(&self, step: &mut bf16::Step) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` and `isa::has_bf16` found here.
@@ -214,6 +268,12 @@ impl Kernels {
         unsafe { (self.int8)(product, out) }
     }
 
+    /// Adds up all values.
+    pub fn sweep(&self, values: &[f32]) -> f32 {
+        // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
+        unsafe { (self.sweep)(values) }
+    }
+
     /// Applies the head before its activation.
     pub fn dense(&self, dense: &mut Dense) {
         // SAFETY: `new` took the row of an instruction set that `Isa::choose` found on this processor.
@@ -231,6 +291,14 @@ pub(crate) mod exam {
         (Kernels::new(Some(isa)).unwrap(), Kernels::new(Some(Isa::Scalar)).unwrap())
     }
 
+    /// The same in each class of activations.
+    fn classes(isa: Isa) -> impl Iterator<Item = (Kernels, Kernels, Activations)> {
+        Activations::ALL.into_iter().map(move |class| {
+            let [kernels, scalar] = [isa, Isa::Scalar].map(|isa| Kernels::with(Some(isa), class).unwrap());
+            (kernels, scalar, class)
+        })
+    }
+
     pub fn activation(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::activation::exam::sit(&|f, v| kernels.activation(f, v), &|f, v| scalar.activation(f, v));
@@ -242,21 +310,24 @@ pub(crate) mod exam {
     }
 
     pub fn lstm_cell(isa: Isa) {
-        let (kernels, scalar) = both(isa);
-        let forward = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
-        let backward = |cell: &mut Backward| kernels.lstm_cell_backward(cell);
-        let scalar_forward = |cell: &mut Forward| scalar.lstm_cell_forward(cell);
-        let scalar_backward = |cell: &mut Backward| scalar.lstm_cell_backward(cell);
-        op::lstm_cell::exam::sit((&forward, &backward), (&scalar_forward, &scalar_backward));
+        for (kernels, scalar, class) in classes(isa) {
+            let forward = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
+            let backward = |cell: &mut Backward| kernels.lstm_cell_backward(cell);
+            let scalar_forward = |cell: &mut Forward| scalar.lstm_cell_forward(cell);
+            let scalar_backward = |cell: &mut Backward| scalar.lstm_cell_backward(cell);
+            let scalar = (&scalar_forward as _, &scalar_backward as _);
+            op::lstm_cell::exam::sit((&forward, &backward), scalar, class.tolerance());
+        }
     }
 
     pub fn lstm_step(isa: Isa) {
-        let (kernels, _) = both(isa);
-        let step = |step: &mut LstmStep| kernels.lstm_step(step);
-        let gemm = |gemm: &Gemm, out: &mut [f32]| kernels.gemm(gemm, out);
-        let cell = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
-        let kernels = op::lstm_step::exam::Kernels { step: &step, gemm: &gemm, cell: &cell };
-        op::lstm_step::exam::sit(&kernels);
+        for (kernels, _, class) in classes(isa) {
+            let step = |step: &mut LstmStep| kernels.lstm_step(step);
+            let gemm = |gemm: &Gemm, out: &mut [f32]| kernels.gemm(gemm, out);
+            let cell = |cell: &mut Forward| kernels.lstm_cell_forward(cell);
+            let kernels = op::lstm_step::exam::Kernels { step: &step, gemm: &gemm, cell: &cell };
+            op::lstm_step::exam::sit(&kernels, class.tolerance());
+        }
     }
 
     pub fn dense(isa: Isa) {
@@ -264,12 +335,25 @@ pub(crate) mod exam {
         op::dense::exam::sit(&|d| kernels.dense(d), &|d| scalar.dense(d));
     }
 
+    pub fn sweep(isa: Isa) {
+        let (kernels, _) = both(isa);
+        op::sweep::exam::sit(&|values| kernels.sweep(values));
+    }
+
     pub fn bf16(isa: Isa) {
         let (kernels, scalar) = both(isa);
         op::bf16::exam::sit_narrow(&|narrow| kernels.bf16_narrow(narrow));
         let product = |p: &bf16::Product, out: &mut [f32]| kernels.bf16(p, out);
         op::bf16::exam::sit(&product, &|p, out| scalar.bf16(p, out));
-        op::bf16::exam::sit_step(&|s| kernels.bf16_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+        for (kernels, ..) in classes(isa) {
+            op::bf16::exam::sit_step(&|s| kernels.bf16_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+        }
+    }
+
+    pub fn bf16_gemm(isa: Isa) {
+        let (kernels, scalar) = both(isa);
+        op::bf16_gemm::exam::sit_narrow(&|n| kernels.bf16_gemm_narrow(n), &|w| kernels.bf16_gemm_weave(w));
+        op::bf16_gemm::exam::sit(&|g, out| kernels.bf16_gemm(g, out), &|g, out| scalar.bf16_gemm(g, out));
     }
 
     pub fn int8(isa: Isa) {
@@ -277,7 +361,9 @@ pub(crate) mod exam {
         op::int8::exam::sit_narrow(&|narrow| kernels.int8_narrow(narrow), &|n| scalar.int8_narrow(n));
         let product = |p: &int8::Product, out: &mut [f32]| kernels.int8(p, out);
         op::int8::exam::sit(&product, &|p, out| scalar.int8(p, out));
-        op::int8::exam::sit_step(&|s| kernels.int8_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+        for (kernels, ..) in classes(isa) {
+            op::int8::exam::sit_step(&|s| kernels.int8_step(s), &product, &|c| kernels.lstm_cell_forward(c));
+        }
     }
 
     /// What is computed how, for `docs/lstm.md`: written with `UPDATE_DOCS=1`, else compared.
@@ -294,6 +380,7 @@ pub(crate) mod exam {
         }
         let lines = [
             line("product, batch and training", "f32", "", GEMM),
+            line("product, training", "bf16", "avx512_bf16", BF16_GEMM),
             line("product, batch", "bf16", "avx512_bf16", BF16),
             line("product, batch", "int8", "avx512_vnni", INT8),
             line("step of a stream", "f32", "", LSTM_STEP),
@@ -330,8 +417,15 @@ pub(crate) mod exam {
         assert_eq!(isas(LSTM_CELL_FORWARD), wanted);
         assert_eq!(isas(LSTM_CELL_BACKWARD), wanted);
         assert_eq!(isas(LSTM_STEP), wanted);
+        assert_eq!([isas(LSTM_CELL_FORWARD_FAST), isas(LSTM_STEP_FAST)], [wanted, wanted]);
+        assert_eq!([isas(BF16_STEP_FAST), isas(INT8_STEP_FAST)], [wanted, wanted]);
         assert_eq!(isas(DENSE), wanted);
+        assert_eq!(isas(SWEEP), wanted);
         assert_eq!([isas(BF16), isas(BF16_NARROW), isas(BF16_STEP)], [wanted, wanted, wanted]);
+        assert_eq!(
+            [isas(BF16_GEMM), isas(BF16_GEMM_NARROW), isas(BF16_GEMM_WEAVE)],
+            [wanted, wanted, wanted]
+        );
         assert_eq!([isas(INT8), isas(INT8_NARROW), isas(INT8_STEP)], [wanted, wanted, wanted]);
     }
 }

@@ -1,10 +1,12 @@
 //! A recurrent model: made by training or read from a file, compiled for this processor, then run.
 //!
 //! ```text
-//! model -> onnx, plain -> file -> matrix -> packed, threads -> block -> compile -> predict -> deviation, stream
+//! non_finite, model -> onnx, plain -> file -> matrix -> packed, threads -> cut -> block -> compile -> predict -> floor, tuning -> deviation, stream
 //!       -> train -> checkpoint
 //!       -> network: any other form of model, run layer by layer
 //! ```
+
+pub mod non_finite;
 
 pub mod model;
 
@@ -20,11 +22,17 @@ mod packed;
 
 mod threads;
 
+pub mod cut;
+
 mod block;
 
 pub mod compile;
 
 pub mod predict;
+
+pub mod floor;
+
+pub mod tuning;
 
 pub mod deviation;
 
@@ -36,17 +44,22 @@ pub mod checkpoint;
 
 pub mod network;
 
+pub use crate::op::activation::Activations;
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
+pub use cut::Tuning;
 pub use deviation::Deviation;
 pub use file::{FileError, ForeignError};
+pub use floor::Floor;
 pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
 pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
+pub use non_finite::{NonFinite, NonFiniteError};
 pub use onnx::OnnxError;
 pub use plain::NotPlain;
-pub use stream::{Snapshot, Stream, StreamError, StreamOptions};
+pub use stream::{Snapshot, Stream, StreamError, StreamOptions, Wait};
 pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};
+pub use tuning::{Tuned, TuningError};

@@ -19,10 +19,14 @@ pub(crate) mod activation;
 pub(crate) mod dense;
 pub(crate) mod gemm;
 
+pub(crate) mod tail;
+
 pub(crate) mod bf16;
+pub(crate) mod bf16_gemm;
 pub(crate) mod int8;
 pub(crate) mod lstm_cell;
 pub(crate) mod lstm_step;
+pub(crate) mod sweep;
 
 use num_traits::Float;
 
@@ -46,7 +50,7 @@ impl Real for f64 {
 }
 
 /// Whether `values` hold `rows * cols` elements. A product that wraps would let a kernel read out of bounds.
-fn holds(values: &[f32], rows: usize, cols: usize) -> bool {
+fn holds<T>(values: &[T], rows: usize, cols: usize) -> bool {
     rows.checked_mul(cols).is_some_and(|wanted| values.len() >= wanted)
 }
 

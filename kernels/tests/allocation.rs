@@ -54,11 +54,13 @@ fn a_stream_never_allocates() {
     let spec = Spec { input: 12, hidden: 40, layers: 2, output: 3, head: Head::Softmax };
     let each = Isa::available().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)));
     for (isa, precision) in each {
-        let options = CompileOptions { isa: Some(isa), threads: 1, precision };
+        let options = CompileOptions { isa: Some(isa), threads: 1, precision, ..CompileOptions::default() };
         let executable = Lstm::new(spec, 0).unwrap().compile(&options).unwrap();
         let windows = [None, Some(1), Some(9)].into_iter();
         for (window, ahead) in windows.flat_map(|window| [(window, false), (window, true)]) {
-            let mut stream = executable.stream(&StreamOptions { instances: 3, window, ahead }).unwrap();
+            let mut stream = executable
+                .stream(&StreamOptions { instances: 3, window, ahead, ..StreamOptions::default() })
+                .unwrap();
             let count = allocations(|| {
                 for tick in 0..60 {
                     let row = [tick as f32 * 0.01; 12];

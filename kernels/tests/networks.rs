@@ -480,6 +480,15 @@ fn predictions_and_streams_are_the_runs() {
                 }
             }
         }
+        let cores = StreamOptions { cores: vec![5_000_000], ..StreamOptions::default() };
+        let error = executable.stream(&cores).unwrap_err().to_string();
+        // The networks here that are plain models may have cores, but not that one.
+        let wanted = if executable.explain().contains("layer by layer") {
+            "cores were given for a stream, but this model runs on one: "
+        } else {
+            "no thread can be pinned to core 5000000 "
+        };
+        assert!(error.starts_with(wanted), "network {place}: {error}");
         let carried =
             executable.stream(&StreamOptions { instances: 1, window: None, ..StreamOptions::default() });
         let reverse = network.stack().lstms().any(|lstm| lstm.passes.iter().any(|pass| pass.reverse));

@@ -5,7 +5,7 @@
 
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{
-    CompileError, CompileOptions, Executable, Head, Lstm, Precision, PredictError, Spec, Stream,
+    Activations, CompileError, CompileOptions, Executable, Head, Lstm, Precision, PredictError, Spec, Stream,
     StreamOptions,
 };
 use diapason_kernels::random;
@@ -28,7 +28,25 @@ fn windows(batch: usize, time: usize, input: usize) -> Array3<f32> {
 }
 
 fn compiled(model: &Lstm, isa: Isa, threads: usize, precision: Precision) -> Executable {
-    model.compile(&CompileOptions { isa: Some(isa), threads, precision }).unwrap()
+    classed(model, isa, threads, precision, Activations::Accurate)
+}
+
+fn classed(
+    model: &Lstm,
+    isa: Isa,
+    threads: usize,
+    precision: Precision,
+    activations: Activations,
+) -> Executable {
+    model
+        .compile(&CompileOptions {
+            isa: Some(isa),
+            threads,
+            precision,
+            activations,
+            ..CompileOptions::default()
+        })
+        .unwrap()
 }
 
 fn predict(executable: &mut Executable, output: usize, x: &Array3<f32>) -> Vec<u32> {
@@ -43,13 +61,19 @@ fn every_instruction_set_and_thread_count_gives_the_same_bits() {
         let model = Lstm::new(spec, 4).unwrap();
         let x = windows(70, 9, spec.input);
         for precision in Precision::ALL {
-            let wanted = predict(&mut compiled(&model, Isa::Scalar, 1, precision), spec.output, &x);
-            for isa in Isa::available() {
-                for threads in [1, 3] {
-                    let got = predict(&mut compiled(&model, isa, threads, precision), spec.output, &x);
-                    assert_eq!(got, wanted, "{spec}, {precision}, {isa}, {threads} threads");
+            let mut classes = Vec::new();
+            for class in Activations::ALL {
+                let wanted = predict(&mut classed(&model, Isa::Scalar, 1, precision, class), spec.output, &x);
+                for isa in Isa::available() {
+                    for threads in [1, 3] {
+                        let mut executable = classed(&model, isa, threads, precision, class);
+                        let got = predict(&mut executable, spec.output, &x);
+                        assert_eq!(got, wanted, "{spec}, {precision}, {class}, {isa}, {threads} threads");
+                    }
                 }
+                classes.push(wanted);
             }
+            assert_ne!(classes[0], classes[1], "{spec}, {precision}");
         }
     }
 }
@@ -76,9 +100,13 @@ fn streams_have_the_bits_of_a_batch_however_much_is_done_ahead() {
         let model = Lstm::new(spec, 6).unwrap();
         let (instances, time) = (2, 11);
         let x = windows(instances, time, spec.input);
-        for precision in Precision::ALL {
+        for (precision, class) in Precision::ALL
+            .into_iter()
+            .zip([Activations::Fast; 3])
+            .chain(Precision::ALL.into_iter().zip([Activations::Accurate; 3]))
+        {
             for isa in Isa::available() {
-                let mut executable = compiled(&model, isa, 1, precision);
+                let mut executable = classed(&model, isa, 1, precision, class);
                 for window in [None, Some(1), Some(2), Some(5)] {
                     let wanted: Vec<_> = (0..time)
                         .flat_map(|t| (0..instances).map(move |instance| (t, instance)))
@@ -89,8 +117,9 @@ fn streams_have_the_bits_of_a_batch_however_much_is_done_ahead() {
                         })
                         .collect();
                     for ahead in [false, true] {
-                        let options = StreamOptions { instances, window, ahead };
-                        let place = format!("{spec}, {precision}, {isa}, {window:?}, ahead: {ahead}");
+                        let options = StreamOptions { instances, window, ahead, ..StreamOptions::default() };
+                        let place =
+                            format!("{spec}, {precision}, {class}, {isa}, {window:?}, ahead: {ahead}");
                         let modes: [&dyn Fn(usize) -> bool; 3] = [&|_| false, &|_| true, &|t| t % 3 == 0];
                         for prepare in modes {
                             let mut stream = executable.stream(&options).unwrap();
@@ -111,7 +140,8 @@ fn a_snapshot_is_the_same_whether_work_was_left_or_not() {
     for window in [None, Some(4)] {
         let executable = compiled(&model, Isa::choose(None).unwrap(), 1, Precision::Bf16);
         let run = |ahead| {
-            let mut stream = executable.stream(&StreamOptions { instances: 1, window, ahead }).unwrap();
+            let mut stream =
+                executable.stream(&StreamOptions { window, ahead, ..StreamOptions::default() }).unwrap();
             ticks(&mut stream, &x, |t| t % 2 == 0);
             stream
         };
@@ -160,4 +190,17 @@ fn a_sum_that_would_overflow_is_refused() {
         error.to_string(),
         "int8 takes at most 65536 inputs and units, not 65537; compile for bf16 instead"
     );
+}
+
+/// What the fast class adds to the distance from the reference, beside the size of the outputs: in f32 nearly all of it.
+#[test]
+fn the_fast_class_stays_near_the_reference() {
+    for spec in SPECS {
+        let model = Lstm::new(spec, 5).unwrap();
+        let x = windows(30, 40, spec.input);
+        let mut executable =
+            classed(&model, Isa::choose(None).unwrap(), 2, Precision::F32, Activations::Fast);
+        let deviation = model.deviation(&mut executable, x.view()).unwrap();
+        assert!(deviation.rms <= 1e-5 * deviation.scale, "{spec}: {deviation:?}");
+    }
 }

@@ -9,7 +9,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Head, Loss, Lstm, Spec, TrainOptions, Trainer, Weights};
+use diapason_kernels::lstm::{
+    CompileOptions, Head, Loss, Lstm, Precision, Spec, TrainOptions, Trainer, Weights,
+};
 use diapason_kernels::op::network::backward::backward;
 use diapason_kernels::op::network::forward::forward;
 use diapason_kernels::random;
@@ -151,6 +153,7 @@ fn outputs_and_every_gradient_are_pytorchs() {
         for isa in Isa::available() {
             the_kernels(case, isa, loss, outputs, gradient);
         }
+        in_bf16(case, loss, gradient);
     }
     assert!(rest.is_empty());
 }
@@ -200,6 +203,20 @@ fn the_kernels(case: &Case, isa: Isa, loss: f64, outputs: &[f64], gradient: &[f6
     let (off, tensor) = worst(case.spec, &wide(&ours.values), gradient);
     println!("{case} on {isa}: {tensor} {off:e}");
     assert!(off <= 1e-5, "gradient of {tensor} of {case} on {isa}: {off:e}");
+}
+
+/// The kernels in bf16, to 2e-2, and the loss to 1e-3. Rounding to 8 bits is a relative error of up to 2^-9 = 2e-3, and of a third of that in
+/// the mean, in each factor of each product; the way from a weight to its gradient and back through time passes some ten
+/// products, whose errors add up like a walk.
+fn in_bf16(case: &Case, loss: f64, gradient: &[f64]) {
+    let options =
+        TrainOptions { loss: case.loss, precision: Precision::Bf16, threads: 2, ..TrainOptions::default() };
+    let mut trainer = Trainer::new(case.model(), options).unwrap();
+    let (our_loss, ours) = trainer.gradients(case.windows().view(), case.targets().view()).unwrap();
+    let (off, tensor) = worst(case.spec, &wide(&ours.values), gradient);
+    println!("{case} in bf16: loss {:e}, {tensor} {off:e}", (our_loss - loss).abs() / loss.abs());
+    assert!((our_loss - loss).abs() <= 1e-3 * loss.abs(), "{case}: {our_loss} {loss}");
+    assert!(off <= 2e-2, "gradient of {tensor} of {case}: {off:e}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Market data from files, lazily and in bounded memory.
 //!
 //! ```text
-//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (windows)
+//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
+//! keep:   results -> cache (made once, mapped later)
 //! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
@@ -10,6 +11,8 @@
 mod nearest;
 mod parallel;
 mod splitmix;
+
+pub mod cache;
 
 pub mod source;
 
@@ -20,6 +23,8 @@ pub mod format;
 pub mod table;
 
 pub mod sampler;
+
+pub mod stream;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -5,7 +5,7 @@
 //! training.
 //!
 //! ```text
-//! Split (rows in time) -> Windows (starts in one part, cut at gaps) -> Epoch (blocks of rows, shuffled) -> Cursor
+//! Split (rows in time) -> Windows (starts in one part, cut at gaps) -> Epoch (blocks of rows, shuffled) -> Mixes -> Cursor
 //! ```
 
 mod order;
@@ -14,6 +14,9 @@ pub mod windows;
 
 pub mod epoch;
 
+pub mod mix;
+
 pub use epoch::{Block, Cursor, Epoch, Order};
+pub use mix::{Mix, Mixes, Shard};
 pub use split::Split;
 pub use windows::{Gaps, Shape, Windows};

@@ -100,13 +100,29 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// Reads every span, in any order, and hands each to `take` once, until it says to stop. `room` is memory that is
     /// used again; a back end may have several spans in flight.
     fn read_each(&self, spans: &[Span], room: &mut Vec<u8>, take: &mut Take<'_>) {
-        for (number, span) in spans.iter().enumerate() {
-            room.resize(room.len().max(span.bytes), 0);
-            let bytes = &mut room[..span.bytes];
-            let outcome = self.read_at(span.offset, bytes).map(|()| &*bytes);
-            if take(number, outcome).is_break() {
-                return;
-            }
+        one_by_one(self, spans, 0, room, take);
+    }
+
+    /// Bytes that the source itself takes for each thread that reads.
+    fn thread_bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// Reads the spans from number `first` on, each by [`Source::read_at`].
+fn one_by_one<S: Source + ?Sized>(
+    source: &S,
+    spans: &[Span],
+    first: usize,
+    room: &mut Vec<u8>,
+    take: &mut Take<'_>,
+) {
+    for (number, span) in spans.iter().enumerate().skip(first) {
+        room.resize(room.len().max(span.bytes), 0);
+        let bytes = &mut room[..span.bytes];
+        let outcome = source.read_at(span.offset, bytes).map(|()| &*bytes);
+        if take(number, outcome).is_break() {
+            return;
         }
     }
 }
@@ -142,6 +158,21 @@ pub(crate) mod conformance {
             ControlFlow::Continue(())
         });
         assert!(seen.iter().all(|&times| times == 1), "{seen:?}");
+        let inside = &spans[..past_the_end];
+        let mut seen = vec![0; inside.len()];
+        source.read_each(inside, &mut Vec::new(), &mut |number, found| {
+            seen[number] += 1;
+            let (offset, count) = (inside[number].offset as usize, inside[number].bytes);
+            assert!(found.unwrap() == &bytes[offset..offset + count], "span {number}");
+            ControlFlow::Continue(())
+        });
+        assert!(seen.iter().all(|&times| times == 1), "{seen:?}");
+        let mut taken = 0;
+        source.read_each(inside, &mut Vec::new(), &mut |_, _| {
+            taken += 1;
+            if taken == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(taken, 7);
         let mut taken = 0;
         source.read_each(&spans, &mut Vec::new(), &mut |_, _| {
             taken += 1;

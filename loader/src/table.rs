@@ -2,12 +2,12 @@
 //!
 //! Opening touches metadata only. Reading decodes the chunks that hold the rows asked for, and keeps the latest used
 //! of them within a budget of bytes; what is longer than a few chunks is decoded on several threads straight to where
-//! it is wanted. A column is a one-dimensional data set of numbers in one group, one place in the rows of a
-//! two-dimensional one, or one field of a data set of records; whatever else lies there is listed with the reason why it is no column.
+//! it is wanted. A column is a one-dimensional data set of numbers in one group, or one place in the rows of a
+//! two-dimensional one; whatever else lies there is listed with the reason why it is no column.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod cache;
@@ -20,10 +20,14 @@ mod error;
 
 mod rows;
 
+mod sidecar;
+
 mod pandas;
 
+mod open;
+
 use crate::codec::Room;
-use crate::format::hdf5::{self, Kind, Target};
+use crate::format::hdf5;
 use crate::nearest::nearest;
 use crate::parallel;
 use crate::source::{Source, pread::Pread, uring::Uring};
@@ -31,17 +35,12 @@ use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
 pub use number::Number;
+pub(crate) use rows::Scratch;
 pub use rows::{Damage, Damaged, Selection};
-use rows::{Origin, Origins, Scratch};
+use rows::{Origin, Origins};
+use sidecar::Known;
 pub use storage::Error as ChunkError;
-use storage::{Refusal, Storage};
-
-/// The attribute with the names of the columns in order.
-const ORDER: &str = "columns";
-/// The most columns of a table: a file may lead to one wide data set under any number of names.
-const COLUMNS_MAX: usize = 16_384;
-/// What files of ours say in the attribute `format`, and the newest version that is understood.
-const FORMAT: (&str, i64) = ("diapason-table", 1);
+use storage::Storage;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
@@ -69,11 +68,32 @@ pub struct Options {
     pub backend: Backend,
     /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
     pub threads: usize,
+    /// Where what opening finds is kept for the next time; it is written when it is not there or is not of this file.
+    pub sidecar: Option<PathBuf>,
+}
+
+/// Where the index of the chunks came from.
+#[derive(Debug)]
+pub enum Index {
+    /// From the file.
+    File,
+    /// From the file, and it is in the side-car now.
+    Kept,
+    /// From the file, and the side-car could not be written.
+    NotKept(std::io::Error),
+    /// From the side-car.
+    SideCar,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { group: "/".to_owned(), budget_bytes: Table::BUDGET_BYTES, backend: Backend::Pread, threads: 0 }
+        Self {
+            group: "/".to_owned(),
+            budget_bytes: Table::BUDGET_BYTES,
+            backend: Backend::Pread,
+            threads: 0,
+            sidecar: None,
+        }
     }
 }
 
@@ -82,6 +102,7 @@ impl Default for Options {
 pub struct Table {
     source: Arc<dyn Source>,
     inspection: Inspection,
+    index: Index,
     storages: Vec<Storage>,
     /// Where each column is.
     origins: Vec<Origin>,
@@ -128,73 +149,22 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
-        let failed = |object: &str| {
-            let object = object.to_owned();
-            move |error| error::of_format(path, object, error)
-        };
-        let file = hdf5::File::open(Arc::clone(&source)).map_err(failed("/"))?;
-        let group = find_group(&file, path, &options.group)?;
-        let mut attributes: BTreeMap<String, Attribute> = named(group.attributes);
-        check_version(path, &attributes)?;
-        let (datasets, mut skipped) = match group.kind {
-            Kind::Group(links) => datasets(&file, path, links)?,
-            Kind::Dataset(dataset) => (vec![Found::alone(&options.group, *dataset)], Vec::new()),
-            Kind::Datatype => {
-                return Err(Error::NoGroup { path: path.to_path_buf(), wanted: options.group.clone() });
+        let identity = source.identity();
+        let sidecar = options.sidecar.as_deref();
+        let kept = sidecar.and_then(|sidecar| sidecar::load(sidecar, identity, &options.group));
+        let (known, index) = match kept {
+            Some(known) => (known, Index::SideCar),
+            None => {
+                let known = open::known(&source, path, &options.group)?;
+                let saved = sidecar.map(|sidecar| sidecar::save(sidecar, identity, &options.group, &known));
+                (
+                    known,
+                    saved.map_or(Index::File, |saved| saved.map_or_else(Index::NotKept, |()| Index::Kept)),
+                )
             }
         };
-        // Records that are alone in their group are meant by the group's name: their fields are the columns.
-        let is_alone = datasets.len() == 1;
-        let (mut found, mut storages, mut matrices) = (Vec::new(), Vec::new(), Vec::new());
-        let mut names = pandas::Names::default();
-        for Found { name, dataset, notes } in datasets {
-            if let Some(texts) = pandas::labels(&file, &*source, &attributes, &name, &dataset) {
-                names.add(&name, texts.map_err(failed(&name))?);
-            }
-            let (is_matrix, fields) = (dataset.shape.dims.len() > 1, dataset.fields.clone());
-            match Storage::of(&file, dataset, &notes) {
-                Ok(own) if !fields.is_empty() => {
-                    let prefix = if is_alone { String::new() } else { format!("{name}/") };
-                    let (columns, others) = fields_of(&prefix, fields, &own, storages.len());
-                    found.extend(columns);
-                    skipped.extend(others);
-                    storages.extend(own);
-                    if is_alone {
-                        attributes.extend(notes);
-                    }
-                }
-                Ok(own) if is_matrix => matrices.push((name, own, notes)),
-                Ok(own) => {
-                    let columns = columns(&name, &own, notes, (&found, storages.len()));
-                    found.extend(columns);
-                    storages.extend(own);
-                }
-                Err(Refusal::NoColumn(reason)) => skipped.push(Skipped { name, reason }),
-                Err(Refusal::Broken(error)) => return Err(error::of_format(path, name, error)),
-            }
-            if found.len() > COLUMNS_MAX {
-                return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
-            }
-        }
-        // A matrix beside columns is a part of the table if it is as long as they are.
-        let rows = storages.first().map(|storage: &Storage| storage.rows);
-        for (name, own, attributes) in matrices {
-            let own_rows = own.first().map_or(0, |storage| storage.rows);
-            if let Some(rows) = rows.filter(|rows| *rows != own_rows) {
-                let reason = format!("it is a matrix of {own_rows} rows, the columns have {rows}");
-                skipped.push(Skipped { name, reason });
-                continue;
-            }
-            let columns = columns(&name, &own, attributes, (&found, storages.len()));
-            found.extend(columns);
-            storages.extend(own);
-            if found.len() > COLUMNS_MAX {
-                return Err(Error::TooManyColumns { path: path.to_path_buf(), columns_max: COLUMNS_MAX });
-            }
-        }
-        names.rename(&attributes, &mut found);
-        sort_as_noted(&mut found, &attributes);
-        let (columns, origins): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let Known { columns, storages, attributes, skipped } = known;
+        let (columns, origins): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
         let budget_bytes = options.budget_bytes;
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
@@ -204,7 +174,13 @@ impl Table {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Self { source, inspection, storages, origins, threads, cache })
+        Ok(Self { source, inspection, index, storages, origins, threads, cache })
+    }
+
+    /// Where the index of the chunks came from.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Rows of each column.
@@ -363,12 +339,49 @@ impl Table {
             (!job.0.is_empty()).then_some(job)
         });
         let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
-        let room = self.inspection.budget_bytes / selection.scratch_bytes(&self.storages).max(1);
+        let room = self.inspection.budget_bytes / self.scratch_bytes(selection).max(1);
         let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
         let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
             rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
         })?;
         Ok(damaged.into_iter().flatten().collect())
+    }
+
+    /// As [`Table::read_selected`], on this thread alone.
+    pub(crate) fn fill<T: Number>(
+        &self,
+        selection: &Selection,
+        rows: Range<u64>,
+        values: &mut [T],
+        (scratch, damage): (&mut Scratch, Damage),
+    ) -> Result<Vec<Damaged>, Error> {
+        self.refuse::<T>(selection, &rows, values.len())?;
+        rows::fill(self.origins_of(), selection, rows, values, (scratch, damage))
+    }
+
+    /// Whether the selected columns can be read as `T` at all.
+    pub(crate) fn check<T: Number>(&self, selection: &Selection) -> Result<(), Error> {
+        self.refuse::<T>(selection, &(0..0), 0)
+    }
+
+    /// Rows of the longest chunk of the selected columns.
+    pub(crate) fn chunk_rows(&self, selection: &Selection) -> u64 {
+        selection.chunk_rows(&self.storages)
+    }
+
+    /// Bytes of [`Scratch`] that a thread needs for the selected columns.
+    pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
+        selection.scratch_bytes(&self.storages).saturating_add(self.source.thread_bytes())
+    }
+
+    /// Bytes of what is known of the chunks of all columns.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        let one = size_of::<hdf5::Chunk>() as u64;
+        self.storages
+            .iter()
+            .filter(|storage| storage.is_chunked())
+            .map(|storage| storage.stored().0 * one)
+            .sum()
     }
 
     fn origins_of(&self) -> Origins<'_> {
@@ -438,187 +451,6 @@ fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Resul
     number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
-}
-
-fn named(attributes: Vec<(String, hdf5::Value)>) -> BTreeMap<String, Attribute> {
-    attributes.into_iter().map(|(name, value)| (name, value.into())).collect()
-}
-
-/// A data set of the group, and what is noted at it.
-struct Found {
-    name: String,
-    dataset: hdf5::Dataset,
-    notes: BTreeMap<String, Attribute>,
-}
-
-impl Found {
-    /// The data set at `place`, asked for by itself.
-    fn alone(place: &str, dataset: hdf5::Dataset) -> Self {
-        let name = place.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-        Self { name, dataset, notes: BTreeMap::new() }
-    }
-}
-
-/// The data sets that `links` lead to, and what else they lead to.
-fn datasets(
-    file: &hdf5::File,
-    path: &Path,
-    links: Vec<hdf5::Link>,
-) -> Result<(Vec<Found>, Vec<Skipped>), Error> {
-    let (mut found, mut skipped) = (Vec::new(), Vec::new());
-    for hdf5::Link { name, target } in links {
-        let mut skip = |name: String, reason: String| skipped.push(Skipped { name, reason });
-        let Target::Object(address) = target else {
-            skip(name, "it is a link to another name".to_owned());
-            continue;
-        };
-        let object = match file.object(address) {
-            Err(hdf5::Error::Unsupported { what, found, .. }) => {
-                skip(name, format!("its {what} is not supported: {found}"));
-                continue;
-            }
-            Err(error) => return Err(error::of_format(path, name, error)),
-            Ok(object) => object,
-        };
-        match object.kind {
-            Kind::Dataset(dataset) => {
-                found.push(Found { name, dataset: *dataset, notes: named(object.attributes) });
-            }
-            Kind::Group(_) => skip(name, "it is a group".to_owned()),
-            Kind::Datatype => skip(name, "it is a type".to_owned()),
-        }
-    }
-    Ok((found, skipped))
-}
-
-/// The columns of records, and the fields that are none; their storage will stand at `number`.
-fn fields_of(
-    prefix: &str,
-    fields: Vec<hdf5::Field>,
-    storages: &[Storage],
-    number: usize,
-) -> (Vec<(Column, Origin)>, Vec<Skipped>) {
-    let (mut columns, mut skipped) = (Vec::new(), Vec::new());
-    let Some(storage) = storages.first() else { return (columns, skipped) };
-    let (chunks, stored_bytes) = storage.stored();
-    for hdf5::Field { name, offset, datatype } in fields {
-        let name = format!("{prefix}{name}");
-        let Some(bytes) = datatype.number_bytes() else {
-            skipped.push(Skipped { name, reason: format!("it is {datatype}, no number") });
-            continue;
-        };
-        // Its share by the bytes of the record.
-        let share = u128::from(stored_bytes) * bytes as u128 / storage.element_bytes.max(1) as u128;
-        let column = Column {
-            name,
-            dtype: datatype.to_string(),
-            chunk_rows: storage.chunk_rows,
-            chunks,
-            filters: storage.filters(),
-            raw_bytes: storage.rows.saturating_mul(bytes as u64),
-            stored_bytes: share as u64,
-            attributes: BTreeMap::new(),
-        };
-        columns.push((column, Origin { storage: number, offset: offset as usize, datatype }));
-    }
-    (columns, skipped)
-}
-
-/// The object at `wanted`, from the root.
-fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Object, Error> {
-    let failed = |error| error::of_format(path, wanted.to_owned(), error);
-    let mut object = file.object(file.root()).map_err(failed)?;
-    for name in wanted.split('/').filter(|name| !name.is_empty()) {
-        let Kind::Group(links) = &object.kind else { break };
-        let target = links.iter().find(|link| link.name == name).map(|link| link.target);
-        let Some(Target::Object(address)) = target else {
-            return Err(Error::NoGroup { path: path.to_path_buf(), wanted: wanted.to_owned() });
-        };
-        object = file.object(address).map_err(failed)?;
-    }
-    Ok(object)
-}
-
-fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
-    let (format, known) = FORMAT;
-    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
-    match attributes.get("format_version") {
-        Some(Attribute::Int(found)) if is_ours && *found > known => {
-            Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The columns of a data set, after those `before`; its storages will stand from `first` on.
-fn columns(
-    name: &str,
-    storages: &[Storage],
-    attributes: BTreeMap<String, Attribute>,
-    (before, first): (&[(Column, Origin)], usize),
-) -> Vec<(Column, Origin)> {
-    let width = storages.iter().map(|storage| storage.width).sum();
-    let is_free = |name: &String| before.iter().all(|(column, _)| column.name != *name);
-    let names = match attributes.get(ORDER) {
-        Some(Attribute::List(names)) if width > 1 => distinct(names, width),
-        _ => None,
-    };
-    let names = names.filter(|names| names.iter().all(is_free));
-    let mut found = Vec::with_capacity(width);
-    for (at, storage) in storages.iter().enumerate() {
-        let (chunks, stored_bytes) = storage.stored();
-        let (count, before) = (storage.width as u64, found.len());
-        for lane in 0..count {
-            let place = before + lane as usize;
-            let column = Column {
-                name: match &names {
-                    Some(names) => names[place].clone(),
-                    None if width == 1 => name.to_owned(),
-                    None => format!("{name}[{place}]"),
-                },
-                dtype: storage.datatype.to_string(),
-                chunk_rows: storage.chunk_rows,
-                chunks,
-                filters: storage.filters(),
-                raw_bytes: storage.rows.saturating_mul(storage.element_bytes as u64),
-                // Shared by the columns of the data set, so that the sum is right.
-                stored_bytes: stored_bytes * (lane + 1) / count - stored_bytes * lane / count,
-                attributes: attributes.clone(),
-            };
-            found.push((
-                column,
-                Origin {
-                    storage: first + at,
-                    offset: lane as usize * storage.element_bytes,
-                    datatype: storage.datatype,
-                },
-            ));
-        }
-    }
-    found
-}
-
-/// The names of `width` columns, if these are such.
-fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
-    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
-    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
-    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    (names.len() == width && distinct.len() == width).then_some(names)
-}
-
-/// Sorts the columns as the attribute of the table says; those that it does not name come last.
-fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
-    let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .filter_map(
-            |(place, name)| {
-                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
-            },
-        )
-        .collect();
-    columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
 }
 
 /// Whether the columns make a table that can be read within the budget; their rows.

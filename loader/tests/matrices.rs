@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use diapason_loader::table::{Backend, Damage, Options, Table};
+use diapason_loader::table::{Backend, Damage, Index, Options, Table};
 use diapason_tests::{need, oracle::ask, require};
 
 /// Little-endian numbers of a file.
@@ -68,4 +68,54 @@ fn every_division_into_chunks() {
     assert_eq!((skipped.len(), skipped[0].name.as_str()), (1, "other"));
     assert_eq!(skipped[0].reason, "it is a matrix of 2499 rows, the columns have 2500");
     assert!(listing.lines().count() > 100);
+}
+
+#[test]
+fn a_side_car_is_as_good_as_the_file() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let script = need::repository().join("loader/tests/oracles/write_matrices.py");
+    let listing = String::from_utf8(ask(&script, &[folder.path().to_str().unwrap()], b"")).unwrap();
+    for case in listing.lines().filter_map(|line| line.split(' ').next()).step_by(7).chain(["named"]) {
+        let path = folder.path().join(format!("{case}.h5"));
+        let sidecar = folder.path().join(format!("{case}.idx"));
+        let options = Options { sidecar: Some(sidecar.clone()), ..Options::default() };
+        let open = || Table::open_with(&path, &options).unwrap();
+        let read = |table: &Table| {
+            let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+            let mut values = vec![0.0f64; table.rows() as usize * names.len()];
+            let selection = table.select(&names).unwrap();
+            table.read_selected(&selection, 0..table.rows(), &mut values, Damage::Fail).unwrap();
+            values
+        };
+        let first = open();
+        assert!(matches!(first.index(), Index::Kept), "{case}: {:?}", first.index());
+        let second = open();
+        assert!(matches!(second.index(), Index::SideCar), "{case}");
+        assert_eq!(first.inspect(), second.inspect(), "{case}");
+        assert_eq!(read(&first), read(&second), "{case}");
+
+        // Every cut and every flipped bit is noticed, and the file is read instead.
+        let whole = std::fs::read(&sidecar).unwrap();
+        for at in (0..whole.len()).step_by(97) {
+            let mut broken = whole.clone();
+            broken[at] ^= 1 << (at % 8);
+            for bytes in [&whole[..at], &broken] {
+                std::fs::write(&sidecar, bytes).unwrap();
+                let table = open();
+                assert!(matches!(table.index(), Index::Kept), "{case}, byte {at}");
+                assert_eq!(table.inspect(), first.inspect());
+            }
+        }
+        assert_eq!(std::fs::read(&sidecar).unwrap(), whole, "{case}");
+    }
+    // Another time of change, another group: another file.
+    let path = folder.path().join("named.h5");
+    let options = Options { sidecar: Some(folder.path().join("named.idx")), ..Options::default() };
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!(matches!(Table::open_with(&path, &options).unwrap().index(), Index::Kept));
+    // A folder that cannot be written is said, and the table is open all the same.
+    let options = Options { sidecar: Some(folder.path().join("none/idx")), ..Options::default() };
+    assert!(matches!(Table::open_with(&path, &options).unwrap().index(), Index::NotKept(_)));
 }

@@ -20,6 +20,8 @@ pub enum Need {
     Avx2,
     /// A processor with AVX-512 F; the caller probes it and calls [`met`].
     Avx512,
+    /// Two processor cores for this process; the caller probes them and calls [`met`].
+    Cores,
     /// strace(1), and a kernel that lets it trace a child.
     Strace,
     /// The folder of real market data beside the checkout (`DIAPASON_SHARED` names another place).
@@ -39,6 +41,7 @@ impl Need {
             Self::Vm => "vm",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Cores => "cores",
             Self::Strace => "strace",
             Self::Shared => "shared",
             Self::Oracles => "oracles",
@@ -65,7 +68,7 @@ pub fn missing(need: Need) -> Option<String> {
             (!python.exists())
                 .then(|| format!("no oracle environment at {}; run `make oracles`", python.display()))
         }
-        Need::Uring | Need::Gpu | Need::Vm | Need::Avx2 | Need::Avx512 => None,
+        Need::Uring | Need::Gpu | Need::Vm | Need::Avx2 | Need::Avx512 | Need::Cores => None,
     }
 }
 

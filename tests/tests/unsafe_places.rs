@@ -7,6 +7,7 @@ use diapason_tests::need::repository;
 
 /// Where `unsafe` may stand, and what it is needed for there.
 const PLACES: &[(&str, &str)] = &[
+    ("benches/benches/latency.rs", "the read bandwidth that ticks are compared with"),
     ("benches/benches/lstm.rs", "the multiply-add peak that speeds are compared with"),
     ("buffer/src/buffer.rs", "one aligned allocation"),
     ("daemon/src/root/call", "system calls that no safe wrapper covers"),
@@ -14,6 +15,7 @@ const PLACES: &[(&str, &str)] = &[
     ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
     ("kernels/src/feature/loops.rs", "the dispatch of the vector build of the executor"),
     ("kernels/tests", "the allocator that counts"),
+    ("loader/src/cache/map.rs", "one mapping of a file that is never changed"),
     ("loader/src/codec/shuffle.rs", "the dispatch of the vector build of the byte shuffle"),
     ("loader/src/format/libhdf5/ffi.rs", "the C library that writes"),
     ("loader/src/source/uring", "memory that the kernel writes"),

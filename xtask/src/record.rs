@@ -1,4 +1,5 @@
-//! The record of a benchmark run: one line a benchmark, with the facts of the host above them.
+//! The record of a benchmark run: one line a benchmark, with the facts of the host above them. The times of ticks have
+//! columns of their own, and a file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,31 +8,59 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// Writes the medians of `target/criterion` to `benches/record/<machine>/<date>.csv`.
+/// Columns of the suite `latency`.
+const LATENCY: &str = "case,ticks,weight_bytes,floor_ns,round_trip_ns,p50_ns,p99_ns,p99_9_ns,p99_99_ns,max_ns,whole_p50_ns,whole_p99_ns";
+
+/// Writes the medians of `target/criterion` to `benches/record/<machine>/<date>.csv`, and what is in `target/latency` to
+/// `<date>-latency.csv`.
 pub fn write(repository: &Path) -> Result<()> {
     let mut found = Vec::new();
     collect(&repository.join("target/criterion"), &mut found)?;
     found.sort();
-    ensure!(!found.is_empty(), "no benchmark results in target/criterion; run `make bench`");
+    let ticks = ticks(&repository.join("target/latency"))?;
+    let results = !found.is_empty() || !ticks.is_empty();
+    ensure!(results, "no benchmark results in target/criterion or target/latency; run `make bench`");
     let cpu = fact("/proc/cpuinfo", "model name");
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let commit = output(repository, "git", &["rev-parse", "--short", "HEAD"])?;
     let compiler = output(repository, "rustc", &["--version"])?;
     let threads = std::thread::available_parallelism()?;
-    let mut text = String::new();
-    writeln!(text, "# cpu: {cpu}; threads: {threads}; memory: {}", fact("/proc/meminfo", "MemTotal"))?;
-    writeln!(text, "# kernel: {}; {compiler}; commit {commit}", kernel.trim())?;
+    let mut facts = String::new();
+    writeln!(facts, "# cpu: {cpu}; threads: {threads}; memory: {}", fact("/proc/meminfo", "MemTotal"))?;
+    writeln!(facts, "# kernel: {}; {compiler}; commit {commit}", kernel.trim())?;
+    let mut text = facts.clone();
     writeln!(text, "benchmark,median_ns,low_ns,high_ns,per_iteration,unit,per_second")?;
-    for path in found {
-        line(&path, &mut text).with_context(|| path.display().to_string())?;
+    for path in &found {
+        line(path, &mut text).with_context(|| path.display().to_string())?;
     }
     let machine: String =
         cpu.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let folder = repository.join("benches/record").join(format!("{}-{threads}", machine.trim_matches('-')));
     std::fs::create_dir_all(&folder)?;
     let date = output(repository, "date", &["-u", "+%Y-%m-%d"])?;
-    std::fs::write(folder.join(format!("{date}.csv")), text)?;
+    if !found.is_empty() {
+        std::fs::write(folder.join(format!("{date}.csv")), text)?;
+    }
+    if !ticks.is_empty() {
+        let place = folder.join(format!("{date}-latency.csv"));
+        std::fs::write(place, format!("{facts}{LATENCY}\n{ticks}"))?;
+    }
     Ok(())
+}
+
+/// The lines that the suite `latency` left, one file a case, by name.
+fn ticks(folder: &Path) -> Result<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(String::new()) };
+    let mut lines = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let line = std::fs::read_to_string(&path)?;
+        let columns = LATENCY.split(',').count();
+        ensure!(line.trim().split(',').count() == columns, "{}: not {columns} columns", path.display());
+        lines.push(line);
+    }
+    lines.sort();
+    Ok(lines.concat())
 }
 
 /// One line: the median with its confidence interval, and the rate where the benchmark states a throughput.
@@ -82,6 +111,21 @@ fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_are_in_order_and_whole() {
+        let folder = std::env::temp_dir().join(format!("xtask-ticks-{}", std::process::id()));
+        assert_eq!(ticks(&folder).unwrap(), "");
+        std::fs::create_dir_all(&folder).unwrap();
+        let line = |name: &str| format!("{name},10,1,2,3,4,5,6,7,8,9,10\n");
+        std::fs::write(folder.join("2.csv"), line("b")).unwrap();
+        std::fs::write(folder.join("3.csv"), line("a")).unwrap();
+        assert_eq!(ticks(&folder).unwrap(), line("a") + &line("b"));
+        std::fs::write(folder.join("1.csv"), "c,10\n").unwrap();
+        let message = ticks(&folder).unwrap_err().to_string();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(message.ends_with("1.csv: not 12 columns"), "{message}");
+    }
 
     #[test]
     fn a_line_has_the_median_its_interval_and_the_rate() {

@@ -1,6 +1,7 @@
 //! What the user may say about training, and what is refused before anything is read.
 
 use clap::Args;
+use diapason_kernels::lstm::Precision;
 
 use crate::console;
 use crate::failure::Failure;
@@ -39,6 +40,9 @@ pub struct Settings {
     /// The step size of Adam
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
+    /// In what the matrix products are computed: f32, or bf16, which is faster where the processor has it
+    #[arg(long, default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
     /// The share of the newest rows that is kept for validation
     #[arg(long, default_value_t = 0.2)]
     pub validation: f64,
@@ -54,6 +58,12 @@ pub struct Settings {
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+}
+
+/// A precision in which a model can be trained.
+fn precision(text: &str) -> Result<Precision, String> {
+    let known = Precision::TRAINING.into_iter().find(|precision| precision.name() == text);
+    known.ok_or_else(|| format!("expected {}", Precision::TRAINING.map(Precision::name).join(" or ")))
 }
 
 /// A number of threads: more than a machine could have is a slip of the keyboard.

@@ -102,13 +102,15 @@ impl Instance {
 
     /// The value now, for a knob that was never written: what the device does not support it does not have.
     ///
+    /// That is believed when it is said twice: an original must not be lost to an error that passes.
+    ///
     /// # Errors
     /// When it is there and cannot be read.
     pub fn look(&self, root: &Root) -> Result<Option<String>, KnobError> {
-        match self.read(root) {
-            Err(error) if error.is_unsupported() => Ok(None),
-            other => other,
-        }
+        let unsupported = |found: &Result<_, KnobError>| found.as_ref().is_err_and(KnobError::is_unsupported);
+        let first = self.read(root);
+        let found = if unsupported(&first) { self.read(root) } else { first };
+        if unsupported(&found) { Ok(None) } else { found }
     }
 
     /// Sets the value; see [`Knob::write`].

@@ -5,10 +5,12 @@
 
 pub mod activation;
 pub mod bf16;
+pub mod bf16_gemm;
 pub mod dense;
 pub mod gemm;
 pub mod int8;
 pub mod lstm_cell;
 pub mod lstm_step;
+pub mod sweep;
 
-crate::conformance::conformance!(Scalar; activation, gemm, lstm_cell, lstm_step, dense, bf16, int8);
+crate::conformance::conformance!(Scalar; activation, gemm, lstm_cell, lstm_step, dense, bf16, bf16_gemm, int8, sweep);

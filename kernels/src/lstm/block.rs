@@ -12,7 +12,9 @@ use diapason_buffer::{Alignment, Buffer};
 use ndarray::{ArrayView2, ArrayView3, Axis, s};
 use thiserror::Error;
 
+use super::cut::{BLOCK_MAX, Tuning};
 use super::matrix::{Input, Matrix, Narrowed, Precision};
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
@@ -20,10 +22,13 @@ use crate::op::gemm::{PANEL, Start};
 use crate::op::int8;
 use crate::op::lstm_cell::Forward;
 
-/// Most rows of a block: eight full tiles of the AVX-512 product.
-pub(super) const BLOCK: usize = 48;
-/// Bytes of pre-activations that a block keeps at once; with states and weights of small models it stays in 1 MiB.
-const CHUNK_BYTES: usize = 256 << 10;
+/// What of the options a block asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub precision: Precision,
+    pub non_finite: NonFinite,
+    pub tuning: Tuning,
+}
 
 /// Windows that cannot be predicted; the place for the predictions is then untouched.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -45,7 +50,9 @@ pub enum PredictError {
         wanted: [usize; 2],
     },
     /// A feature is NaN or infinite.
-    #[error("window {window}, step {step}, feature {feature} is {value}")]
+    #[error(
+        "window {window}, step {step}, feature {feature} is {value}; mend the data, or compile the model to propagate what is not finite"
+    )]
     NotFinite {
         /// The window in the batch.
         window: usize,
@@ -76,36 +83,40 @@ pub(super) struct Workspace {
 struct Scratch {
     /// Steps in a chunk.
     steps: usize,
-    /// `[steps, BLOCK, input]`.
+    /// `[steps, block, input]`.
     x: Buffer<f32>,
-    /// `[steps, BLOCK, 4 units]`.
+    /// `[steps, block, 4 units]`.
     gates: Buffer<f32>,
-    /// `[steps, BLOCK, units]`, of the layer that is read and of the one that is written.
+    /// `[steps, block, units]`, of the layer that is read and of the one that is written.
     sequence: [Buffer<f32>; 2],
-    /// For each layer `[BLOCK, units]`: hidden state, cell state before a step and after it.
+    /// For each layer `[block, units]`: hidden state, cell state before a step and after it.
     state: Vec<[Buffer<f32>; 3]>,
     /// Rows of a product, rounded.
     narrowed: Narrowed,
+    /// For each row of the block whether a feature of its window is not finite.
+    spoiled: [bool; BLOCK_MAX],
 }
 
 /// Steps of a chunk.
-fn steps<M>(packed: &Packed<M>, time: usize) -> usize {
-    (CHUNK_BYTES / (size_of::<f32>() * PANEL * packed.units * BLOCK)).clamp(1, time)
+fn steps<M>(packed: &Packed<M>, tuning: &Tuning, time: usize) -> usize {
+    (tuning.chunk_bytes / (size_of::<f32>() * PANEL * packed.units * tuning.block)).clamp(1, time)
 }
 
 impl Scratch {
-    fn new(packed: &Packed<Matrix>, precision: Precision, time: usize) -> Result<Self, OutOfMemory> {
+    fn new(packed: &Packed<Matrix>, options: &Options, time: usize) -> Result<Self, OutOfMemory> {
         let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
-        let row = packed.units * BLOCK;
-        let steps = steps(packed, time);
+        let block = options.tuning.block;
+        let row = packed.units * block;
+        let steps = steps(packed, &options.tuning, time);
         let state = |_| Ok([zeroed(row)?, zeroed(row)?, zeroed(row)?]);
         Ok(Self {
             steps,
-            x: zeroed(steps * BLOCK * packed.spec.input)?,
+            x: zeroed(steps * block * packed.spec.input)?,
             gates: zeroed(steps * PANEL * row)?,
             sequence: [zeroed(steps * row)?, zeroed(steps * row)?],
             state: (0..packed.spec.layers).map(state).collect::<Result<_, OutOfMemory>>()?,
-            narrowed: Narrowed::new(steps * BLOCK, packed.depth(), precision)?,
+            narrowed: Narrowed::new(steps * block, packed.depth(), options.precision)?,
+            spoiled: [false; BLOCK_MAX],
         })
     }
 }
@@ -144,21 +155,21 @@ pub(super) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mu
 }
 
 impl Workspace {
-    /// Takes blocks of `height` rows, at most [`BLOCK`], until there are none left.
+    /// Takes blocks of `height` rows, at most [`Tuning::block`], until there are none left.
     pub fn run(
         &mut self,
         kernels: &Kernels,
-        (packed, precision): (&Packed<Matrix>, Precision),
+        (packed, options): (&Packed<Matrix>, &Options),
         windows: &ArrayView3<f32>,
         (next, height): (&AtomicUsize, usize),
     ) {
         self.blocks.clear();
         self.outputs.clear();
         let (batch, time, _) = windows.dim();
-        let fits = |scratch: &Scratch| scratch.steps == steps(packed, time);
+        let fits = |scratch: &Scratch| scratch.steps == steps(packed, &options.tuning, time);
         let scratch = match self.scratch.take().filter(fits) {
             Some(scratch) => self.scratch.insert(scratch),
-            None => match Scratch::new(packed, precision, time) {
+            None => match Scratch::new(packed, options, time) {
                 Ok(scratch) => self.scratch.insert(scratch),
                 Err(error) => {
                     self.error = Some(PredictError::Memory(error));
@@ -173,7 +184,7 @@ impl Workspace {
                 return;
             }
             let rows = height.min(batch - first);
-            if let Err(error) = scratch.block(kernels, packed, windows, first, rows) {
+            if let Err(error) = scratch.block(kernels, (packed, options), windows, first, rows) {
                 self.error = Some(error);
                 return;
             }
@@ -190,11 +201,12 @@ impl Scratch {
     fn block(
         &mut self,
         kernels: &Kernels,
-        packed: &Packed<Matrix>,
+        (packed, options): (&Packed<Matrix>, &Options),
         windows: &ArrayView3<f32>,
         first: usize,
         rows: usize,
     ) -> Result<(), PredictError> {
+        self.spoiled = [false; BLOCK_MAX];
         for [h, c, _] in &mut self.state {
             h.fill(0.0);
             c.fill(0.0);
@@ -202,7 +214,10 @@ impl Scratch {
         let time = windows.dim().1;
         for start in (0..time).step_by(self.steps) {
             let steps = self.steps.min(time - start);
-            self.read(windows, first, rows, start, steps)?;
+            let finite = self.read(windows, first, rows, start, steps);
+            if !finite && options.non_finite == NonFinite::Error {
+                return Err(bad(windows, first..first + rows));
+            }
             for layer in 0..packed.layers.len() {
                 self.layer(kernels, packed, layer, rows, steps, start == 0);
             }
@@ -210,7 +225,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Copies one chunk to `[steps, rows, input]`, and looks at every value.
+    /// Copies one chunk to `[steps, rows, input]`. Whether all its values are finite.
     fn read(
         &mut self,
         windows: &ArrayView3<f32>,
@@ -218,17 +233,17 @@ impl Scratch {
         rows: usize,
         start: usize,
         steps: usize,
-    ) -> Result<(), PredictError> {
-        let input = windows.dim().2;
+    ) -> bool {
+        let (input, mut all) = (windows.dim().2, true);
         for row in 0..rows {
             let window = windows.index_axis(Axis(0), first + row);
             let window = window.slice(s![start..start + steps, ..]);
             let to = self.x[row * input..].chunks_mut(rows * input).map(|step| &mut step[..input]);
-            if !copy(&window, to) {
-                return Err(bad(windows, first..first + rows));
-            }
+            let finite = copy(&window, to);
+            self.spoiled[row] |= !finite;
+            all &= finite;
         }
-        Ok(())
+        all
     }
 
     /// Takes one layer through the chunk.
@@ -292,6 +307,9 @@ impl Scratch {
         });
         for row in out.chunks_exact_mut(outputs) {
             packed.spec.head.apply_in_place(row);
+        }
+        for (row, _) in out.chunks_exact_mut(outputs).zip(self.spoiled).filter(|(_, spoiled)| *spoiled) {
+            row.fill(f32::NAN);
         }
     }
 }

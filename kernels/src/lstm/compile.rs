@@ -8,13 +8,16 @@ use rayon_core::{ThreadPool, ThreadPoolBuildError};
 use thiserror::Error;
 
 use super::block::Workspace;
+use super::cut::Tuning;
 use super::matrix::{Matrix, Precision};
-use super::model::Lstm;
-use super::packed::Packed;
+use super::model::{Lstm, ModelError};
+use super::non_finite::NonFinite;
+use super::packed::{Packed, PackedLayer};
 use super::threads::{THREADS_MAX, pool, threads};
 use crate::cpu::Kernels;
 use crate::isa::{Isa, IsaError};
-use crate::op::gemm::GROUP;
+use crate::op::activation::Activations;
+use crate::op::gemm::{GROUP, PANEL};
 use crate::op::int8::DEPTH_MAX;
 
 /// How to compile a model.
@@ -29,6 +32,12 @@ pub struct CompileOptions {
     /// In what the matrix products are computed. How far that takes the predictions from an exact computation is for
     /// [`Lstm::deviation`] to say, on data of the caller's own.
     pub precision: Precision,
+    /// How exactly gates and states are computed. Any instruction set gives the same bits.
+    pub activations: Activations,
+    /// How `predict` cuts a batch, where [`Lstm::tune`] found it; `None` is what suits most. Any gives the same bits.
+    pub tuning: Option<Tuning>,
+    /// What to do with features and weights that are NaN or infinite.
+    pub non_finite: NonFinite,
 }
 
 /// A model that cannot be compiled here.
@@ -37,6 +46,14 @@ pub enum CompileError {
     /// The instruction set is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),
+    /// A weight is NaN or infinite.
+    #[error("{source}; mend the model{}", remedy(*precision))]
+    Weight {
+        /// Which one.
+        source: ModelError,
+        /// What was asked for.
+        precision: Precision,
+    },
     /// Not enough memory for the packed weights.
     #[error("no memory for the packed weights of {spec}: {source}")]
     Memory {
@@ -50,6 +67,16 @@ pub enum CompileError {
     Depth {
         /// Inputs or units, whichever are more.
         depth: usize,
+    },
+    /// A tuning out of its range.
+    #[error("the tuning's {name} is {value}, not {range}")]
+    Tuning {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+        /// What it may be.
+        range: String,
     },
     /// More threads than any machine is worth.
     #[error("threads is {threads}; it must be at most {THREADS_MAX}, or 0 for one for each core")]
@@ -67,11 +94,22 @@ pub enum CompileError {
     },
 }
 
+/// What else would help against a weight that is not finite.
+const fn remedy(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 | Precision::Bf16 => ", or compile it to propagate what is not finite",
+        Precision::Int8 => ", since 8-bit integers have no NaN",
+    }
+}
+
 /// A model made ready for this processor.
 #[derive(Debug)]
 pub struct Executable {
     pub(super) kernels: Kernels,
     pub(super) precision: Precision,
+    activations: Activations,
+    pub(super) tuning: Tuning,
+    pub(super) non_finite: NonFinite,
     pub(super) packed: Arc<Packed<Matrix>>,
     /// Hash of the model, for the snapshots of streams.
     pub(super) model: Arc<str>,
@@ -88,19 +126,38 @@ impl Lstm {
         if options.threads > THREADS_MAX {
             return Err(CompileError::ThreadCount { threads: options.threads });
         }
+        let tuning = options.tuning.unwrap_or_default();
+        if let Some((name, value, range)) = tuning.fault() {
+            return Err(CompileError::Tuning { name, value, range });
+        }
         let (spec, precision) = (self.spec(), options.precision);
         let depth = spec.input.max(spec.hidden);
         if precision == Precision::Int8 && depth > DEPTH_MAX {
             return Err(CompileError::Depth { depth });
         }
-        let kernels = Kernels::new(options.isa)?;
+        if precision == Precision::Int8 || options.non_finite == NonFinite::Error {
+            self.check_finite().map_err(|source| CompileError::Weight { source, precision })?;
+        }
+        let kernels = Kernels::with(options.isa, options.activations)?;
         let memory = |source| CompileError::Memory { spec, source };
         let packed = Packed::new(self.weights()).and_then(|packed| packed.narrowed(precision));
         let packed = Arc::new(packed.map_err(memory)?);
-        let threads = threads(options.threads);
+        let threads = threads(if options.threads == 0 { tuning.threads } else { options.threads });
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let workspaces = (0..threads).map(|_| std::sync::Mutex::default()).collect();
-        Ok(Executable { kernels, precision, packed, model: self.hash().into(), pool, workspaces })
+        let CompileOptions { activations, non_finite, .. } = *options;
+        let model = self.hash().into();
+        Ok(Executable {
+            kernels,
+            precision,
+            activations,
+            tuning,
+            non_finite,
+            packed,
+            model,
+            pool,
+            workspaces,
+        })
     }
 }
 
@@ -128,33 +185,75 @@ impl Executable {
         }
     }
 
-    /// What was chosen and what one step costs, as text for a person.
+    /// Bytes that a step of one series reads, and its operations, padding not counted.
+    pub(super) fn step_cost(&self) -> (usize, usize) {
+        let spec = self.packed.spec;
+        let layers = self.packed.layers.iter().map(|layer| layer_cost(spec.hidden, layer));
+        layers.fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1))
+    }
+
+    /// What was chosen and what one step costs, as text for a person. What the processor could do at best is for
+    /// [`floor`](Self::floor) to measure.
     #[must_use]
     pub fn explain(&self) -> String {
         let packed = &self.packed;
         let (spec, units, isa) = (packed.spec, packed.units, self.isa());
         let mut text = String::new();
-        let mut total = (0, 0);
         let _ = writeln!(text, "model        {spec}, {} parameters", spec.parameters());
         let _ = writeln!(text, "instructions {isa}, {} lanes of f32", isa.lanes());
         let _ = writeln!(text, "precision    {} by {}, sums in f32", self.precision, self.product_isa());
-        let _ = writeln!(text, "threads      {} for batches, 1 for streams", self.workspaces.len());
+        let _ = writeln!(
+            text,
+            "threads      {} for batches; 1 for a stream, and those of its cores",
+            self.workspaces.len()
+        );
         let _ = writeln!(
             text,
             "packing      gates interleaved by {GROUP} units, {} units padded to {units}, {} bytes in all",
             spec.hidden,
             packed.bytes()
         );
+        if packed.has_tail() && self.product_isa() == Isa::Avx512 {
+            let _ = writeln!(
+                text,
+                "tail         a stream reads the last group of {GROUP} without most of its padding"
+            );
+        }
+        let (rows, sums) = tile(self.product_isa(), self.precision);
+        let _ = writeln!(
+            text,
+            "tiles        {rows} rows by {} columns, {sums} sums in registers, which leave no other choice; one row in a stream",
+            self.product_isa().lanes() * sums / rows
+        );
+        let _ = writeln!(text, "activations  {}", self.activations);
+        let _ = writeln!(text, "batches      {}", self.tuning);
         for (index, layer) in packed.layers.iter().enumerate() {
-            let bytes = layer.bytes();
-            let flop = 2 * 4 * spec.hidden * (layer.inputs + spec.hidden);
-            total = (total.0 + bytes, total.1 + flop);
+            let (bytes, flop) = layer_cost(spec.hidden, layer);
             let _ = writeln!(text, "layer {index:<6} {bytes} bytes read and {flop} FLOP in a step");
         }
-        let _ =
-            write!(text, "step         {} bytes read and {} FLOP in a step of one series", total.0, total.1);
+        let (bytes, flop) = self.step_cost();
+        let _ = writeln!(text, "step         {bytes} bytes read and {flop} FLOP in a step of one series");
+        let _ = write!(
+            text,
+            "window       {flop} FLOP for each of its steps, the weights read once for a block of them"
+        );
         text
     }
+}
+
+/// Rows of a full tile of a product, and the sums that it keeps in registers.
+const fn tile(isa: Isa, precision: Precision) -> (usize, usize) {
+    match (isa, precision) {
+        (Isa::Avx512, _) => (6, 24),
+        (Isa::Avx2Fma, Precision::F32) => (3, 12),
+        (Isa::Avx2Fma, Precision::Bf16 | Precision::Int8) => (2, 8),
+        (Isa::Scalar, _) => (1, 1),
+    }
+}
+
+/// Bytes that a step of one layer reads, and its operations.
+fn layer_cost(hidden: usize, layer: &PackedLayer<Matrix>) -> (usize, usize) {
+    (layer.bytes(), 2 * PANEL * hidden * (layer.inputs + hidden))
 }
 
 #[cfg(test)]
@@ -176,7 +275,9 @@ mod tests {
         let model =
             Lstm::new(Spec { input: 12, hidden: 33, layers: 2, output: 1, head: Head::Linear }, 0).unwrap();
         let compiled = |isa, precision| {
-            model.compile(&CompileOptions { isa: Some(isa), threads: 1, precision }).unwrap()
+            let options =
+                CompileOptions { isa: Some(isa), threads: 1, precision, ..CompileOptions::default() };
+            model.compile(&options).unwrap()
         };
         let bytes = Precision::ALL.map(|precision| compiled(Isa::Scalar, precision).packed.bytes());
         assert!(bytes[1] < bytes[0] * 11 / 20 && bytes[2] < bytes[1], "{bytes:?}");

@@ -41,6 +41,7 @@ impl Lstm {
     /// with [`FileError::NotSynced`], where it is written.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         if is_onnx(path) {
+            self.check_finite().map_err(|source| FileError::Model { path: path.to_path_buf(), source })?;
             let bytes = onnx::encode(&plain::stack(self), self.metadata(), onnx::OPSET);
             return write_bytes(path, &bytes.map_err(|source| onnx_error(path, source))?);
         }
@@ -102,6 +103,7 @@ pub(super) fn write(
     reserved: &[(&str, String)],
     extra: &[(&str, &[f32])],
 ) -> Result<(), FileError> {
+    model.check_finite().map_err(|source| FileError::Model { path: path.to_path_buf(), source })?;
     write_bytes(path, &encode(model, reserved, extra)?)
 }
 

@@ -5,14 +5,17 @@ use std::str::FromStr;
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
+use serde::{Deserialize, Serialize};
 
 use crate::cpu::Kernels;
 use crate::op::bf16::{self, WIDTH, pair};
 use crate::op::gemm::{Gemm, Start};
 use crate::op::int8::{self, Range};
+use crate::op::tail;
 
 /// In what a model's two matrix products are computed. Sums, biases, activations, states and the head are f32 in each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 24 bits of mantissa.
     #[default]
@@ -27,6 +30,9 @@ pub enum Precision {
 impl Precision {
     /// Every precision, the most exact first.
     pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// In what a model can be trained.
+    pub const TRAINING: [Self; 2] = [Self::F32, Self::Bf16];
 
     /// The name in options and reports.
     #[must_use]
@@ -77,6 +83,8 @@ pub(super) struct Matrix {
     pub depth: usize,
     cols: usize,
     values: Values,
+    /// The words of the last panel's [tail], where it has one.
+    tail: Buffer<u32>,
 }
 
 #[derive(Debug)]
@@ -148,7 +156,40 @@ impl Matrix {
                 }
             }
         };
-        Ok(Self { depth, cols, values })
+        Ok(Self { depth, cols, values, tail: Buffer::zeroed(0, Alignment::CACHE_LINE)? })
+    }
+
+    /// The same with a tail, for a matrix whose columns are the gates of `hidden` units.
+    pub fn with_tail(mut self, hidden: usize) -> Result<Self, OutOfMemory> {
+        let units = tail::units(hidden);
+        if let Values::Bf16(words) | Values::Int8 { words, .. } = &self.values
+            && units > 0
+        {
+            let last = words.len() - words.len() / (self.cols / WIDTH);
+            self.tail = Buffer::copied(&tail::fold(&words[last..], units), Alignment::CACHE_LINE)?;
+        }
+        Ok(self)
+    }
+
+    /// A copy of some columns, whole panels of them.
+    pub fn share(&self, cols: &std::ops::Range<usize>) -> Result<Self, OutOfMemory> {
+        let panels = |words: usize| cols.start * words..cols.end * words;
+        let depth = self.depth;
+        let values = match &self.values {
+            Values::F32(values) => {
+                Values::F32(Buffer::copied(&values[panels(depth)], Alignment::CACHE_LINE)?)
+            }
+            Values::Bf16(words) => {
+                Values::Bf16(Buffer::copied(&words[panels(depth.div_ceil(2))], Alignment::CACHE_LINE)?)
+            }
+            Values::Int8 { words, scale, offset } => Values::Int8 {
+                words: Buffer::copied(&words[panels(depth.div_ceil(4))], Alignment::CACHE_LINE)?,
+                scale: Buffer::copied(&scale[cols.clone()], Alignment::CACHE_LINE)?,
+                offset: Buffer::copied(&offset[cols.clone()], Alignment::CACHE_LINE)?,
+            },
+        };
+        let tail = if cols.end == self.cols { &self.tail[..] } else { &[] };
+        Ok(Self { depth, cols: cols.len(), values, tail: Buffer::copied(tail, Alignment::CACHE_LINE)? })
     }
 
     /// The packed values, where they are f32.
@@ -159,7 +200,32 @@ impl Matrix {
         }
     }
 
-    /// Bytes that a product with one row reads.
+    /// Reads what a product with one row reads first, so that it lies in the first-level cache: of up to three panels as
+    /// much as leaves room for the rest of a tick.
+    pub fn touch(&self) {
+        const BYTES: usize = 6 << 10;
+        fn read<T: Copy>(values: &[T], panels: usize) {
+            let stride = values.len() / panels.max(1);
+            for panel in 0..panels.min(3) {
+                let first = &values[panel * stride..][..stride.min(BYTES / size_of::<T>())];
+                for value in first.iter().step_by(64 / size_of::<T>()) {
+                    std::hint::black_box(*value);
+                }
+            }
+        }
+        let panels = self.cols / WIDTH;
+        match &self.values {
+            Values::F32(values) => read(values, panels),
+            Values::Bf16(words) | Values::Int8 { words, .. } => read(words, panels),
+        }
+    }
+
+    /// Whether a product with one row reads a tail in the place of the last panel.
+    pub fn has_tail(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
+    /// Bytes of the matrix, without the tail.
     pub fn bytes(&self) -> usize {
         match &self.values {
             Values::F32(values) => size_of_val(values.as_ref()),
@@ -189,15 +255,27 @@ impl Matrix {
                 let to = &mut narrowed.words;
                 kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
                 let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
-                kernels.bf16(&bf16::Product { rows, cols, words, left, right, start }, out);
+                let tail = if rows == 1 { &self.tail[..] } else { &[] };
+                kernels.bf16(&bf16::Product { rows, cols, words, left, right, tail, start }, out);
             }
             Values::Int8 { words: right, scale: right_scale, offset } => {
                 let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
                 kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
                 let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
                 let words = depth.div_ceil(4);
-                let product =
-                    int8::Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+                let tail = if rows == 1 { &self.tail[..] } else { &[] };
+                let product = int8::Product {
+                    rows,
+                    cols,
+                    words,
+                    left,
+                    left_scale,
+                    right,
+                    tail,
+                    right_scale,
+                    offset,
+                    start,
+                };
                 kernels.int8(&product, out);
             }
         }
@@ -239,16 +317,27 @@ impl Matrix {
                 let to = &mut narrowed.words;
                 kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
                 let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
-                let product = bf16::Product { rows, cols, words, left, right, start };
+                let tail = &self.tail;
+                let product = bf16::Product { rows, cols, words, left, right, tail, start };
                 kernels.bf16_step(&mut bf16::Step { product, sums, after, c_before, c, h, gates });
             }
             Values::Int8 { words: right, scale: right_scale, offset } => {
                 let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
                 kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
                 let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
-                let words = depth.div_ceil(4);
-                let product =
-                    int8::Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+                let (words, tail) = (depth.div_ceil(4), &self.tail);
+                let product = int8::Product {
+                    rows,
+                    cols,
+                    words,
+                    left,
+                    left_scale,
+                    right,
+                    tail,
+                    right_scale,
+                    offset,
+                    start,
+                };
                 kernels.int8_step(&mut int8::Step { product, sums, after, c_before, c, h, gates });
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use super::non_finite::NonFinite;
 use crate::op::network::{Spec, SpecError, Weights};
 use crate::random;
 
@@ -63,18 +64,36 @@ impl Lstm {
     /// # Errors
     /// [`ModelError`] when the shape is impossible, the length is wrong or a weight is not finite.
     pub fn from_weights(weights: Weights<f32>) -> Result<Self, ModelError> {
+        Self::from_weights_as(weights, NonFinite::Error)
+    }
+
+    /// The same, with what to do about weights that are not finite. Only [`compile`](Self::compile) takes a model that has
+    /// such, and only with the same choice; a NaN's own bits are not kept. Training and files refuse it.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the shape is impossible, the length is wrong or a weight is not finite and may not be.
+    pub fn from_weights_as(mut weights: Weights<f32>, non_finite: NonFinite) -> Result<Self, ModelError> {
         let spec = weights.spec;
         spec.check()?;
         if weights.values.len() != spec.parameters() {
             return Err(ModelError::Length { spec, wanted: spec.parameters(), given: weights.values.len() });
         }
-        for tensor in spec.tensors() {
-            let values = &weights.values[tensor.range];
-            if let Some(index) = values.iter().position(|x| !x.is_finite()) {
-                return Err(ModelError::NotFinite { tensor: tensor.name, index, value: values[index] });
+        match non_finite {
+            NonFinite::Error => finite(&weights)?,
+            // One NaN for all, whose payload no rounding turns into a number.
+            NonFinite::Propagate => {
+                weights.values.iter_mut().filter(|x| x.is_nan()).for_each(|x| *x = f32::NAN);
             }
         }
         Ok(Self { weights, metadata: BTreeMap::new() })
+    }
+
+    /// Whether every weight is finite.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFinite`] naming the first that is not.
+    pub fn check_finite(&self) -> Result<(), ModelError> {
+        finite(&self.weights)
     }
 
     /// The shape.
@@ -116,6 +135,16 @@ impl Lstm {
     pub const fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.metadata
     }
+}
+
+fn finite(weights: &Weights<f32>) -> Result<(), ModelError> {
+    for tensor in weights.spec.tensors() {
+        let values = &weights.values[tensor.range];
+        if let Some(index) = values.iter().position(|x| !x.is_finite()) {
+            return Err(ModelError::NotFinite { tensor: tensor.name, index, value: values[index] });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -50,6 +50,12 @@ pub enum NetworkError {
         /// Why it is no plain one.
         reason: NotPlain,
     },
+    /// A stream of it was to run on several cores, as only plain models do.
+    #[error("cores were given for a stream, but this model runs on one: {reason}")]
+    Cores {
+        /// Why it is no plain one.
+        reason: NotPlain,
+    },
     /// Not enough memory for the packed weights.
     #[error("no memory for the packed weights of a network: {0}")]
     Memory(OutOfMemory),

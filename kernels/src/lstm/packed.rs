@@ -1,6 +1,8 @@
 //! Weights as the kernels want them: hidden units padded to a multiple of 16, gates interleaved by
 //! groups of 16 units. The layout is the same for every instruction set.
 
+use std::ops::Range;
+
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
@@ -77,8 +79,9 @@ impl Packed {
         let Self { spec, units, layers, head_weight, head_bias } = self;
         let narrowed = |layer: PackedLayer| {
             let PackedLayer { inputs, weight_x, weight_h, bias } = layer;
-            let weight_x = Matrix::new(weight_x, inputs, PANEL * units, precision)?;
-            let weight_h = Matrix::new(weight_h, spec.hidden, PANEL * units, precision)?;
+            let weight_x = Matrix::new(weight_x, inputs, PANEL * units, precision)?.with_tail(spec.hidden)?;
+            let weight_h =
+                Matrix::new(weight_h, spec.hidden, PANEL * units, precision)?.with_tail(spec.hidden)?;
             Ok(PackedLayer { inputs, weight_x, weight_h, bias })
         };
         let layers = layers.into_iter().map(narrowed).collect::<Result<_, OutOfMemory>>()?;
@@ -98,6 +101,29 @@ impl Packed<Matrix> {
     pub fn bytes(&self) -> usize {
         let head = size_of_val(self.head_weight.as_ref()) + size_of_val(self.head_bias.as_ref());
         self.layers.iter().map(PackedLayer::bytes).sum::<usize>() + head
+    }
+
+    /// A copy of the packed weights of some units, whole groups of them; they read the hidden states of all.
+    pub fn share(&self, units: Range<usize>) -> Result<Self, OutOfMemory> {
+        let cols = PANEL * units.start..PANEL * units.end;
+        let layer = |layer: &PackedLayer<Matrix>| {
+            let PackedLayer { inputs, weight_x, weight_h, bias } = layer;
+            let (weight_x, weight_h) = (weight_x.share(&cols)?, weight_h.share(&cols)?);
+            let bias = Buffer::copied(&bias[cols.clone()], Alignment::CACHE_LINE)?;
+            Ok(PackedLayer { inputs: *inputs, weight_x, weight_h, bias })
+        };
+        Ok(Self {
+            spec: self.spec,
+            units: units.len(),
+            layers: self.layers.iter().map(layer).collect::<Result<_, OutOfMemory>>()?,
+            head_weight: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
+            head_bias: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
+        })
+    }
+
+    /// Whether the last group of units is read from a tail.
+    pub fn has_tail(&self) -> bool {
+        self.layers.iter().any(|layer| layer.weight_x.has_tail())
     }
 
     /// Most values of a row that a matrix is multiplied with.

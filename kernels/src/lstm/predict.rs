@@ -8,16 +8,17 @@ use std::sync::atomic::AtomicUsize;
 
 use ndarray::{ArrayView3, ArrayViewMut2, s};
 
-use super::block::{BLOCK, PredictError};
+use super::block::{Options, PredictError};
 use super::compile::Executable;
 use super::threads::on_each;
 
 impl Executable {
     /// Predicts a batch of windows `[batch, time, input]`, each from zero state, into `[batch, output]`. Any strides
-    /// will do. After a first call with windows of the same length, one thread allocates nothing.
+    /// will do. A feature that is not finite is refused or makes its window's outputs NaN, as the model was compiled
+    /// ([`NonFinite`](super::NonFinite)). After a first call with windows of the same length, one thread allocates nothing.
     ///
     /// # Errors
-    /// [`PredictError`] when a shape does not fit or a feature is not finite; `out` is then untouched.
+    /// [`PredictError`] when a shape does not fit or a feature is not finite and may not be; `out` is then untouched.
     #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn predict(
         &mut self,
@@ -34,11 +35,14 @@ impl Executable {
         }
         // As many blocks for each thread as full ones would make, but of equal height.
         let threads = self.workspaces.len();
-        let height = batch.div_ceil(threads * batch.div_ceil(threads * BLOCK).max(1)).max(1);
+        let block = self.tuning.block;
+        let height = batch.div_ceil(threads * batch.div_ceil(threads * block).max(1)).max(1);
         let next = AtomicUsize::new(0);
         on_each(self.pool.as_ref(), |thread| {
             let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            workspace.run(&self.kernels, (&self.packed, self.precision), &windows, (&next, height));
+            let Self { precision, non_finite, tuning, .. } = *self;
+            let options = Options { precision, non_finite, tuning };
+            workspace.run(&self.kernels, (&self.packed, &options), &windows, (&next, height));
         });
         let mut error = None;
         for workspace in &mut self.workspaces {

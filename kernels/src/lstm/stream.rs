@@ -12,31 +12,51 @@
 //! hidden states' part of the next sums, and the steps of the windows that are not complete. What is left between row and
 //! prediction is one product of each layer with its input.
 //!
+//! Several [`cores`](StreamOptions::cores) can share a tick: each computes some units of every layer from weights in its own
+//! caches, and they exchange the hidden states after each layer (`seat.rs`).
+//!
 //! All of these give the bits that [`predict`](super::Executable::predict) gives for the same rows from zero state. A tick
-//! takes no lock, makes no system call and allocates nothing.
+//! takes no lock, makes no system call and allocates nothing, unless workers that sleep ([`Wait::Park`]) must be woken.
+//!
+//! ```text
+//! error, mailbox -> seat -> step -> part -> team -> snapshot
+//! ```
 
 mod error;
 
-mod snapshot;
+mod sync {
+    //! What a mailbox is made of. The model checker puts its own in the place.
+    pub use std::sync::atomic::{AtomicU64, Ordering};
+}
+
+mod mailbox;
+
+mod seat;
 
 mod step;
 
+mod part;
+
+mod team;
+
+mod snapshot;
+
 use std::sync::Arc;
 
-use diapason_buffer::buffer::OutOfMemory;
-use diapason_buffer::{Alignment, Buffer};
-
 use super::compile::Executable;
-use super::matrix::{Matrix, Narrowed};
+use super::matrix::Matrix;
+use super::non_finite::NonFinite;
 use super::packed::Packed;
 use crate::cpu::Kernels;
 use crate::op::dense::Dense;
-use crate::op::gemm::PANEL;
+use crate::op::gemm::GROUP;
 pub use error::StreamError;
+use part::{Blueprint, Order, Part};
+pub use seat::Wait;
 pub use snapshot::Snapshot;
-use step::Step;
+use team::Team;
 
-/// How a stream treats time.
+/// How a stream treats time, and where it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamOptions {
     /// Independent series, such as symbols, that share the model.
@@ -47,11 +67,17 @@ pub struct StreamOptions {
     /// Whether work that the next prediction does not wait for is left to [`Stream::prepare`]. Where that is not called,
     /// the next tick does it first.
     pub ahead: bool,
+    /// The cores, as the kernel numbers them, of threads that share each tick with the caller's own: one thread pinned to
+    /// each, for as long as the stream lives. Pin the caller's thread to a core beside them. Each thread takes one group of 16
+    /// units or more, so a layer has a use for at most as many threads as it has groups. Any number gives the same bits.
+    pub cores: Vec<usize>,
+    /// How these threads wait for each other.
+    pub wait: Wait,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { instances: 1, window: None, ahead: false }
+        Self { instances: 1, window: None, ahead: false, cores: Vec::new(), wait: Wait::Spin }
     }
 }
 
@@ -63,93 +89,70 @@ pub struct Stream {
     model: Arc<str>,
     window: Option<usize>,
     ahead: bool,
-    instances: Vec<Instance>,
-    scratch: Scratch,
+    non_finite: NonFinite,
+    instances: usize,
+    /// For each instance the ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    spoiled: Vec<u64>,
+    part: Part,
+    team: Option<Team>,
     output: Vec<f32>,
-}
-
-/// What a tick needs for itself; `rows` is the window, or one with carried state.
-#[derive(Debug)]
-struct Scratch {
-    /// `[rows, 4 units]`: pre-activations.
-    gates: Buffer<f32>,
-    /// The rows of a product, rounded.
-    narrowed: Narrowed,
-    /// `[units]` each: hidden state of a layer and of the one below, cell state, of a window that ends with this tick.
-    h: [Buffer<f32>; 2],
-    c: Buffer<f32>,
-}
-
-/// One series.
-#[derive(Debug)]
-struct Instance {
-    ticks: u64,
-    layers: Vec<State>,
-    /// The last row, while the windows that did not end with it wait for it.
-    row: Vec<f32>,
-    behind: bool,
-    /// Whether every layer's `sums` are those of the next tick.
-    made: bool,
-}
-
-/// One layer's state, `[rows, units]` each: before a tick and after it, swapped at its end.
-#[derive(Debug)]
-struct State {
-    h: [Buffer<f32>; 2],
-    c: [Buffer<f32>; 2],
-    /// `[4 units]`: the hidden state's part of the next sums.
-    sums: Buffer<f32>,
-}
-
-impl State {
-    fn new(rows: usize, units: usize) -> Result<Self, OutOfMemory> {
-        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
-        let len = rows.saturating_mul(units);
-        let sums = zeroed(PANEL * units)?;
-        Ok(Self { h: [zeroed(len)?, zeroed(len)?], c: [zeroed(len)?, zeroed(len)?], sums })
-    }
-}
-
-impl Scratch {
-    fn new(executable: &Executable, rows: usize) -> Result<Self, OutOfMemory> {
-        let packed = &executable.packed;
-        let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
-        Ok(Self {
-            gates: zeroed(rows.saturating_mul(PANEL * packed.units))?,
-            narrowed: Narrowed::new(rows, packed.depth(), executable.precision)?,
-            h: [zeroed(packed.units)?, zeroed(packed.units)?],
-            c: zeroed(packed.units)?,
-        })
-    }
+    /// What is computed with in the place of a row that is not finite.
+    blank: Vec<f32>,
 }
 
 impl Executable {
-    /// A stream with its own states, all zero. It shares the packed weights and may outlive this value.
+    /// A stream with its own states, all zero. It shares the packed weights, unless it runs on several cores, and may outlive
+    /// this value.
     ///
     /// # Errors
-    /// [`StreamError`] when there is no instance, the window has no step, or the memory is not to be had.
+    /// [`StreamError`] when there is no instance, the window has no step, a core is not to be had, or the memory.
     pub fn stream(&self, options: &StreamOptions) -> Result<Stream, StreamError> {
-        let StreamOptions { instances, window, ahead } = *options;
+        let &StreamOptions { instances, window, ahead, ref cores, wait } = options;
         if instances == 0 {
             return Err(StreamError::Empty { what: "instance" });
         }
         if window == Some(0) {
             return Err(StreamError::Empty { what: "step in its window" });
         }
-        let packed = Arc::clone(&self.packed);
-        let memory = |source| StreamError::Memory { instances, source };
-        let rows = window.unwrap_or(1);
-        let instance = |_| {
-            let state = |_| State::new(rows, packed.units);
-            let layers = (0..packed.spec.layers).map(state).collect::<Result<_, _>>()?;
-            let row = vec![0.0; packed.spec.input];
-            Ok(Instance { ticks: 0, layers, row, behind: false, made: false })
-        };
-        let instances = (0..instances).map(instance).collect::<Result<_, _>>().map_err(memory)?;
-        let scratch = Scratch::new(self, rows).map_err(memory)?;
-        let output = vec![0.0; packed.spec.output];
+        team::check(cores, self.packed.units / GROUP)?;
+        let cores: Vec<_> = cores.iter().copied().map(Some).collect();
+        self.on_cores((instances, window, ahead), &cores, wait)
+    }
+
+    /// The same, checked. Workers without a core run anywhere.
+    fn on_cores(
+        &self,
+        (instances, window, ahead): (usize, Option<usize>, bool),
+        cores: &[Option<usize>],
+        wait: Wait,
+    ) -> Result<Stream, StreamError> {
+        let (kernels, precision, packed) = (self.kernels, self.precision, Arc::clone(&self.packed));
+        let (output, blank) = (vec![0.0; packed.spec.output], vec![0.0; packed.spec.input]);
+        let (non_finite, spoiled) = (self.non_finite, vec![0; instances]);
         let model = Arc::clone(&self.model);
-        Ok(Stream { kernels: self.kernels, packed, model, window, ahead, instances, scratch, output })
+        let blueprint = Blueprint { kernels, precision, packed, instances, window, ahead };
+        let (team, part) = if cores.is_empty() {
+            let memory = |source| StreamError::Memory { instances, source };
+            (None, Part::new(&blueprint, None).map_err(memory)?)
+        } else {
+            let (team, part) = Team::start(&blueprint, cores, wait)?;
+            (Some(team), part)
+        };
+        let packed = blueprint.packed;
+        Ok(Stream {
+            kernels,
+            packed,
+            model,
+            window,
+            ahead,
+            non_finite,
+            instances,
+            spoiled,
+            part,
+            team,
+            output,
+            blank,
+        })
     }
 }
 
@@ -157,25 +160,36 @@ impl Stream {
     /// Takes one row of one instance. Returns its prediction, or `None` while its first window is not full.
     ///
     /// # Errors
-    /// [`StreamError`] when the instance does not exist or the row does not fit; the state is then unchanged.
+    /// [`StreamError`] when the instance does not exist or the row does not fit, and the state is then unchanged; or when a
+    /// worker has ended, and the stream with it.
     pub fn push(&mut self, instance: usize, row: &[f32]) -> Result<Option<&[f32]>, StreamError> {
         self.check(instance)?;
         let input = self.packed.spec.input;
         if row.len() != input {
             return Err(StreamError::Row { found: row.len(), input });
         }
-        if let Some(feature) = row.iter().position(|x| !x.is_finite()) {
-            let (tick, value) = (self.instances[instance].ticks, row[feature]);
+        // The whole row at once: looking for the place of a bad value takes ten times as long, and there seldom is one.
+        let finite = row.iter().fold(true, |all, x| all & x.is_finite());
+        if !finite
+            && self.non_finite == NonFinite::Error
+            && let Some(feature) = row.iter().position(|x| !x.is_finite())
+        {
+            let (tick, value) = (self.part.ticks(instance), row[feature]);
             return Err(StreamError::NotFinite { instance, tick, feature, value });
         }
-        let Self { kernels, packed, instances, scratch, output, .. } = self;
-        let state = &mut instances[instance];
-        let mut step = Step { kernels, packed, scratch };
-        let top = match (self.window, self.ahead) {
-            (None, _) => Some(state.carry(&mut step, row)),
-            (Some(window), false) => state.slide(&mut step, window, row),
-            (Some(window), true) => state.end(&mut step, window, row),
-        };
+        let Self { kernels, packed, spoiled, part, team, output, blank, .. } = self;
+        let (row, spoiled) = (if finite { row } else { blank }, &mut spoiled[instance]);
+        if !finite {
+            *spoiled = self.window.map_or(u64::MAX, |window| window as u64);
+        }
+        if let Some(team) = team {
+            team.order(Order::Tick(instance), Some(row), part)?;
+        }
+        let top = part.tick(instance, row)?;
+        let nan = *spoiled > 0;
+        if nan && self.window.is_some() {
+            *spoiled -= 1;
+        }
         let Some(top) = top else { return Ok(None) };
         kernels.dense(&mut Dense {
             rows: 1,
@@ -187,29 +201,28 @@ impl Stream {
             out: output,
         });
         packed.spec.head.apply_in_place(output);
+        if nan {
+            output.fill(f32::NAN);
+        }
         Ok(Some(&self.output))
     }
 
     /// Does what the last tick of an instance left, and what the next one can do without its row. Nothing, without
-    /// [`StreamOptions::ahead`] or when it is done already.
+    /// [`StreamOptions::ahead`] or when it is done already. Workers may still be at it when this returns.
     ///
     /// # Errors
-    /// [`StreamError::Instance`] when it does not exist.
+    /// [`StreamError`] when the instance does not exist, or a worker has ended.
     pub fn prepare(&mut self, instance: usize) -> Result<(), StreamError> {
         self.check(instance)?;
         if self.ahead {
-            let Self { kernels, packed, instances, scratch, .. } = self;
-            instances[instance].prepare(&mut Step { kernels, packed, scratch }, self.window);
+            self.order(Order::Prepare(instance))?;
+            self.part.prepare(instance)?;
         }
         Ok(())
     }
 
-    /// Brings all windows of an instance to its last row, and the one that comes next to its zero state.
-    fn settle(&mut self, instance: usize) {
-        if let Some(window) = self.window {
-            let Self { kernels, packed, instances, scratch, .. } = self;
-            instances[instance].begin(&mut Step { kernels, packed, scratch }, window);
-        }
+    fn order(&mut self, order: Order) -> Result<(), StreamError> {
+        self.team.as_mut().map_or(Ok(()), |team| team.order(order, None, &self.part))
     }
 
     /// Ticks that an instance has taken.
@@ -218,26 +231,23 @@ impl Stream {
     /// [`StreamError::Instance`] when it does not exist.
     pub fn ticks(&self, instance: usize) -> Result<u64, StreamError> {
         self.check(instance)?;
-        Ok(self.instances[instance].ticks)
+        Ok(self.part.ticks(instance))
     }
 
     /// Puts an instance back to zero state, as at the start.
     ///
     /// # Errors
-    /// [`StreamError::Instance`] when it does not exist.
+    /// [`StreamError`] when the instance does not exist, or a worker has ended.
     pub fn reset(&mut self, instance: usize) -> Result<(), StreamError> {
         self.check(instance)?;
-        let instance = &mut self.instances[instance];
-        (instance.ticks, instance.behind, instance.made) = (0, false, false);
-        for state in &mut instance.layers {
-            state.h[0].fill(0.0);
-            state.c[0].fill(0.0);
-        }
+        self.order(Order::Reset(instance))?;
+        self.part.reset(instance);
+        self.spoiled[instance] = 0;
         Ok(())
     }
 
     fn check(&self, instance: usize) -> Result<(), StreamError> {
-        let instances = self.instances.len();
+        let instances = self.instances;
         if instance < instances { Ok(()) } else { Err(StreamError::Instance { instance, instances }) }
     }
 }

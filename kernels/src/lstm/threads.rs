@@ -2,7 +2,12 @@
 //!
 //! They are started once and wait between calls; a call costs a few microseconds and some small allocations. The
 //! caller's own thread is one of them: where one is asked for, nothing is started, woken or allocated.
+//!
+//! The threads of a stream are its own, and pinned; here is how.
 
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Most threads that an option may ask for: several for each core of any machine, few enough that a slip of the
@@ -33,11 +38,44 @@ pub(super) fn on_each(pool: Option<&ThreadPool>, work: impl Fn(usize) + Sync) {
     });
 }
 
+/// The calling thread, to the calls below.
+const SELF: Pid = Pid::from_raw(0);
+
+/// Binds the calling thread to one core.
+pub(super) fn pin(core: usize) -> Result<(), Errno> {
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    sched_setaffinity(SELF, &set)
+}
+
+/// The core to which the calling thread is bound, where it is one.
+pub(super) fn pinned_to() -> Option<usize> {
+    let set = sched_getaffinity(SELF).ok()?;
+    let mut cores = (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false));
+    let core = cores.next()?;
+    cores.next().is_none().then_some(core)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[test]
+    fn a_thread_is_pinned_where_it_asks_to_be() {
+        let first = (0..CpuSet::count()).find(|&core| sched_getaffinity(SELF).unwrap().is_set(core).unwrap());
+        let core = first.unwrap();
+        std::thread::spawn(move || {
+            pin(core).unwrap();
+            assert_eq!(pinned_to(), Some(core));
+            for nowhere in [CpuSet::count() - 1, CpuSet::count()] {
+                assert_eq!(pin(nowhere), Err(Errno::EINVAL));
+            }
+        })
+        .join()
+        .unwrap();
+    }
 
     #[test]
     fn every_thread_works_once() {

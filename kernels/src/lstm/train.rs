@@ -5,7 +5,10 @@
 //! wave its gradients are added to the sum in the order of the shards: memory does not grow with the batch, and any
 //! number of threads gives the same bits, as does any instruction set.
 //!
-//! `error, schedule, options, adam, dropout, gradient, transposed -> shard -> Trainer`
+//! In bf16 the matrix products of all passes take rounded weights, states and gradients and sum in f32; the weights
+//! themselves, activations, states, the head, the sum of gradients and Adam are f32 as ever.
+//!
+//! `error, schedule, options, adam, dropout, gradient, transposed, words -> shard -> Trainer`
 
 pub mod error;
 
@@ -21,6 +24,8 @@ mod gradient;
 
 mod transposed;
 
+mod words;
+
 mod shard;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +35,7 @@ use diapason_buffer::Buffer;
 use ndarray::{ArrayView2, ArrayView3};
 use rayon_core::ThreadPool;
 
+use super::matrix::Precision;
 use super::model::Lstm;
 use super::packed::Packed;
 use super::threads::{on_each, pool, threads};
@@ -43,6 +49,7 @@ pub use options::TrainOptions;
 pub use schedule::Schedule;
 use shard::{Batch, Workspace};
 use transposed::Transposed;
+use words::Words;
 
 /// Rows of a shard of a large batch: enough that every load of a weight serves many rows.
 const SHARD: usize = 32;
@@ -76,6 +83,8 @@ pub struct Trainer {
     layout: Layout,
     packed: Packed,
     transposed: Transposed,
+    /// The same rounded, where products are in bf16.
+    words: Option<Words>,
     /// One for each thread.
     workspaces: Vec<Mutex<Option<Workspace>>>,
     /// One for each shard of a wave.
@@ -96,10 +105,12 @@ impl Trainer {
     /// Starts training `model` at step 0.
     ///
     /// # Errors
-    /// [`TrainError`] when an option is out of its range, the loss does not fit the model's head, or the instruction
+    /// [`TrainError`] when an option is out of its range, the loss does not fit the model's head, a weight is not
+    /// finite, or the instruction
     /// set, the memory or the threads are not to be had.
     pub fn new(model: Lstm, options: TrainOptions) -> Result<Self, TrainError> {
         options.check()?;
+        model.check_finite()?;
         let spec = model.spec();
         if !options.loss.fits(spec.head) {
             return Err(TrainError::Loss { loss: options.loss, head: spec.head });
@@ -108,22 +119,37 @@ impl Trainer {
         let threads = threads(options.threads);
         let pool =
             pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        let packed = Packed::new(model.weights())?;
+        let words = match options.precision {
+            Precision::Bf16 => Some(Words::new(&packed)?),
+            Precision::F32 | Precision::Int8 => None,
+        };
         let mut trainer = Self {
             adam: Adam::new(spec.parameters()),
             kernels,
             pool,
             sum: layout.zeros()?,
             layout,
-            packed: Packed::new(model.weights())?,
+            packed,
             transposed: Transposed::new(spec)?,
+            words,
             workspaces: (0..threads).map(|_| Mutex::new(None)).collect(),
             shards: Vec::new(),
             gradient: Weights::zeros(spec),
             model,
             options,
         };
-        trainer.transposed.fill(trainer.model.weights());
+        trainer.pack();
         Ok(trainer)
+    }
+
+    /// Takes the weights over into the layouts and the precision of the products.
+    fn pack(&mut self) {
+        self.packed.fill(self.model.weights());
+        self.transposed.fill(self.model.weights());
+        if let Some(words) = &mut self.words {
+            words.fill(&self.kernels, &mut self.packed, &self.transposed);
+        }
     }
 
     /// One step of the optimiser on a batch: windows `[batch, time, input]` and targets `[batch, output]`.
@@ -149,8 +175,7 @@ impl Trainer {
         if let Err(index) = updated {
             return Err(self.bad_weight(index));
         }
-        self.packed.fill(self.model.weights());
-        self.transposed.fill(self.model.weights());
+        self.pack();
         Ok(StepReport { loss, grad_norm, learning_rate })
     }
 
@@ -202,6 +227,7 @@ impl Trainer {
             kernels: &self.kernels,
             packed: &self.packed,
             transposed: &self.transposed,
+            words: self.words.as_ref(),
             layout: &self.layout,
             x,
             y,
@@ -306,7 +332,10 @@ fn one(
     let time = batch.x.dim().1;
     let workspace = match workspace.take().filter(|workspace| workspace.fits(time, rows_max)) {
         Some(fitting) => workspace.insert(fitting),
-        None => workspace.insert(Workspace::new(batch.layout, time, rows_max, keeps_dropout)?),
+        None => {
+            let kinds = (keeps_dropout, batch.words.is_some());
+            workspace.insert(Workspace::new(batch.layout, time, rows_max, kinds)?)
+        }
     };
     let loss = workspace.forward(batch, rows.start, rows.len())?;
     back(workspace, rows.len());

@@ -16,6 +16,7 @@
 
 use super::gemm::{GROUP, PANEL, Start};
 use super::lstm_cell::Forward;
+use super::tail;
 
 /// Columns of a panel.
 pub const WIDTH: usize = PANEL * GROUP;
@@ -48,6 +49,8 @@ pub struct Product<'a> {
     pub left: &'a [u32],
     /// Packed `[words, cols]`.
     pub right: &'a [u32],
+    /// The [tail](super::tail) of the last panel, where there is one row; or empty.
+    pub tail: &'a [u32],
     /// What the sums start from, or are added to.
     pub start: Start<'a>,
 }
@@ -91,6 +94,10 @@ pub type Run = unsafe fn(&Product, &mut [f32]);
 pub const fn round(x: f32) -> u16 {
     let bits = x.to_bits();
     let sign = (bits >> 16) as u16 & 0x8000;
+    if x.is_nan() {
+        // Quiet, and no carry may turn it into a number.
+        return (bits >> 16) as u16 | 0x40;
+    }
     if bits & 0x7f80_0000 == 0 {
         return sign;
     }
@@ -134,7 +141,9 @@ impl Product<'_> {
     /// # Panics
     /// When one does not: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self, out: &[f32]) {
-        let Self { rows, cols, words, left, right, start } = *self;
+        let Self { rows, cols, words, left, right, tail, start } = *self;
+        assert!(tail::fits(tail.len(), words, cols), "a tail of {}", tail.len());
+        assert!(tail.is_empty() || rows == 1, "a tail for {rows} rows");
         assert!(cols.is_multiple_of(WIDTH), "{cols} columns are no multiple of {WIDTH}");
         let within = |len: usize, a: usize, b: usize| a.checked_mul(b).is_some_and(|wanted| len >= wanted);
         assert!(within(left.len(), rows, words), "left is too short");
@@ -210,7 +219,10 @@ pub(crate) mod exam {
         for rows in [0, 1, 2, 5, 6, 7, 13] {
             for cols in [0, 1, 2, 3, 4, 5, 7].map(|panels| panels * WIDTH) {
                 for depth in [0, 1, 2, 13, 64] {
-                    one(rows, cols, depth, run, scalar);
+                    one((rows, 0), cols, depth, run, scalar);
+                    if rows == 1 {
+                        TAILS[1..].iter().for_each(|&last| one((1, last), cols, depth, run, scalar));
+                    }
                 }
             }
         }
@@ -222,15 +234,18 @@ pub(crate) mod exam {
         cell: &dyn Fn(&mut Forward),
     ) {
         for groups in [0, 1, 2, 3, 4, 5, 7] {
-            for depth in [1, 2, 13, 64_usize] {
+            for (depth, last) in
+                [1, 2, 13, 64_usize].into_iter().flat_map(|depth| TAILS.map(|last| (depth, last)))
+            {
                 let (units, cols) = (groups * 16, groups * WIDTH);
-                let (sums, bias, c_before) = (random(5, cols), random(6, cols), random(7, units));
+                let (sums, mut bias, c_before) = (random(5, cols), random(6, cols), random(7, units));
                 let words = depth.div_ceil(2);
                 let left = pairs(&random(8, depth));
-                let right: Vec<u32> =
+                let mut right: Vec<u32> =
                     random(9, 2 * words * cols).chunks(2).map(|two| pair(two[0], two[1])).collect();
+                let tail = cut(&mut right, &mut bias, last);
                 let start = Start::Bias(&bias);
-                let whole = Product { rows: 1, cols, words, left: &left, right: &right, start };
+                let whole = Product { rows: 1, cols, words, left: &left, right: &right, tail: &tail, start };
                 let (mut z, mut c_two, mut h_two) = (vec![0.0; cols], vec![0.0; units], vec![0.0; units]);
                 product(&whole, &mut z);
                 z.iter_mut().zip(&sums).for_each(|(z, sum)| *z += sum);
@@ -253,14 +268,33 @@ pub(crate) mod exam {
                     h: &mut h,
                     gates: &mut gates,
                 });
-                let place = format!("{groups} groups, depth {depth}");
+                let place = format!("{groups} groups, depth {depth}, {last} in the last");
                 assert_eq!((bits(&c), bits(&h)), (bits(&c_two), bits(&h_two)), "{place}");
             }
         }
     }
 
+    /// Units in the last group of a product with one row: no tail, and the two that there are.
+    pub const TAILS: [usize; 3] = [0, 4, 8];
+
+    /// Leaves but `units` units in the last panel, and gives its tail.
+    pub fn cut(right: &mut [u32], bias: &mut [f32], units: usize) -> Vec<u32> {
+        if units == 0 || bias.is_empty() {
+            return Vec::new();
+        }
+        let start = right.len() - right.len() / (bias.len() / WIDTH);
+        for gate in right[start..].chunks_exact_mut(GROUP) {
+            gate[units..].fill(0);
+        }
+        let last = bias.len() - WIDTH;
+        for gate in bias[last..].chunks_exact_mut(GROUP) {
+            gate[units..].fill(0.0);
+        }
+        tail::fold(&right[start..], units)
+    }
+
     fn one(
-        rows: usize,
+        (rows, last): (usize, usize),
         cols: usize,
         depth: usize,
         run: &dyn Fn(&Product, &mut [f32]),
@@ -269,15 +303,17 @@ pub(crate) mod exam {
         let words = depth.div_ceil(2);
         let (a, b) = (random(1, rows * depth), random(2, depth * cols));
         let left: Vec<u32> = a.chunks(depth.max(1)).flat_map(pairs).collect();
-        let b_at = |k: usize, col: usize| if k < depth { b[k * cols + col] } else { 0.0 };
-        let right: Vec<u32> = {
+        let padding = |col: usize| last > 0 && col / WIDTH + 1 == cols / WIDTH && col % GROUP >= last;
+        let b_at = |k: usize, col: usize| if k < depth && !padding(col) { b[k * cols + col] } else { 0.0 };
+        let mut right: Vec<u32> = {
             let word = |k: usize, col: usize| f32::from_bits(pair(b_at(2 * k, col), b_at(2 * k + 1, col)));
             pack(words, cols, word).into_iter().map(f32::to_bits).collect()
         };
-        let bias = random(3, cols);
+        let mut bias = random(3, cols);
+        let tail = cut(&mut right, &mut bias, last);
         let before = random(4, rows * cols + 3);
         for start in [Start::Zero, Start::Bias(&bias), Start::Out] {
-            let product = Product { rows, cols, words, left: &left, right: &right, start };
+            let product = Product { rows, cols, words, left: &left, right: &right, tail: &tail, start };
             let mut out = before.clone();
             run(&product, &mut out);
             let exact = |x: f32| f64::from(widen(round(x)));
@@ -303,13 +339,15 @@ pub(crate) mod exam {
 
     #[test]
     fn rounds_to_nearest_even() {
-        let cases: [(u32, u16); 6] = [
+        let cases: [(u32, u16); 8] = [
             (0x3f80_8000, 0x3f80),
             (0x3f81_8000, 0x3f82),
             (0x3f80_8001, 0x3f81),
             (0xbf80_7fff, 0xbf80),
             (0x8000_0001, 0x8000),
             (0x7f7f_ffff, 0x7f80),
+            (0x7fff_ffff, 0x7fff),
+            (0xff80_0001, 0xffc0),
         ];
         for (from, to) in cases {
             assert_eq!(round(f32::from_bits(from)), to, "{from:#x}");

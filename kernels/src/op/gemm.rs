@@ -31,9 +31,9 @@ pub enum Start<'a> {
 
 /// The left matrix: element `(row, k)` is at `row * row_stride + k * depth_stride`.
 #[derive(Clone, Copy, Debug)]
-pub struct Left<'a> {
+pub struct Left<'a, T = f32> {
     /// The elements.
-    pub values: &'a [f32],
+    pub values: &'a [T],
     /// Between rows.
     pub row_stride: usize,
     /// Between columns.
@@ -42,13 +42,13 @@ pub struct Left<'a> {
 
 /// The right matrix.
 #[derive(Clone, Copy, Debug)]
-pub enum Right<'a> {
+pub enum Right<'a, T = f32> {
     /// Panel by panel of 64 columns (the last may be narrower), in each panel row by row.
-    Packed(&'a [f32]),
+    Packed(&'a [T]),
     /// Element `(k, col)` is at `k * stride + col`.
     Rows {
         /// The elements.
-        values: &'a [f32],
+        values: &'a [T],
         /// Between rows.
         stride: usize,
     },
@@ -56,7 +56,7 @@ pub enum Right<'a> {
 
 /// One product. Row `r` of `out` starts at `r * out_stride`.
 #[derive(Clone, Copy, Debug)]
-pub struct Gemm<'a> {
+pub struct Gemm<'a, T = f32> {
     /// Rows of `A` and `out`.
     pub rows: usize,
     /// Columns of `B` and `out`, a multiple of [`GROUP`].
@@ -64,9 +64,9 @@ pub struct Gemm<'a> {
     /// Columns of `A`, rows of `B`.
     pub depth: usize,
     /// `A`.
-    pub left: Left<'a>,
+    pub left: Left<'a, T>,
     /// `B`.
-    pub right: Right<'a>,
+    pub right: Right<'a, T>,
     /// What the sums start from.
     pub start: Start<'a>,
     /// Between rows of `out`, at least `cols`.
@@ -81,9 +81,9 @@ pub type Run = unsafe fn(&Gemm, &mut [f32]);
 
 /// A part of `B`: `vectors` registers wide, element `(k, j)` at `start + k * stride + j`.
 #[derive(Clone, Copy, Debug)]
-pub struct Panel<'a> {
+pub struct Panel<'a, T = f32> {
     /// The elements of the whole matrix.
-    pub values: &'a [f32],
+    pub values: &'a [T],
     /// Where the panel starts.
     pub start: usize,
     /// Between rows.
@@ -94,13 +94,13 @@ pub struct Panel<'a> {
     pub vectors: usize,
 }
 
-impl<'a> Gemm<'a> {
+impl<'a, T: Copy> Gemm<'a, T> {
     /// Rows of `depth` values times a packed matrix, into rows that follow each other.
     #[must_use]
     pub const fn packed(
         rows: usize,
-        (values, row_stride): (&'a [f32], usize),
-        (depth, cols, packed): (usize, usize, &'a [f32]),
+        (values, row_stride): (&'a [T], usize),
+        (depth, cols, packed): (usize, usize, &'a [T]),
         start: Start<'a>,
     ) -> Self {
         let left = Left { values, row_stride, depth_stride: 1 };
@@ -136,7 +136,7 @@ impl<'a> Gemm<'a> {
     }
 
     /// `B` from left to right in parts of at most four registers of `lanes` lanes.
-    pub fn panels(&self, lanes: usize) -> impl Iterator<Item = Panel<'a>> + use<'a> {
+    pub fn panels(&self, lanes: usize) -> impl Iterator<Item = Panel<'a, T>> + use<'a, T> {
         let Self { cols, depth, right, .. } = *self;
         (0..cols).step_by(PANEL * lanes).map(move |col| {
             let vectors = PANEL.min((cols - col) / lanes);

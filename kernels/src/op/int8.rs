@@ -66,6 +66,8 @@ pub struct Product<'a> {
     pub left_scale: &'a [f32],
     /// Packed `[words, cols]`, signed.
     pub right: &'a [u32],
+    /// The [tail](super::tail) of the last panel, where there is one row; or empty.
+    pub tail: &'a [u32],
     /// `[cols]`.
     pub right_scale: &'a [f32],
     /// `[cols]`.
@@ -149,9 +151,9 @@ impl Product<'_> {
     /// # Panics
     /// When one does not: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self, out: &[f32]) {
-        let Self { rows, cols, words, left, right, start, .. } = *self;
+        let Self { rows, cols, words, left, right, tail, start, .. } = *self;
         assert!(words <= DEPTH_MAX / 4, "{words} words overflow a sum");
-        let product = super::bf16::Product { rows, cols, words, left, right, start };
+        let product = super::bf16::Product { rows, cols, words, left, right, tail, start };
         product.check(out);
         assert!(self.left_scale.len() >= rows, "left_scale is too short");
         assert!(self.right_scale.len() >= cols && self.offset.len() >= cols, "a column has no scale");
@@ -212,6 +214,8 @@ pub(crate) mod exam {
     use super::*;
     use crate::conformance::{assert_close, random};
     use crate::op::activation::exam::bits;
+    use crate::op::bf16::exam::{TAILS, cut};
+    use crate::op::gemm::GROUP;
 
     pub fn sit_narrow(run: &dyn Fn(&mut Narrow), scalar: &dyn Fn(&mut Narrow)) {
         for range in [Range::Unit, Range::Row] {
@@ -250,7 +254,10 @@ pub(crate) mod exam {
         for rows in [0, 1, 2, 5, 6, 7, 13] {
             for cols in [0, 1, 2, 3, 4, 5, 7].map(|panels| panels * WIDTH) {
                 for depth in [1, 2, 4, 13, 64] {
-                    one(rows, cols, depth, run, scalar);
+                    one((rows, 0), cols, depth, run, scalar);
+                    if rows == 1 {
+                        TAILS[1..].iter().for_each(|&last| one((1, last), cols, depth, run, scalar));
+                    }
                 }
             }
         }
@@ -262,13 +269,17 @@ pub(crate) mod exam {
         cell: &dyn Fn(&mut Forward),
     ) {
         for groups in [0, 1, 2, 3, 4, 5, 7] {
-            for depth in [1, 2, 13, 64_usize] {
+            for (depth, last) in
+                [1, 2, 13, 64_usize].into_iter().flat_map(|depth| TAILS.map(|last| (depth, last)))
+            {
                 let (units, cols) = (groups * 16, groups * WIDTH);
-                let (sums, bias, c_before) = (random(5, cols), random(6, cols), random(7, units));
+                let (sums, mut bias, c_before) = (random(5, cols), random(6, cols), random(7, units));
                 let words = depth.div_ceil(4);
                 let left: Vec<u32> = random(8, words).iter().map(|x| x.to_bits()).collect();
-                let weight = random(9, depth * cols);
-                let (right_scale, offset, right) = columns(depth, cols, |k, col| weight[k * cols + col]);
+                let mut weight = random(9, depth * cols);
+                blank(&mut weight, cols, last);
+                let (right_scale, offset, mut right) = columns(depth, cols, |k, col| weight[k * cols + col]);
+                let tail = cut(&mut right, &mut bias, last);
                 let (left, left_scale, right_scale, offset) = (&left, &[0.01], &right_scale, &offset);
                 let start = Start::Bias(&bias);
                 let (rows, right_) = (1, &right);
@@ -279,6 +290,7 @@ pub(crate) mod exam {
                     left,
                     left_scale,
                     right: right_,
+                    tail: &tail,
                     right_scale,
                     offset,
                     start,
@@ -311,15 +323,26 @@ pub(crate) mod exam {
         }
     }
 
+    /// Zero in the padding of the last panel when it has but `units` units.
+    fn blank(weight: &mut [f32], cols: usize, units: usize) {
+        for row in weight.chunks_exact_mut(cols.max(1)) {
+            let last = cols.saturating_sub(WIDTH);
+            let padding =
+                row[last..].iter_mut().enumerate().filter(|(at, _)| units > 0 && at % GROUP >= units);
+            padding.for_each(|(_, value)| *value = 0.0);
+        }
+    }
+
     fn one(
-        rows: usize,
+        (rows, last): (usize, usize),
         cols: usize,
         depth: usize,
         run: &dyn Fn(&Product, &mut [f32]),
         scalar: &dyn Fn(&Product, &mut [f32]),
     ) {
         let words = depth.div_ceil(4);
-        let (a, b) = (random(1, rows * depth), random(2, depth * cols));
+        let (a, mut b) = (random(1, rows * depth), random(2, depth * cols));
+        blank(&mut b, cols, last);
         // The extremes: every product is as great as it can be.
         let a: Vec<f32> = a.iter().enumerate().map(|(at, &x)| if at < depth { 1.0 } else { x }).collect();
         let inverse = 127.0;
@@ -331,13 +354,16 @@ pub(crate) mod exam {
             .map(|at| u32::from_le_bytes([0, 1, 2, 3].map(|k| byte(at / words, at % words * 4 + k))))
             .collect();
         let left_scale = vec![1.0 / 127.0; rows];
-        let (right_scale, offset, right) = columns(depth, cols, |k, col| b[k * cols + col]);
-        let bias = random(3, cols);
+        let (right_scale, offset, mut right) = columns(depth, cols, |k, col| b[k * cols + col]);
+        let mut bias = random(3, cols);
+        let tail = cut(&mut right, &mut bias, last);
         let before = random(4, rows * cols + 3);
         for start in [Start::Zero, Start::Bias(&bias), Start::Out] {
             let (left, left_scale, right, right_scale) = (&left, &left_scale, &right, &right_scale);
             let offset = &offset;
-            let product = Product { rows, cols, words, left, left_scale, right, right_scale, offset, start };
+            let tail = &tail;
+            let product =
+                Product { rows, cols, words, left, left_scale, right, tail, right_scale, offset, start };
             let mut out = before.clone();
             run(&product, &mut out);
             let wanted: Vec<f64> = (0..rows * cols)

@@ -21,9 +21,9 @@ use super::holds;
 pub struct LstmStep<'a> {
     /// Values that the layer reads.
     pub inputs: usize,
-    /// Units of the layer.
+    /// Units of the layer, whose hidden states are read.
     pub hidden: usize,
-    /// The same, padded.
+    /// Units that are computed: all of them, padded, or some whole groups.
     pub units: usize,
     /// The input, at least `inputs` values.
     pub x: &'a [f32],
@@ -46,7 +46,7 @@ pub enum State<'a> {
     Now {
         /// Packed `[hidden, 4 units]`.
         weight: &'a [f32],
-        /// Hidden state before the step, `[units]`.
+        /// Hidden state before the step, `[hidden]`.
         h: &'a [f32],
     },
     /// It was made before, `[4 units]`.
@@ -63,7 +63,7 @@ impl LstmStep<'_> {
     /// # Panics
     /// When one is too short: the caller's arithmetic is wrong, and a kernel must not run.
     pub fn check(&self) {
-        assert!(self.units.is_multiple_of(GROUP) && self.hidden <= self.units, "{} units", self.units);
+        assert!(self.units.is_multiple_of(GROUP), "{} units", self.units);
         assert!(holds(self.bias, PANEL, self.units), "bias is too short");
         let gates = PANEL * self.units;
         assert!(self.x.len() >= self.inputs, "x is too short");
@@ -71,7 +71,7 @@ impl LstmStep<'_> {
         match self.state {
             State::Now { weight, h } => {
                 assert!(holds(weight, self.hidden, gates), "weight_h is too short");
-                assert!(h.len() >= self.units, "h is too short");
+                assert!(h.len() >= self.hidden, "h is too short");
             }
             State::Ahead(sums) => assert!(sums.len() >= gates, "the sums are too short"),
         }
@@ -97,15 +97,15 @@ pub(crate) mod exam {
         pub cell: &'a dyn Fn(&mut Forward),
     }
 
-    pub fn sit(kernels: &Kernels) {
+    pub fn sit(kernels: &Kernels, tolerance: f64) {
         for inputs in [0, 1, 2, 13, 40] {
             for hidden in [1, 2, 15, 16, 17, 32, 49, 64, 80, 100] {
-                one(inputs, hidden, kernels);
+                one(inputs, hidden, kernels, tolerance);
             }
         }
     }
 
-    fn one(inputs: usize, hidden: usize, kernels: &Kernels) {
+    fn one(inputs: usize, hidden: usize, kernels: &Kernels, tolerance: f64) {
         let units = hidden.next_multiple_of(GROUP);
         let gates = PANEL * units;
         let (w, r, b) =
@@ -154,8 +154,8 @@ pub(crate) mod exam {
         wanted.0.resize(units, 0.0);
         wanted.1.resize(units, 0.0);
         let place = format!("{inputs} inputs, {hidden} units");
-        assert_close(&c_after, &wanted.0, 1e-6, &place);
-        assert_close(&h_after, &wanted.1, 1e-6, &place);
+        assert_close(&c_after, &wanted.0, tolerance, &place);
+        assert_close(&h_after, &wanted.1, tolerance, &place);
         assert!(c_after[hidden..].iter().chain(&h_after[hidden..]).all(|x| *x == 0.0), "padding stays zero");
 
         let (mut z, mut ahead) = (vec![0.0; gates], vec![0.0; gates]);

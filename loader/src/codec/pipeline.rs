@@ -38,6 +38,12 @@ impl Pipeline {
         self.stages.is_empty()
     }
 
+    /// The filters by number and options, as [`Pipeline::new`] takes them.
+    #[must_use]
+    pub fn filters(&self) -> Vec<(u16, Vec<u32>)> {
+        self.stages.iter().map(|stage| (stage.codec.id(), stage.options.clone())).collect()
+    }
+
     /// The filters in words, first to last.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -123,6 +129,7 @@ mod tests {
         let (mut copy, mut stored, mut back) = (raw.clone(), Vec::new(), vec![0; raw.len()]);
         pipeline().encode(&mut copy, &mut stored).unwrap();
         assert!(stored.len() < raw.len() / 10);
+        let pipeline = || Pipeline::new(&pipeline().filters()).unwrap();
         let mut room = Room::default();
         pipeline().decode(0, &stored, &mut room, &mut back).unwrap();
         assert_eq!(back, raw);

@@ -21,6 +21,22 @@ pub enum Error {
     /// The cursor was made for something else.
     #[error("the cursor is of another data set, window shape or order; start a new epoch")]
     ForeignCursor,
+    /// More ranks than processes.
+    #[error("rank {rank} of {world} does not exist; ranks are 0 to the number of processes less one")]
+    NoSuchRank {
+        /// The rank.
+        rank: u64,
+        /// How many processes there are.
+        world: u64,
+    },
+    /// A mix too large to be counted.
+    #[error("{blocks} blocks of {block_rows} rows are more than 4,294,967,295 rows; mix fewer blocks")]
+    TooLarge {
+        /// Blocks in a mix.
+        blocks: u64,
+        /// Rows in a block.
+        block_rows: u64,
+    },
 }
 
 /// The order of the windows of an epoch.
@@ -38,11 +54,11 @@ pub enum Order {
 /// A place in an epoch, in 40 bytes: enough to go on from there in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    plan: u64,
-    seed: u64,
-    epoch: u64,
-    block: u64,
-    offset: u64,
+    pub(super) plan: u64,
+    pub(super) seed: u64,
+    pub(super) epoch: u64,
+    pub(super) block: u64,
+    pub(super) offset: u64,
 }
 
 impl Cursor {
@@ -157,8 +173,32 @@ impl Epoch<'_> {
         self.cursor
     }
 
+    /// Another epoch of the same windows in the same kind of order.
+    pub(super) const fn at(mut self, epoch: u64) -> Self {
+        self.cursor.epoch = epoch;
+        self
+    }
+
+    pub(super) const fn order(&self) -> Order {
+        self.order
+    }
+
+    pub(super) const fn block_rows(&self) -> u64 {
+        self.block_rows
+    }
+
+    pub(super) const fn span(&self) -> u64 {
+        self.windows.shape().span()
+    }
+
+    /// The start rows of the windows of the block at `place` in the order, in time; `None` past the last block.
+    pub(super) fn starts(&self, place: u64) -> Option<impl Iterator<Item = u64> + Clone> {
+        let indices = (place < self.blocks()).then(|| self.indices(place).0)?;
+        Some(self.windows.starts(indices))
+    }
+
     /// How many blocks of rows there are, those without a window included.
-    fn blocks(&self) -> u64 {
+    pub(super) fn blocks(&self) -> u64 {
         let rows = self.windows.rows();
         rows.end.div_ceil(self.block_rows) - rows.start / self.block_rows
     }

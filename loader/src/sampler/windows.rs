@@ -181,6 +181,17 @@ impl Windows {
         from..self.before(rows.end).max(from)
     }
 
+    /// The start rows of the windows `indices`; one step is an addition, where [`Windows::start`] searches.
+    pub(super) fn starts(&self, indices: Range<u64>) -> impl Iterator<Item = u64> + Clone {
+        let first = self.runs.partition_point(|run| run.windows_before <= indices.start).saturating_sub(1);
+        let stride = self.shape.stride;
+        let runs = self.runs[first.min(self.runs.len())..].iter();
+        runs.take_while(move |run| run.windows_before < indices.end).flat_map(move |run| {
+            let inside = |index: u64| index.saturating_sub(run.windows_before).min(run.windows);
+            (inside(indices.start)..inside(indices.end)).map(move |index| run.first + index * stride)
+        })
+    }
+
     /// The first row and the number of windows of each run without a gap.
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
         self.runs.iter().map(|run| (run.first, run.windows))

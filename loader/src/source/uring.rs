@@ -2,16 +2,17 @@
 //!
 //! The ring owns the file and the buffers until the kernel has completed each read; the caller's memory is never
 //! handed to the kernel, so a caller that goes away cannot be written to. A read is cut into segments that are in
-//! flight together, and what has arrived is copied out. The price is that copy: for what the page cache holds,
-//! [`super::pread`] is faster. The gain is many reads in flight against a disk.
+//! flight together, and what has arrived is copied out. Each thread that reads has a ring of its own for that time,
+//! and while it decodes one piece the reads of the next ones are under way. The price is the copy: for what the page
+//! cache holds, [`super::pread`] is faster. The gain is many reads in flight against a disk.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pread::open_regular;
-use super::{Identity, Source};
+use super::{Identity, Source, Span, Take};
 
 mod ring;
 
@@ -69,7 +70,7 @@ pub fn probe() -> Result<(), Reason> {
     let memfd = nix::sys::memfd::memfd_create("diapason-probe", nix::sys::memfd::MFdFlags::MFD_CLOEXEC);
     let file = File::from(memfd.map_err(io::Error::from).map_err(failed("memory file"))?);
     io::Write::write_all(&mut &file, CONTENT).map_err(failed("memory file"))?;
-    let mut ring = Ring::new(file).map_err(|error| why("set-up", error, disabled()))?;
+    let mut ring = Ring::new(Arc::new(file)).map_err(|error| why("set-up", error, disabled()))?;
     let mut bytes = [0; CONTENT.len()];
     let count = ring.read_some_at(0, &mut bytes).map_err(|error| why("read", error, disabled()))?;
     if bytes[..count] == *CONTENT { Ok(()) } else { Err(Reason::WrongBytes) }
@@ -93,18 +94,34 @@ fn why(step: &'static str, error: io::Error, disabled: Option<u32>) -> Reason {
 /// A file that is read through io_uring.
 #[derive(Debug)]
 pub struct Uring {
-    ring: Mutex<Ring>,
+    file: Arc<File>,
     identity: Identity,
+    /// Rings that no thread uses at the moment.
+    rings: Mutex<Vec<Ring>>,
 }
 
 impl Uring {
-    /// Opens the regular file at `path` with a ring of its own.
+    /// Opens the regular file at `path` with a ring for each thread that reads it.
     ///
     /// # Errors
     /// What the system says of the file or of the ring; [`probe`] tells more about the latter.
     pub fn open(path: &Path) -> io::Result<Self> {
         let (file, identity) = open_regular(path)?;
-        Ok(Self { ring: Mutex::new(Ring::new(file)?), identity })
+        let file = Arc::new(file);
+        let first = Ring::new(Arc::clone(&file))?;
+        Ok(Self { file, identity, rings: Mutex::new(vec![first]) })
+    }
+
+    /// Works with a ring that no other thread uses.
+    fn with<R>(&self, work: impl FnOnce(&mut Ring) -> R) -> io::Result<R> {
+        let rings = || self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = rings().pop();
+        let mut ring = free.map_or_else(|| Ring::new(Arc::clone(&self.file)), Ok)?;
+        let result = work(&mut ring);
+        if ring.is_whole() {
+            rings().push(ring);
+        }
+        Ok(result)
     }
 }
 
@@ -121,7 +138,29 @@ impl Source for Uring {
         if offset >= self.size() {
             return Ok(0);
         }
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).read_some_at(offset, bytes)
+        self.with(|ring| ring.read_some_at(offset, bytes))?
+    }
+
+    fn read_each(&self, spans: &[Span], room: &mut Vec<u8>, take: &mut Take<'_>) {
+        let size = self.size();
+        // What lies outside is refused without asking the kernel, one by one, in order.
+        let is_inside =
+            |span: &Span| span.offset.checked_add(span.bytes as u64).is_some_and(|end| end <= size);
+        let mut rest = 0;
+        if spans.iter().all(is_inside) {
+            let read = self.with(|ring| ring.read_each(spans, (size, room), take));
+            match read {
+                Ok(Ok(())) => return,
+                Ok(Err(number)) => rest = number,
+                Err(_) => {}
+            }
+        }
+        // Without a ring, each on its own: the same bytes, or the reason why not.
+        super::one_by_one(self, spans, rest, room, take);
+    }
+
+    fn thread_bytes(&self) -> u64 {
+        ring::RING_BYTES
     }
 }
 

@@ -80,7 +80,7 @@ pub struct Damaged {
 
 /// Memory that a thread uses again from job to job.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     run: Vec<u8>,
     room: Room,
     raw: Vec<u8>,

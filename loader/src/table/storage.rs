@@ -43,7 +43,7 @@ pub enum Error {
 
 /// Where the rows are.
 #[derive(Clone, Debug)]
-enum Place {
+pub(super) enum Place {
     Compact(Arc<[u8]>),
     /// `None` when nothing was ever written.
     Contiguous(Option<u64>),
@@ -52,15 +52,15 @@ enum Place {
 
 /// One column of the grid of chunks.
 #[derive(Clone, Debug)]
-struct Chunked {
+pub(super) struct Chunked {
     /// All chunks of the data set by number.
-    chunks: Arc<[Chunk]>,
-    edges_unfiltered: bool,
+    pub chunks: Arc<[Chunk]>,
+    pub edges_unfiltered: bool,
     /// How many columns the grid has, and which of them this is.
-    grid_columns: u64,
-    grid_column: u64,
+    pub grid_columns: u64,
+    pub grid_column: u64,
     /// Whether the chunks reach over the last column of the data set.
-    is_edge: bool,
+    pub is_edge: bool,
 }
 
 /// A data set's rows, or a part of each of them.
@@ -75,9 +75,9 @@ pub(super) struct Storage {
     pub row_bytes: usize,
     /// Rows of a chunk, or of the pieces that rows without chunks are read in.
     pub chunk_rows: u64,
-    pipeline: Pipeline,
-    place: Place,
-    fill: Vec<u8>,
+    pub pipeline: Pipeline,
+    pub place: Place,
+    pub fill: Vec<u8>,
 }
 
 /// Where a piece is.
@@ -193,6 +193,29 @@ impl Storage {
                 Ok((0..grid_columns).map(column).collect())
             }
         }
+    }
+
+    /// Whether the numbers fit together, as those that [`Storage::of`] finds do.
+    pub fn is_sound(&self) -> bool {
+        let bytes_of = match self.datatype {
+            Datatype::Record { bytes } => Some(bytes as usize),
+            datatype => datatype.number_bytes(),
+        };
+        let bytes = self.rows.checked_mul(self.row_bytes as u64);
+        let has_room = match &self.place {
+            Place::Compact(held) => bytes.is_some_and(|bytes| bytes <= held.len() as u64),
+            Place::Contiguous(None) => true,
+            Place::Contiguous(Some(place)) => bytes.and_then(|bytes| place.checked_add(bytes)).is_some(),
+            Place::Chunked(chunked) => chunked.grid_column < chunked.grid_columns,
+        };
+        has_room
+            && bytes_of == Some(self.element_bytes)
+            && (1..=ROW_BYTES_MAX.max(COLUMNS_MAX as usize * 8)).contains(&self.element_bytes)
+            && (1..=COLUMNS_MAX).contains(&(self.width as u64))
+            && self.width * self.element_bytes <= self.row_bytes
+            && self.chunk_rows > 0
+            && (self.is_chunked() || self.chunk_rows <= PIECE_ROWS)
+            && self.fill.len() == self.element_bytes
     }
 
     /// The bytes of all elements of a small data set of texts; `None` when it is of a kind that is not read.

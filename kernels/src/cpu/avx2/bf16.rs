@@ -42,8 +42,15 @@ pub fn narrow(narrow: &mut Narrow) {
 fn round(from: &[f32; BLOCK]) -> [u32; LANES] {
     // SAFETY: the array has 16 values.
     let halves = [0, LANES].map(|at| upper(_mm256_castps_si256(unsafe { load(from, at) })));
+    packed(halves[0], halves[1])
+}
+
+/// Words of the lower halves of two registers.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub fn packed(low: __m256i, high: __m256i) -> [u32; LANES] {
     // Packing works within each half of a register; the permutation puts the quarters in order.
-    let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(halves[0], halves[1]));
+    let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
     // SAFETY: both are 32 bytes without padding, and any bits are words.
     unsafe { std::mem::transmute(packed) }
 }
@@ -51,7 +58,7 @@ fn round(from: &[f32; BLOCK]) -> [u32; LANES] {
 /// The rounded upper halves, as words.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn upper(bits: __m256i) -> __m256i {
+pub fn upper(bits: __m256i) -> __m256i {
     let tie = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
     let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(tie, _mm256_set1_epi32(0x7fff)));
     let exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f80_0000));
@@ -84,10 +91,10 @@ pub fn run(product: &Product, out: &mut [f32]) {
 
 /// See [`crate::op::bf16::RunStep`].
 #[target_feature(enable = "avx2,fma")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     run(&step.product, step.gates);
-    forward(&mut step.cell());
+    forward::<FAST>(&mut step.cell());
 }
 
 /// Rows `row..row + ROWS` of half a panel.
@@ -143,7 +150,7 @@ unsafe fn tile<const ROWS: usize>(
 /// The lower and the upper bfloat16 of each word, as f32.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn halves(words: __m256i) -> [__m256; 2] {
+pub fn halves(words: __m256i) -> [__m256; 2] {
     let upper = _mm256_and_si256(words, _mm256_set1_epi32(0xffff_0000_u32.cast_signed()));
     [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(words)), _mm256_castsi256_ps(upper)]
 }

@@ -71,10 +71,10 @@ pub fn run(product: &Product, out: &mut [f32]) {
 
 /// See [`crate::op::int8::RunStep`].
 #[target_feature(enable = "avx2,fma")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     run(&step.product, step.gates);
-    forward(&mut step.cell());
+    forward::<FAST>(&mut step.cell());
 }
 
 /// Rows `row..row + ROWS` of half a panel.

@@ -11,13 +11,13 @@ use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
 #[target_feature(enable = "avx2,fma")]
-pub fn forward(cell: &mut Forward) {
+pub fn forward<const FAST: bool>(cell: &mut Forward) {
     cell.check();
-    if cell.tanh_c.is_empty() { groups::<false>(cell) } else { groups::<true>(cell) }
+    if cell.tanh_c.is_empty() { groups::<false, FAST>(cell) } else { groups::<true, FAST>(cell) }
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn groups<const KEEP: bool>(cell: &mut Forward) {
+fn groups<const KEEP: bool, const FAST: bool>(cell: &mut Forward) {
     for at in (0..cell.rows * cell.units).step_by(LANES) {
         let mut z = [_mm256_set1_ps(0.0); PANEL];
         for (gate, z) in z.iter_mut().enumerate() {
@@ -26,7 +26,7 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
         }
         // SAFETY: `check` proved one state a unit.
         let c_before = unsafe { load(cell.c_before, at) };
-        let step = gate(z, c_before);
+        let step = gate::<FAST>(z, c_before);
         // SAFETY: as above.
         unsafe { store(cell.c, at, step.c) }
         // SAFETY: as above.
@@ -57,15 +57,15 @@ pub struct Gated {
 /// 8 units' step from their pre-activations.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub fn gate(z: [__m256; PANEL], c_before: __m256) -> Gated {
-    let (a_i, a_f, a_o) = (denominator(z[0]), denominator(z[1]), denominator(z[3]));
+pub fn gate<const FAST: bool>(z: [__m256; PANEL], c_before: __m256) -> Gated {
+    let (a_i, a_f, a_o) = (denominator::<FAST>(z[0]), denominator::<FAST>(z[1]), denominator::<FAST>(z[3]));
     let one = _mm256_set1_ps(1.0);
-    let (m, b) = fraction(z[2]);
+    let (m, b) = fraction::<FAST>(z[2]);
     let p = _mm256_mul_ps(a_i, a_f);
     let r = _mm256_div_ps(one, _mm256_mul_ps(p, b));
     let f = _mm256_mul_ps(r, _mm256_mul_ps(a_i, b));
     let c = _mm256_fmadd_ps(f, c_before, _mm256_mul_ps(r, _mm256_mul_ps(m, a_f)));
-    let (m_c, b_c) = fraction(c);
+    let (m_c, b_c) = fraction::<FAST>(c);
     let s = _mm256_div_ps(one, _mm256_mul_ps(a_o, b_c));
     let gates = [
         _mm256_mul_ps(r, _mm256_mul_ps(a_f, b)),

@@ -15,7 +15,7 @@ const REGISTERS: usize = PANEL * GROUP / LANES;
 
 /// See [`crate::op::lstm_step::Run`].
 #[target_feature(enable = "avx2,fma")]
-pub fn run(step: &mut LstmStep) {
+pub fn run<const FAST: bool>(step: &mut LstmStep) {
     step.check();
     let width = PANEL * GROUP;
     for group in 0..step.units / GROUP {
@@ -46,7 +46,7 @@ pub fn run(step: &mut LstmStep) {
             let at = group * GROUP + half * LANES;
             let z = [sums[half], sums[2 + half], sums[4 + half], sums[6 + half]];
             // SAFETY: `check` proved one state a unit.
-            let gated = gate(z, unsafe { load(step.c, at) });
+            let gated = gate::<FAST>(z, unsafe { load(step.c, at) });
             // SAFETY: as above.
             unsafe { store(step.c, at, gated.c) }
             // SAFETY: as above.

@@ -3,42 +3,53 @@
 use std::arch::x86_64::{
     __m512, _mm512_add_epi32, _mm512_add_ps, _mm512_and_epi32, _mm512_castps_si512, _mm512_castsi512_ps,
     _mm512_div_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_epi32,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_sub_ps, _mm512_xor_epi32,
+    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
+    _mm512_sub_ps, _mm512_xor_epi32,
 };
 
 use super::register::{LANES, load, store};
 use crate::op::activation::{
-    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX,
+    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX, fast,
 };
 
 /// See [`crate::op::activation::Run`].
 #[target_feature(enable = "avx512f")]
 pub fn run(function: Activation, values: &mut [f32]) {
     match function {
-        Activation::Sigmoid => apply::<true>(values),
-        Activation::Tanh => apply::<false>(values),
+        Activation::Sigmoid => apply::<true, false>(values),
+        Activation::Tanh => apply::<false, false>(values),
+        Activation::FastSigmoid => apply::<true, true>(values),
+        Activation::FastTanh => apply::<false, true>(values),
     }
 }
 
 #[target_feature(enable = "avx512f")]
-fn apply<const SIGMOID: bool>(values: &mut [f32]) {
+fn apply<const SIGMOID: bool, const FAST: bool>(values: &mut [f32]) {
     let mut chunks = values.chunks_exact_mut(LANES);
     for chunk in &mut chunks {
-        one::<SIGMOID>(chunk);
+        one::<SIGMOID, FAST>(chunk);
     }
     let tail = chunks.into_remainder();
     let mut padded = [0.0; LANES];
     padded[..tail.len()].copy_from_slice(tail);
-    one::<SIGMOID>(&mut padded);
+    one::<SIGMOID, FAST>(&mut padded);
     tail.copy_from_slice(&padded[..tail.len()]);
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn one<const SIGMOID: bool>(chunk: &mut [f32]) {
+fn one<const SIGMOID: bool, const FAST: bool>(chunk: &mut [f32]) {
     // SAFETY: `apply` gives 16 values.
     let x = unsafe { load(chunk, 0) };
-    let y = if SIGMOID { sigmoid(x) } else { tanh(x) };
+    let y = match (SIGMOID, FAST) {
+        (true, false) => sigmoid(x),
+        (false, false) => tanh(x),
+        (true, true) => _mm512_div_ps(_mm512_set1_ps(1.0), denominator::<true>(x)),
+        (false, true) => {
+            let (m, b) = fraction::<true>(x);
+            _mm512_div_ps(m, b)
+        }
+    };
     // SAFETY: as above.
     unsafe { store(chunk, 0, y) }
 }
@@ -69,7 +80,11 @@ fn tanh(x: __m512) -> __m512 {
 /// The denominator of a cell's sigmoid, `1 + e^-x`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn denominator(x: __m512) -> __m512 {
+pub fn denominator<const FAST: bool>(x: __m512) -> __m512 {
+    if FAST {
+        let t = _mm512_mul_ps(x, _mm512_set1_ps(-LOG2_E));
+        return _mm512_add_ps(power(t, fast::GATE_MAX), _mm512_set1_ps(1.0));
+    }
     let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
     let held = _mm512_min_ps(_mm512_set1_ps(GATE_MAX), minus);
     let (power, m) = exp(_mm512_max_ps(_mm512_set1_ps(-GATE_MAX), held));
@@ -79,12 +94,29 @@ pub fn denominator(x: __m512) -> __m512 {
 /// Numerator and denominator of the tangent.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn fraction(x: __m512) -> (__m512, __m512) {
+pub fn fraction<const FAST: bool>(x: __m512) -> (__m512, __m512) {
+    if FAST {
+        let e = power(_mm512_mul_ps(x, _mm512_set1_ps(2.0 * LOG2_E)), fast::TANH_MAX);
+        return (_mm512_sub_ps(e, _mm512_set1_ps(1.0)), _mm512_add_ps(e, _mm512_set1_ps(1.0)));
+    }
     let sign = _mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN));
     let y = bits(_mm512_xor_epi32(_mm512_castps_si512(x), sign));
     let (power, m) = exp(_mm512_min_ps(_mm512_set1_ps(TANH_MAX), _mm512_add_ps(y, y)));
     let m = _mm512_fmadd_ps(power, m, _mm512_sub_ps(power, _mm512_set1_ps(1.0)));
     (bits(_mm512_xor_epi32(_mm512_castps_si512(m), sign)), _mm512_add_ps(m, _mm512_set1_ps(2.0)))
+}
+
+/// `2^t` of the fast class, `t` held within `max`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn power(t: __m512, max: f32) -> __m512 {
+    let t = _mm512_max_ps(_mm512_set1_ps(-max), _mm512_min_ps(_mm512_set1_ps(max), t));
+    let n = _mm512_roundscale_ps::<0x08>(t);
+    let r = _mm512_sub_ps(t, n);
+    let [c0, c1, c2, c3, c4] = fast::P.map(|c| _mm512_set1_ps(c));
+    let p = _mm512_fmadd_ps(_mm512_fmadd_ps(c4, r, c3), r, c2);
+    let p = _mm512_fmadd_ps(_mm512_fmadd_ps(p, r, c1), r, c0);
+    _mm512_scalef_ps(p, n)
 }
 
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.

@@ -9,9 +9,10 @@ use std::arch::x86_64::{
 };
 
 use super::lstm_cell::{Begun, begin, end};
-use super::register::{LANES, SHARE, ahead, broadcast_word, load, load_words, store};
+use super::register::{LANES, Next, broadcast_word, fold, load, load_words, store, unfold};
 use crate::op::bf16::{Narrow, Product, Step, WIDTH};
 use crate::op::gemm::{PANEL, Start};
+use crate::op::tail::{Passes, passes_of};
 
 /// Words of a register of rounded values.
 const WORDS: usize = LANES / 2;
@@ -50,33 +51,30 @@ type Tile = unsafe fn(&Product, usize, usize, &mut [f32]);
 
 /// Tiles of one panel by rows.
 static TILES: [Tile; 6] =
-    [tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>, tile::<5, 1>, tile::<6, 1>];
+    [tile::<1, 1, 0>, tile::<2, 1, 0>, tile::<3, 1, 0>, tile::<4, 1, 0>, tile::<5, 1, 0>, tile::<6, 1, 0>];
+
+/// Tiles of one row by panels and registers of the tail.
+static ROW: [[Tile; 3]; 4] = [
+    [tile::<1, 0, 0>, tile::<1, 0, 1>, tile::<1, 0, 2>],
+    [tile::<1, 1, 0>, tile::<1, 1, 1>, tile::<1, 1, 2>],
+    [tile::<1, 2, 0>, tile::<1, 2, 1>, tile::<1, 2, 2>],
+    [tile::<1, 3, 0>, tile::<1, 3, 1>, tile::<1, 3, 2>],
+];
 
 /// See [`crate::op::bf16::Run`].
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub fn run(product: &Product, out: &mut [f32]) {
     product.check(out);
-    let panels = product.cols / WIDTH;
-    let mut panel = 0;
-    while panel < panels {
-        let left = panels - panel;
-        // Four panels go two and two: three and one would leave the last with too few sums.
-        let together = if product.rows != 1 {
-            1
-        } else if left == 4 {
-            2
-        } else {
-            left.min(3)
-        };
-        match together {
+    if product.rows == 1 {
+        for pass in passes(product) {
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
-            3 => unsafe { tile::<1, 3>(product, panel, 0, out) },
-            // SAFETY: as above.
-            2 => unsafe { tile::<1, 2>(product, panel, 0, out) },
-            // SAFETY: as above.
-            _ => unsafe { rows(product, panel, out) },
+            unsafe { ROW[pass.panels][pass.tails](product, pass.first, 0, out) }
         }
-        panel += together;
+        return;
+    }
+    for panel in 0..product.cols / WIDTH {
+        // SAFETY: as above.
+        unsafe { rows(product, panel, out) }
     }
 }
 
@@ -96,18 +94,25 @@ unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
     }
 }
 
-/// The sums of rows `row..row + ROWS` of `PANELS` panels.
+/// The passes of a product with one row.
+fn passes(product: &Product) -> Passes {
+    passes_of(product.cols / WIDTH, product.tail.len() / product.words.max(1) / LANES)
+}
+
+/// The sums of rows `row..row + ROWS` of `PANELS` panels, and of the tail, which follows them.
 ///
 /// # Safety
 /// - the lengths are checked, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - `TAILS` is 0; or `ROWS` is 1, the tail has so many registers and its panel is `panel + PANELS`
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn sums<const ROWS: usize, const PANELS: usize>(
+unsafe fn sums<const ROWS: usize, const PANELS: usize, const TAILS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
-) -> [[[__m512; PANEL]; PANELS]; ROWS] {
-    let Product { words, left, right, start, .. } = *product;
+) -> ([[[__m512; PANEL]; PANELS]; ROWS], [__m512; TAILS]) {
+    let Product { words, left, right, tail, start, .. } = *product;
+    let mut last = [_mm512_setzero_ps(); TAILS];
     let mut sums = [[[_mm512_setzero_ps(); PANEL]; PANELS]; ROWS];
     if let Start::Bias(bias) = start {
         for sums in &mut sums {
@@ -117,6 +122,14 @@ unsafe fn sums<const ROWS: usize, const PANELS: usize>(
                     *sum = unsafe { load(bias, (panel + p) * WIDTH + v * LANES) };
                 }
             }
+        }
+        if TAILS > 0 {
+            let mut whole = [_mm512_setzero_ps(); PANEL];
+            for (v, sum) in whole.iter_mut().enumerate() {
+                // SAFETY: as above.
+                *sum = unsafe { load(bias, (panel + PANELS) * WIDTH + v * LANES) };
+            }
+            last = fold(whole);
         }
     }
     for k in 0..words {
@@ -134,79 +147,95 @@ unsafe fn sums<const ROWS: usize, const PANELS: usize>(
                 }
             }
         }
+        for (t, sum) in last.iter_mut().enumerate() {
+            // SAFETY: `check` proved that the tail has every word, and the caller so many registers.
+            let weight = unsafe { load_words(tail, (k * TAILS + t) * LANES) };
+            *sum = _mm512_dpbf16_ps(*sum, x[0], pairs(weight));
+        }
     }
-    sums
+    (sums, last)
 }
 
-/// Rows `row..row + ROWS` of `PANELS` panels.
+/// Rows `row..row + ROWS` of `PANELS` panels, and the tail.
 ///
 /// # Safety
-/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - `product.check(out)` returned, and the rest is as for [`sums`]
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+unsafe fn tile<const ROWS: usize, const PANELS: usize, const TAILS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
     out: &mut [f32],
 ) {
-    let Product { cols, start, .. } = *product;
     // SAFETY: as for this function.
-    let sums = unsafe { sums::<ROWS, PANELS>(product, panel, row) };
+    let (sums, last) = unsafe { sums::<ROWS, PANELS, TAILS>(product, panel, row) };
     for (r, sums) in sums.iter().enumerate() {
         for (p, sums) in sums.iter().enumerate() {
-            for (v, &sum) in sums.iter().enumerate() {
-                let place = (row + r) * cols + (panel + p) * WIDTH + v * LANES;
-                let sum = match start {
-                    // SAFETY: `check` proved that `out` has every row and column.
-                    Start::Out => _mm512_add_ps(sum, unsafe { load(out, place) }),
-                    Start::Zero | Start::Bias(_) => sum,
-                };
-                // SAFETY: as above.
-                unsafe { store(out, place, sum) }
-            }
+            write(product, (row + r, panel + p), sums, out);
         }
+    }
+    if TAILS > 0 {
+        write(product, (row, panel + PANELS), &unfold(last), out);
+    }
+}
+
+/// Writes the sums of a panel, or adds them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn write(product: &Product, (row, panel): (usize, usize), sums: &[__m512; PANEL], out: &mut [f32]) {
+    for (v, &sum) in sums.iter().enumerate() {
+        let place = row * product.cols + panel * WIDTH + v * LANES;
+        let sum = match product.start {
+            // SAFETY: `check` proved that `out` has every row and column.
+            Start::Out => _mm512_add_ps(sum, unsafe { load(out, place) }),
+            Start::Zero | Start::Bias(_) => sum,
+        };
+        // SAFETY: as above.
+        unsafe { store(out, place, sum) }
     }
 }
 
 /// See [`crate::op::bf16::RunStep`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
-    let panels = step.product.cols / WIDTH;
-    let mut panel = 0;
-    while panel < panels {
-        let left = panels - panel;
-        // Four panels go two and two: three and one would leave the last with too few sums.
-        let together = if left == 4 { 2 } else { left.min(3) };
-        match together {
-            // SAFETY: `check` proved the extents, and `together` stays within the panels.
-            3 => unsafe { several::<3>(step, panel) },
-            // SAFETY: as above.
-            2 => unsafe { several::<2>(step, panel) },
-            // SAFETY: as above.
-            _ => unsafe { several::<1>(step, panel) },
-        }
-        panel += together;
+    let run = const { widths::<FAST>() };
+    for pass in passes(&step.product) {
+        // SAFETY: `step` itself needs the features of a pass, and `check` proved the extents.
+        unsafe { run[pass.panels][pass.tails](step, pass.first) }
     }
 }
 
-/// Sums and cells of `PANELS` panels. What is read next is fetched while the cells are at work.
+type Several = unsafe fn(&mut Step, usize);
+
+/// Passes by panels and registers of the tail.
+const fn widths<const FAST: bool>() -> [[Several; 3]; 4] {
+    [
+        [several::<0, 0, FAST>, several::<0, 1, FAST>, several::<0, 2, FAST>],
+        [several::<1, 0, FAST>, several::<1, 1, FAST>, several::<1, 2, FAST>],
+        [several::<2, 0, FAST>, several::<2, 1, FAST>, several::<2, 2, FAST>],
+        [several::<3, 0, FAST>, several::<3, 1, FAST>, several::<3, 2, FAST>],
+    ]
+}
+
+/// Sums and cells of `PANELS` panels and the tail. What is read next is fetched while the cells are at work.
 ///
 /// # Safety
-/// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
+/// - `step.check()` returned, and the rest is as for [`sums`]
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+unsafe fn several<const PANELS: usize, const TAILS: usize, const FAST: bool>(step: &mut Step, panel: usize) {
     let Product { cols, words, right, .. } = step.product;
     // SAFETY: the caller keeps the panels.
-    let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
-    let next = (panel + PANELS) * words * WIDTH;
-    if next < words * cols {
-        ahead(right, next, words * WIDTH);
+    let ([sums], last) = unsafe { sums::<1, PANELS, TAILS>(&step.product, panel, 0) };
+    let stride = words * WIDTH;
+    let next = if TAILS == 0 && (panel + PANELS) * WIDTH < cols {
+        Next { words: right, first: (panel + PANELS) * stride, stride }
     } else {
-        ahead(step.after, 0, SHARE);
-    }
+        Next { words: step.after, first: 0, stride: step.after.len() / (cols / WIDTH) }
+    };
     let mut under_way = None;
-    for (p, sums) in sums.into_iter().enumerate() {
+    let last = (TAILS > 0).then(|| unfold(last));
+    for (p, sums) in sums.into_iter().chain(last).enumerate() {
         let at = (panel + p) * LANES;
         let mut z = [_mm512_setzero_ps(); PANEL];
         for (v, (z, sum)) in z.iter_mut().zip(sums).enumerate() {
@@ -215,20 +244,21 @@ unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
             *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
         }
         // SAFETY: `check` proved one state a unit.
-        let next = begin(z, unsafe { load(step.c_before, at) });
-        if let Some((at, begun)) = under_way.replace((at, next)) {
-            keep(step, at, &begun);
+        let begun = begin::<FAST>(z, unsafe { load(step.c_before, at) });
+        next.fetch(p);
+        if let Some((at, begun)) = under_way.replace((at, begun)) {
+            keep::<FAST>(step, at, &begun);
         }
     }
     if let Some((at, begun)) = under_way {
-        keep(step, at, &begun);
+        keep::<FAST>(step, at, &begun);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn keep(step: &mut Step, at: usize, begun: &Begun) {
-    let gated = end(begun);
+fn keep<const FAST: bool>(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end::<FAST>(begun);
     // SAFETY: `check` proved one state a unit, and `at` is a group of them.
     unsafe { store(step.c, at, gated.c) }
     // SAFETY: as above.
@@ -238,7 +268,7 @@ fn keep(step: &mut Step, at: usize, begun: &Begun) {
 /// The same bits as 32 bfloat16.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn pairs(words: __m512i) -> __m512bh {
+pub fn pairs(words: __m512i) -> __m512bh {
     // SAFETY: both are 64 bytes without padding, and any bits are bfloat16.
     unsafe { std::mem::transmute(words) }
 }

@@ -1,17 +1,18 @@
 //! Products in 8-bit integers by `VPDPBUSD`: the tiles of `bf16.rs`, with four multiply-adds in each lane.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm512_abs_ps, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_xor_si512,
+    __m128i, __m512, __m512i, _mm512_abs_ps, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_xor_si512,
 };
 
 use super::lstm_cell::{Begun, begin, end};
-use super::register::{LANES, SHARE, ahead, broadcast_word, load, load_signed, load_words, store};
+use super::register::{LANES, Next, broadcast_word, fold, load, load_signed, load_words, store, unfold};
 use crate::op::bf16::WIDTH;
 use crate::op::gemm::{PANEL, Start};
 use crate::op::int8::{Narrow, Product, Range, Step, scale};
+use crate::op::tail::{Passes, passes_of};
 
 /// Words of a register of rounded values.
 const WORDS: usize = LANES / 4;
@@ -68,33 +69,30 @@ type Tile = unsafe fn(&Product, usize, usize, &mut [f32]);
 
 /// Tiles of one panel by rows.
 static TILES: [Tile; 6] =
-    [tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>, tile::<5, 1>, tile::<6, 1>];
+    [tile::<1, 1, 0>, tile::<2, 1, 0>, tile::<3, 1, 0>, tile::<4, 1, 0>, tile::<5, 1, 0>, tile::<6, 1, 0>];
+
+/// Tiles of one row by panels and registers of the tail.
+static ROW: [[Tile; 3]; 4] = [
+    [tile::<1, 0, 0>, tile::<1, 0, 1>, tile::<1, 0, 2>],
+    [tile::<1, 1, 0>, tile::<1, 1, 1>, tile::<1, 1, 2>],
+    [tile::<1, 2, 0>, tile::<1, 2, 1>, tile::<1, 2, 2>],
+    [tile::<1, 3, 0>, tile::<1, 3, 1>, tile::<1, 3, 2>],
+];
 
 /// See [`crate::op::int8::Run`].
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub fn run(product: &Product, out: &mut [f32]) {
     product.check(out);
-    let panels = product.cols / WIDTH;
-    let mut panel = 0;
-    while panel < panels {
-        let left = panels - panel;
-        // Four panels go two and two: three and one would leave the last with too few sums.
-        let together = if product.rows != 1 {
-            1
-        } else if left == 4 {
-            2
-        } else {
-            left.min(3)
-        };
-        match together {
+    if product.rows == 1 {
+        for pass in passes(product) {
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
-            3 => unsafe { tile::<1, 3>(product, panel, 0, out) },
-            // SAFETY: as above.
-            2 => unsafe { tile::<1, 2>(product, panel, 0, out) },
-            // SAFETY: as above.
-            _ => unsafe { rows(product, panel, out) },
+            unsafe { ROW[pass.panels][pass.tails](product, pass.first, 0, out) }
         }
-        panel += together;
+        return;
+    }
+    for panel in 0..product.cols / WIDTH {
+        // SAFETY: as above.
+        unsafe { rows(product, panel, out) }
     }
 }
 
@@ -114,18 +112,24 @@ unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
     }
 }
 
-/// The sums of rows `row..row + ROWS` of `PANELS` panels.
+/// The passes of a product with one row.
+fn passes(product: &Product) -> Passes {
+    passes_of(product.cols / WIDTH, product.tail.len() / product.words.max(1) / LANES)
+}
+
+/// The sums of rows `row..row + ROWS` of `PANELS` panels, and of the tail, which follows them.
 ///
 /// # Safety
 /// - the lengths are checked, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - `TAILS` is 0; or `ROWS` is 1, the tail has so many registers and its panel is `panel + PANELS`
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn sums<const ROWS: usize, const PANELS: usize>(
+unsafe fn sums<const ROWS: usize, const PANELS: usize, const TAILS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
-) -> [[[__m512i; PANEL]; PANELS]; ROWS] {
-    let Product { words, left, right, offset, .. } = *product;
+) -> ([[[__m512i; PANEL]; PANELS]; ROWS], [__m512i; TAILS]) {
+    let Product { words, left, right, tail, offset, .. } = *product;
     let mut sums = [[[_mm512_setzero_si512(); PANEL]; PANELS]; ROWS];
     for sums in &mut sums {
         for (p, sums) in sums.iter_mut().enumerate() {
@@ -134,6 +138,17 @@ unsafe fn sums<const ROWS: usize, const PANELS: usize>(
                 *sum = unsafe { load_signed(offset, (panel + p) * WIDTH + v * LANES) };
             }
         }
+    }
+    let mut last = [_mm512_setzero_si512(); TAILS];
+    if TAILS > 0 {
+        let mut whole = [_mm512_setzero_ps(); PANEL];
+        for (v, sum) in whole.iter_mut().enumerate() {
+            // SAFETY: as above.
+            let offset = unsafe { load_signed(offset, (panel + PANELS) * WIDTH + v * LANES) };
+            *sum = _mm512_castsi512_ps(offset);
+        }
+        let folded: [__m512; TAILS] = fold(whole);
+        last = folded.map(|sum| _mm512_castps_si512(sum));
     }
     for k in 0..words {
         let mut x = [_mm512_setzero_si512(); ROWS];
@@ -150,87 +165,111 @@ unsafe fn sums<const ROWS: usize, const PANELS: usize>(
                 }
             }
         }
+        for (t, sum) in last.iter_mut().enumerate() {
+            // SAFETY: `check` proved that the tail has every word, and the caller so many registers.
+            let weight = unsafe { load_words(tail, (k * TAILS + t) * LANES) };
+            *sum = _mm512_dpbusd_epi32(*sum, x[0], weight);
+        }
     }
-    sums
+    (sums, last)
 }
 
-/// Rows `row..row + ROWS` of `PANELS` panels.
+/// The sums of the tail's panel.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn panel_of<const TAILS: usize>(last: [__m512i; TAILS]) -> [__m512i; PANEL] {
+    unfold(last.map(|sum| _mm512_castsi512_ps(sum))).map(|sum| _mm512_castps_si512(sum))
+}
+
+/// Rows `row..row + ROWS` of `PANELS` panels, and the tail.
 ///
 /// # Safety
-/// - `product.check(out)` returned, `row + ROWS <= product.rows` and `(panel + PANELS) * WIDTH <= product.cols`
+/// - `product.check(out)` returned, and the rest is as for [`sums`]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn tile<const ROWS: usize, const PANELS: usize>(
+unsafe fn tile<const ROWS: usize, const PANELS: usize, const TAILS: usize>(
     product: &Product,
     panel: usize,
     row: usize,
     out: &mut [f32],
 ) {
-    let Product { cols, left_scale, right_scale, start, .. } = *product;
     // SAFETY: as for this function.
-    let sums = unsafe { sums::<ROWS, PANELS>(product, panel, row) };
+    let (sums, last) = unsafe { sums::<ROWS, PANELS, TAILS>(product, panel, row) };
     for (r, sums) in sums.iter().enumerate() {
-        let row_scale = _mm512_set1_ps(left_scale[row + r]);
         for (p, sums) in sums.iter().enumerate() {
-            for (v, &sum) in sums.iter().enumerate() {
-                let col = (panel + p) * WIDTH + v * LANES;
-                let place = (row + r) * cols + col;
-                let sum = _mm512_cvtepi32_ps(sum);
-                // SAFETY: `check` proved that `right_scale` has every column.
-                let scale = _mm512_mul_ps(row_scale, unsafe { load(right_scale, col) });
-                let value = match start {
-                    Start::Zero => _mm512_mul_ps(sum, scale),
-                    // SAFETY: `check` proved that the bias has every column.
-                    Start::Bias(bias) => _mm512_fmadd_ps(sum, scale, unsafe { load(bias, col) }),
-                    // SAFETY: `check` proved that `out` has every row and column.
-                    Start::Out => _mm512_add_ps(_mm512_mul_ps(sum, scale), unsafe { load(out, place) }),
-                };
-                // SAFETY: `check` proved that `out` has every row and column.
-                unsafe { store(out, place, value) }
-            }
+            write(product, (row + r, panel + p), sums, out);
         }
+    }
+    if TAILS > 0 {
+        write(product, (row, panel + PANELS), &panel_of(last), out);
+    }
+}
+
+/// Writes the sums of a panel, or adds them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn write(product: &Product, (row, panel): (usize, usize), sums: &[__m512i; PANEL], out: &mut [f32]) {
+    let Product { cols, left_scale, right_scale, start, .. } = *product;
+    let row_scale = _mm512_set1_ps(left_scale[row]);
+    for (v, &sum) in sums.iter().enumerate() {
+        let col = panel * WIDTH + v * LANES;
+        let place = row * cols + col;
+        let sum = _mm512_cvtepi32_ps(sum);
+        // SAFETY: `check` proved that `right_scale` has every column.
+        let scale = _mm512_mul_ps(row_scale, unsafe { load(right_scale, col) });
+        let value = match start {
+            Start::Zero => _mm512_mul_ps(sum, scale),
+            // SAFETY: `check` proved that the bias has every column.
+            Start::Bias(bias) => _mm512_fmadd_ps(sum, scale, unsafe { load(bias, col) }),
+            // SAFETY: `check` proved that `out` has every row and column.
+            Start::Out => _mm512_add_ps(_mm512_mul_ps(sum, scale), unsafe { load(out, place) }),
+        };
+        // SAFETY: `check` proved that `out` has every row and column.
+        unsafe { store(out, place, value) }
     }
 }
 
 /// See [`crate::op::int8::RunStep`].
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
-    let panels = step.product.cols / WIDTH;
-    let mut panel = 0;
-    while panel < panels {
-        let left = panels - panel;
-        // Four panels go two and two: three and one would leave the last with too few sums.
-        let together = if left == 4 { 2 } else { left.min(3) };
-        match together {
-            // SAFETY: `check` proved the extents, and `together` stays within the panels.
-            3 => unsafe { several::<3>(step, panel) },
-            // SAFETY: as above.
-            2 => unsafe { several::<2>(step, panel) },
-            // SAFETY: as above.
-            _ => unsafe { several::<1>(step, panel) },
-        }
-        panel += together;
+    let run = const { widths::<FAST>() };
+    for pass in passes(&step.product) {
+        // SAFETY: `step` itself needs the features of a pass, and `check` proved the extents.
+        unsafe { run[pass.panels][pass.tails](step, pass.first) }
     }
 }
 
-/// Sums and cells of `PANELS` panels. What is read next is fetched while the cells are at work.
+type Several = unsafe fn(&mut Step, usize);
+
+/// Passes by panels and registers of the tail.
+const fn widths<const FAST: bool>() -> [[Several; 3]; 4] {
+    [
+        [several::<0, 0, FAST>, several::<0, 1, FAST>, several::<0, 2, FAST>],
+        [several::<1, 0, FAST>, several::<1, 1, FAST>, several::<1, 2, FAST>],
+        [several::<2, 0, FAST>, several::<2, 1, FAST>, several::<2, 2, FAST>],
+        [several::<3, 0, FAST>, several::<3, 1, FAST>, several::<3, 2, FAST>],
+    ]
+}
+
+/// Sums and cells of `PANELS` panels and the tail. What is read next is fetched while the cells are at work.
 ///
 /// # Safety
-/// - `step.check()` returned and `(panel + PANELS) * WIDTH <= step.product.cols`
+/// - `step.check()` returned, and the rest is as for [`sums`]
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
+unsafe fn several<const PANELS: usize, const TAILS: usize, const FAST: bool>(step: &mut Step, panel: usize) {
     let Product { cols, words, right, left_scale, right_scale, start, .. } = step.product;
     // SAFETY: the caller keeps the panels.
-    let [sums] = unsafe { sums::<1, PANELS>(&step.product, panel, 0) };
-    let next = (panel + PANELS) * words * WIDTH;
-    if next < words * cols {
-        ahead(right, next, words * WIDTH);
+    let ([sums], last) = unsafe { sums::<1, PANELS, TAILS>(&step.product, panel, 0) };
+    let stride = words * WIDTH;
+    let next = if TAILS == 0 && (panel + PANELS) * WIDTH < cols {
+        Next { words: right, first: (panel + PANELS) * stride, stride }
     } else {
-        ahead(step.after, 0, SHARE);
-    }
+        Next { words: step.after, first: 0, stride: step.after.len() / (cols / WIDTH) }
+    };
     let row_scale = _mm512_set1_ps(left_scale[0]);
     let mut under_way = None;
-    for (p, sums) in sums.into_iter().enumerate() {
+    let last = (TAILS > 0).then(|| panel_of(last));
+    for (p, sums) in sums.into_iter().chain(last).enumerate() {
         let at = (panel + p) * LANES;
         let mut z = [_mm512_setzero_ps(); PANEL];
         for (v, (z, sum)) in z.iter_mut().zip(sums).enumerate() {
@@ -249,20 +288,21 @@ unsafe fn several<const PANELS: usize>(step: &mut Step, panel: usize) {
             *z = _mm512_add_ps(sum, unsafe { load(step.sums, col) });
         }
         // SAFETY: `check` proved one state a unit.
-        let next = begin(z, unsafe { load(step.c_before, at) });
-        if let Some((at, begun)) = under_way.replace((at, next)) {
-            keep(step, at, &begun);
+        let begun = begin::<FAST>(z, unsafe { load(step.c_before, at) });
+        next.fetch(p);
+        if let Some((at, begun)) = under_way.replace((at, begun)) {
+            keep::<FAST>(step, at, &begun);
         }
     }
     if let Some((at, begun)) = under_way {
-        keep(step, at, &begun);
+        keep::<FAST>(step, at, &begun);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn keep(step: &mut Step, at: usize, begun: &Begun) {
-    let gated = end(begun);
+fn keep<const FAST: bool>(step: &mut Step, at: usize, begun: &Begun) {
+    let gated = end::<FAST>(begun);
     // SAFETY: `check` proved one state a unit, and `at` is a group of them.
     unsafe { store(step.c, at, gated.c) }
     // SAFETY: as above.

@@ -11,14 +11,14 @@ use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
 #[target_feature(enable = "avx512f")]
-pub fn forward(cell: &mut Forward) {
+pub fn forward<const FAST: bool>(cell: &mut Forward) {
     cell.check();
-    if cell.tanh_c.is_empty() { groups::<false>(cell) } else { groups::<true>(cell) }
+    if cell.tanh_c.is_empty() { groups::<false, FAST>(cell) } else { groups::<true, FAST>(cell) }
 }
 
 /// A group's chain of operations is long: while one waits for its new state, the next one begins.
 #[target_feature(enable = "avx512f")]
-fn groups<const KEEP: bool>(cell: &mut Forward) {
+fn groups<const KEEP: bool, const FAST: bool>(cell: &mut Forward) {
     let mut under_way: Option<(usize, Begun)> = None;
     for at in (0..cell.rows * cell.units).step_by(LANES) {
         let mut z = [_mm512_set1_ps(0.0); PANEL];
@@ -27,15 +27,15 @@ fn groups<const KEEP: bool>(cell: &mut Forward) {
             *z = unsafe { load(cell.gates, gate_index(gate, at)) };
         }
         // SAFETY: `check` proved one state a unit.
-        let next = begin(z, unsafe { load(cell.c_before, at) });
+        let next = begin::<FAST>(z, unsafe { load(cell.c_before, at) });
         if let Some((at, begun)) = under_way.replace((at, next)) {
-            let step = end(&begun);
+            let step = end::<FAST>(&begun);
             // SAFETY: `at` is a group's place.
             unsafe { keep::<KEEP>(cell, at, &step) }
         }
     }
     if let Some((at, begun)) = under_way {
-        let step = end(&begun);
+        let step = end::<FAST>(&begun);
         // SAFETY: `at` is a group's place.
         unsafe { keep::<KEEP>(cell, at, &step) }
     }
@@ -86,9 +86,9 @@ pub struct Begun {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
-    let (a_i, a_f, a_o) = (denominator(z[0]), denominator(z[1]), denominator(z[3]));
-    let (m, b) = fraction(z[2]);
+pub fn begin<const FAST: bool>(z: [__m512; PANEL], c_before: __m512) -> Begun {
+    let (a_i, a_f, a_o) = (denominator::<FAST>(z[0]), denominator::<FAST>(z[1]), denominator::<FAST>(z[3]));
+    let (m, b) = fraction::<FAST>(z[2]);
     let p = _mm512_mul_ps(a_i, a_f);
     let r = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(p, b));
     let i = _mm512_mul_ps(r, _mm512_mul_ps(a_f, b));
@@ -99,9 +99,9 @@ pub fn begin(z: [__m512; PANEL], c_before: __m512) -> Begun {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn end(begun: &Begun) -> Gated {
+pub fn end<const FAST: bool>(begun: &Begun) -> Gated {
     let &Begun { gates: [i, f, g], a_o, c } = begun;
-    let (m_c, b_c) = fraction(c);
+    let (m_c, b_c) = fraction::<FAST>(c);
     let s = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(a_o, b_c));
     let gates = [i, f, g, _mm512_mul_ps(s, b_c)];
     Gated { gates, c, tanh_c: _mm512_mul_ps(s, _mm512_mul_ps(m_c, a_o)), h: _mm512_mul_ps(s, m_c) }
@@ -110,8 +110,8 @@ pub fn end(begun: &Begun) -> Gated {
 /// 16 units' step from their pre-activations.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn gate(z: [__m512; PANEL], c_before: __m512) -> Gated {
-    end(&begin(z, c_before))
+pub fn gate<const FAST: bool>(z: [__m512; PANEL], c_before: __m512) -> Gated {
+    end::<FAST>(&begin::<FAST>(z, c_before))
 }
 
 /// See [`crate::op::lstm_cell::RunBackward`].

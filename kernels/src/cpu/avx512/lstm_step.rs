@@ -12,7 +12,7 @@ use crate::op::lstm_step::{LstmStep, State};
 
 /// See [`crate::op::lstm_step::Run`].
 #[target_feature(enable = "avx512f")]
-pub fn run(step: &mut LstmStep) {
+pub fn run<const FAST: bool>(step: &mut LstmStep) {
     step.check();
     let groups = step.units / LANES;
     let mut group = 0;
@@ -21,11 +21,11 @@ pub fn run(step: &mut LstmStep) {
         let together = if groups - group == 4 { 2 } else { (groups - group).min(3) };
         match together {
             // SAFETY: `check` proved the extents, and `together` stays within `groups`.
-            1 => unsafe { several::<1>(step, group) },
+            1 => unsafe { several::<1, FAST>(step, group) },
             // SAFETY: as above.
-            2 => unsafe { several::<2>(step, group) },
+            2 => unsafe { several::<2, FAST>(step, group) },
             // SAFETY: as above.
-            _ => unsafe { several::<3>(step, group) },
+            _ => unsafe { several::<3, FAST>(step, group) },
         }
         group += together;
     }
@@ -36,7 +36,7 @@ pub fn run(step: &mut LstmStep) {
 /// # Safety
 /// - `step.check()` returned and `(first + GROUPS) * LANES <= step.units`
 #[target_feature(enable = "avx512f")]
-unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
+unsafe fn several<const GROUPS: usize, const FAST: bool>(step: &mut LstmStep, first: usize) {
     let width = PANEL * LANES;
     let mut sums = [[_mm512_setzero_ps(); PANEL]; GROUPS];
     for (g, sums) in sums.iter_mut().enumerate() {
@@ -68,7 +68,7 @@ unsafe fn several<const GROUPS: usize>(step: &mut LstmStep, first: usize) {
             *sum = _mm512_add_ps(ahead, *sum);
         }
         // SAFETY: `check` proved one state a unit.
-        let gated = gate(sums, unsafe { load(step.c, at) });
+        let gated = gate::<FAST>(sums, unsafe { load(step.c, at) });
         // SAFETY: as above.
         unsafe { store(step.c, at, gated.c) }
         // SAFETY: as above.

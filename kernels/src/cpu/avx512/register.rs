@@ -1,9 +1,12 @@
 //! Registers from and to memory: the only unsafe operations of this folder.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_storeu_ps,
+    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_castps512_ps128, _mm512_insertf32x4, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_maskz_mov_ps, _mm512_maskz_shuffle_f32x4, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
 };
+
+use crate::op::gemm::PANEL;
 
 /// Floats in a register.
 pub const LANES: usize = 16;
@@ -80,20 +83,70 @@ pub unsafe fn load_signed(values: &[i32], at: usize) -> __m512i {
     unsafe { _mm512_loadu_si512(values.as_ptr().wrapping_add(at).cast()) }
 }
 
-/// Bytes of a cache line in words.
-const LINE: usize = 16;
-/// Words that are fetched ahead from each of three panels: what second-level cache gives while a few cells are computed.
-pub const SHARE: usize = 32 * LINE;
-
-/// Fetches words from `first` into the first-level cache, [`SHARE`] from each of three panels that are `stride` apart.
+/// The registers of a [tail](crate::op::tail) from those of its panel: one for 4 units, two for 8.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub fn ahead(words: &[u32], first: usize, stride: usize) {
-    for panel in 0..3 {
-        for line in 0..SHARE / LINE {
-            let at = first + panel * stride + line * LINE;
-            if at < words.len() {
-                _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(at).cast());
+pub fn fold<const TAILS: usize>([i, f, g, o]: [__m512; PANEL]) -> [__m512; TAILS] {
+    let mut tail = [_mm512_setzero_ps(); TAILS];
+    match &mut tail[..] {
+        [one] => {
+            let two = _mm512_insertf32x4::<1>(i, _mm512_castps512_ps128(f));
+            let three = _mm512_insertf32x4::<2>(two, _mm512_castps512_ps128(g));
+            *one = _mm512_insertf32x4::<3>(three, _mm512_castps512_ps128(o));
+        }
+        [first, second] => {
+            *first = _mm512_shuffle_f32x4::<0b01_00_01_00>(i, f);
+            *second = _mm512_shuffle_f32x4::<0b01_00_01_00>(g, o);
+        }
+        _ => {}
+    }
+    tail
+}
+
+/// The other way round, with zero in the lanes of the padding.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn unfold<const TAILS: usize>(tail: [__m512; TAILS]) -> [__m512; PANEL] {
+    match tail[..] {
+        [one] => [
+            _mm512_maskz_mov_ps(0xf, one),
+            _mm512_maskz_shuffle_f32x4::<0b01>(0xf, one, one),
+            _mm512_maskz_shuffle_f32x4::<0b10>(0xf, one, one),
+            _mm512_maskz_shuffle_f32x4::<0b11>(0xf, one, one),
+        ],
+        [first, second] => [
+            _mm512_maskz_mov_ps(0xff, first),
+            _mm512_maskz_shuffle_f32x4::<0b11_10>(0xff, first, first),
+            _mm512_maskz_mov_ps(0xff, second),
+            _mm512_maskz_shuffle_f32x4::<0b11_10>(0xff, second, second),
+        ],
+        _ => [_mm512_setzero_ps(); PANEL],
+    }
+}
+
+/// Words of a cache line.
+const LINE: usize = 16;
+/// Lines of a panel that are fetched ahead during one group's cells, which take about as long.
+const LINES: usize = 12;
+
+/// What will be read next: three panels, `stride` words apart.
+#[derive(Clone, Copy)]
+pub struct Next<'a> {
+    pub words: &'a [u32],
+    pub first: usize,
+    pub stride: usize,
+}
+
+impl Next<'_> {
+    /// Fetches a part into the first-level cache: the `part`th dozen lines of each panel. Nothing is read, so a line
+    /// beyond the end does no harm.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub fn fetch(&self, part: usize) {
+        for panel in 0..3 {
+            for line in 0..LINES {
+                let at = self.first + panel * self.stride + (part * LINES + line) * LINE;
+                _mm_prefetch::<_MM_HINT_T0>(self.words.as_ptr().wrapping_add(at).cast());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Sigmoid and tanh of one value; the formula is in `op/activation.rs`.
 
 use crate::op::activation::{
-    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX,
+    Activation, GATE_MAX, LOG2_E, MINUS_LN_2, ONE_BITS, Q, ROUND, SIGMOID_MAX, TANH_MAX, fast,
 };
 
 /// See [`crate::op::activation::Run`].
@@ -9,6 +9,11 @@ pub fn run(function: Activation, values: &mut [f32]) {
     match function {
         Activation::Sigmoid => values.iter_mut().for_each(|x| *x = sigmoid(*x)),
         Activation::Tanh => values.iter_mut().for_each(|x| *x = tanh(*x)),
+        Activation::FastSigmoid => values.iter_mut().for_each(|x| *x = 1.0 / denominator::<true>(*x)),
+        Activation::FastTanh => values.iter_mut().for_each(|x| {
+            let (m, b) = fraction::<true>(*x);
+            *x = m / b;
+        }),
     }
 }
 
@@ -27,17 +32,34 @@ fn tanh(x: f32) -> f32 {
 }
 
 /// The denominator of a cell's sigmoid, `1 + e^-x`.
-pub fn denominator(x: f32) -> f32 {
+pub fn denominator<const FAST: bool>(x: f32) -> f32 {
+    if FAST {
+        return 1.0 + power(x * -LOG2_E, fast::GATE_MAX);
+    }
     let (power, m) = exp(at_least(-GATE_MAX, at_most(GATE_MAX, -x)));
     1.0 + power.mul_add(m, power)
 }
 
 /// Numerator and denominator of the tangent.
-pub fn fraction(x: f32) -> (f32, f32) {
+pub fn fraction<const FAST: bool>(x: f32) -> (f32, f32) {
+    if FAST {
+        let e = power(x * (2.0 * LOG2_E), fast::TANH_MAX);
+        return (e - 1.0, e + 1.0);
+    }
     let y = x.abs();
     let (power, m) = exp(at_most(TANH_MAX, y + y));
     let m = power.mul_add(m, power - 1.0);
     (f32::from_bits(m.to_bits() ^ (x.to_bits() & 0x8000_0000)), m + 2.0)
+}
+
+/// `2^t` of the fast class, `t` held within `max`.
+fn power(t: f32, max: f32) -> f32 {
+    let t = at_least(-max, at_most(max, t));
+    let rounded = t + ROUND;
+    let r = t - (rounded - ROUND);
+    let [c0, c1, c2, c3, c4] = fast::P;
+    let p = c4.mul_add(r, c3).mul_add(r, c2).mul_add(r, c1).mul_add(r, c0);
+    f32::from_bits((rounded.to_bits() << 23).wrapping_add(ONE_BITS.cast_unsigned())) * p
 }
 
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.

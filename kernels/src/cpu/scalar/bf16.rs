@@ -19,7 +19,7 @@ pub fn narrow(narrow: &mut Narrow) {
 /// See [`crate::op::bf16::Run`].
 pub fn run(product: &Product, out: &mut [f32]) {
     product.check(out);
-    let Product { rows, cols, words, left, right, start } = *product;
+    let Product { rows, cols, words, left, right, start, .. } = *product;
     for (at, out) in out[..rows * cols].iter_mut().enumerate() {
         let (row, col) = (at / cols, at % cols);
         let panel = &right[col / WIDTH * WIDTH * words..];
@@ -34,8 +34,8 @@ pub fn run(product: &Product, out: &mut [f32]) {
 }
 
 /// See [`crate::op::bf16::RunStep`].
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     run(&step.product, step.gates);
-    forward(&mut step.cell());
+    forward::<FAST>(&mut step.cell());
 }

@@ -28,7 +28,7 @@ pub fn narrow(narrow: &mut Narrow) {
 #[expect(clippy::cast_precision_loss, reason = "the sum is rounded to f32 once, as in every instruction set")]
 pub fn run(product: &Product, out: &mut [f32]) {
     product.check(out);
-    let Product { rows, cols, words, left, left_scale, right, right_scale, offset, start } = *product;
+    let Product { rows, cols, words, left, left_scale, right, right_scale, offset, start, .. } = *product;
     for (at, out) in out[..rows * cols].iter_mut().enumerate() {
         let (row, col) = (at / cols, at % cols);
         let panel = &right[col / WIDTH * WIDTH * words..];
@@ -48,8 +48,8 @@ pub fn run(product: &Product, out: &mut [f32]) {
 }
 
 /// See [`crate::op::int8::RunStep`].
-pub fn step(step: &mut Step) {
+pub fn step<const FAST: bool>(step: &mut Step) {
     step.check();
     run(&step.product, step.gates);
-    forward(&mut step.cell());
+    forward::<FAST>(&mut step.cell());
 }

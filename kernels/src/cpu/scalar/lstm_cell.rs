@@ -5,12 +5,13 @@ use crate::op::gemm::PANEL;
 use crate::op::lstm_cell::{Backward, Forward, gate_index};
 
 /// See [`crate::op::lstm_cell::RunForward`].
-pub fn forward(cell: &mut Forward) {
+pub fn forward<const FAST: bool>(cell: &mut Forward) {
     cell.check();
     let keep = !cell.tanh_c.is_empty();
     for at in 0..cell.rows * cell.units {
         let place = [0, 1, 2, 3].map(|gate| gate_index(gate, at));
-        let step = gate(place.map(|place| cell.gates[place]), cell.c_before[at]);
+        let z = place.map(|place| cell.gates[place]);
+        let step = gate::<FAST>(z, cell.c_before[at]);
         cell.c[at] = step.c;
         cell.h[at] = step.h;
         if keep {
@@ -35,14 +36,14 @@ pub struct Gated {
 }
 
 /// One unit's step from its pre-activations.
-pub fn gate(z: [f32; PANEL], c_before: f32) -> Gated {
-    let [a_i, a_f, a_o] = [z[0], z[1], z[3]].map(denominator);
-    let (m, b) = fraction(z[2]);
+pub fn gate<const FAST: bool>(z: [f32; PANEL], c_before: f32) -> Gated {
+    let [a_i, a_f, a_o] = [z[0], z[1], z[3]].map(denominator::<FAST>);
+    let (m, b) = fraction::<FAST>(z[2]);
     let p = a_i * a_f;
     let r = 1.0 / (p * b);
     let f = r * (a_i * b);
     let c = f.mul_add(c_before, r * (m * a_f));
-    let (m_c, b_c) = fraction(c);
+    let (m_c, b_c) = fraction::<FAST>(c);
     let s = 1.0 / (a_o * b_c);
     Gated { gates: [r * (a_f * b), f, r * (m * p), s * b_c], c, tanh_c: s * (m_c * a_o), h: s * m_c }
 }

@@ -8,7 +8,7 @@ use crate::op::lstm_step::{LstmStep, State};
 const WIDTH: usize = PANEL * GROUP;
 
 /// See [`crate::op::lstm_step::Run`].
-pub fn run(step: &mut LstmStep) {
+pub fn run<const FAST: bool>(step: &mut LstmStep) {
     step.check();
     for unit in 0..step.units {
         let (group, lane) = (unit / GROUP, unit % GROUP);
@@ -22,7 +22,7 @@ pub fn run(step: &mut LstmStep) {
             State::Ahead(sums) => ahead = [0, 1, 2, 3].map(|gate| sums[gate_index(gate, unit)]),
         }
         z.iter_mut().zip(ahead).for_each(|(z, ahead)| *z += ahead);
-        let gated = gate(z, step.c[unit]);
+        let gated = gate::<FAST>(z, step.c[unit]);
         step.c[unit] = gated.c;
         step.h[unit] = gated.h;
     }

@@ -13,6 +13,7 @@ use crate::cpu::Kernels;
 use crate::lstm::block::PredictError;
 use crate::lstm::compile::{CompileError, CompileOptions, Executable};
 use crate::lstm::matrix::Precision;
+use crate::lstm::non_finite::NonFinite;
 use crate::lstm::threads::{THREADS_MAX, on_each, pool, threads};
 use crate::op::lstm_layer::State;
 use crate::op::lstm_stack::{Layer, Run, Stack, What, place};
@@ -26,6 +27,7 @@ pub struct NetworkExecutable {
     pub(super) path: Path,
     pool: Option<ThreadPool>,
     threads: usize,
+    pub(super) non_finite: NonFinite,
 }
 
 /// What predicts by it.
@@ -68,7 +70,7 @@ impl Network {
         let threads = threads(options.threads);
         let pool = pool(threads).map_err(|source| CompileError::Threads { threads, source })?;
         let (stack, origin) = (Arc::new(self.stack.clone()), self.origin.clone());
-        Ok(NetworkExecutable { stack, origin, layers, path, pool, threads })
+        Ok(NetworkExecutable { stack, origin, layers, path, pool, threads, non_finite: options.non_finite })
     }
 }
 
@@ -122,8 +124,8 @@ impl NetworkExecutable {
             return Err(PredictError::Windows { found: [batch, time, input], input: self.stack.input }.into());
         }
         self.check(batch, time, inputs)?;
-        if let Some(((window, step, feature), &value)) = windows.indexed_iter().find(|(_, x)| !x.is_finite())
-        {
+        let bad = windows.indexed_iter().find(|(_, x)| !x.is_finite());
+        if let (Some(((window, step, feature), &value)), NonFinite::Error) = (bad, self.non_finite) {
             return Err(PredictError::NotFinite { window, step, feature, value }.into());
         }
         // As many blocks for each thread as full ones would make, but of equal height.
@@ -150,7 +152,13 @@ impl NetworkExecutable {
                 runs.lock().unwrap_or_else(PoisonError::into_inner)[block] = given;
             }
         });
-        Ok(runs.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
+        let runs = runs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut runs: Vec<Run<f32>> = runs.into_iter().flatten().collect();
+        if bad.is_some() {
+            let finite = windows.outer_iter().map(|window| window.iter().all(|x| x.is_finite()));
+            runs.iter_mut().zip(finite).filter(|(_, finite)| !finite).for_each(|(run, _)| spoil(run));
+        }
+        Ok(runs)
     }
 
     fn check(&self, batch: usize, time: usize, inputs: Inputs) -> Result<(), NetworkError> {
@@ -223,6 +231,14 @@ impl NetworkExecutable {
             }
         }
         text
+    }
+}
+
+/// Makes all that a run gave NaN.
+pub(super) fn spoil(run: &mut Run<f32>) {
+    run.heads.iter_mut().flatten().for_each(|value| *value = f32::NAN);
+    for State { h, c } in &mut run.states {
+        h.iter_mut().chain(c).for_each(|value| *value = f32::NAN);
     }
 }
 

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::layers::{Block, Layers};
-use super::run::Path;
+use super::run::{Path, spoil};
 use super::{Network, NetworkError, NetworkExecutable};
+use crate::lstm::non_finite::NonFinite;
 use crate::lstm::stream::{Stream, StreamError, StreamOptions};
 use crate::op::lstm_layer::State;
 use crate::op::lstm_stack::{Layer, Stack, What};
@@ -29,6 +30,7 @@ struct Rows {
     stack: Arc<Stack<f32>>,
     layers: Arc<Layers>,
     window: Option<usize>,
+    non_finite: NonFinite,
     instances: Vec<Instance>,
     output: Vec<f32>,
 }
@@ -40,6 +42,8 @@ struct Instance {
     states: Option<Vec<State<f32>>>,
     /// The last rows of a window, oldest first.
     rows: Vec<f32>,
+    /// Whether a carried state has seen a row that was not finite.
+    spoiled: bool,
 }
 
 impl NetworkExecutable {
@@ -49,9 +53,15 @@ impl NetworkExecutable {
     /// [`NetworkError`] when the head gives a sequence, a layer that reads from the end is to carry its state, or the
     /// options have no instance or no step.
     pub fn stream(&self, options: &StreamOptions) -> Result<NetworkStream, NetworkError> {
-        if let Path::Plain(executable) = &self.path {
-            let path = Ticks::Plain(Box::new(executable.stream(options)?));
-            return Ok(NetworkStream { path });
+        match &self.path {
+            Path::Plain(executable) => {
+                let path = Ticks::Plain(Box::new(executable.stream(options)?));
+                return Ok(NetworkStream { path });
+            }
+            Path::Layers(reason) if !options.cores.is_empty() => {
+                return Err(NetworkError::Cores { reason: reason.clone() });
+            }
+            Path::Layers(_) => {}
         }
         if self.origin.lengths {
             return Err(NetworkError::NoLengths);
@@ -96,7 +106,14 @@ impl NetworkExecutable {
         let (stack, layers) = (Arc::clone(&self.stack), Arc::clone(&self.layers));
         let instances = vec![Instance::default(); instances];
         Ok(NetworkStream {
-            path: Ticks::Layers(Rows { stack, layers, window, instances, output: Vec::new() }),
+            path: Ticks::Layers(Rows {
+                stack,
+                layers,
+                window,
+                non_finite: self.non_finite,
+                instances,
+                output: Vec::new(),
+            }),
         })
     }
 }
@@ -140,12 +157,14 @@ impl Rows {
         if row.len() != input {
             return Err(StreamError::Row { found: row.len(), input });
         }
-        if let Some(feature) = row.iter().position(|x| !x.is_finite()) {
+        let bad = row.iter().position(|x| !x.is_finite());
+        if let (Some(feature), NonFinite::Error) = (bad, self.non_finite) {
             return Err(StreamError::NotFinite { instance, tick: state.ticks, feature, value: row[feature] });
         }
         state.ticks += 1;
-        let runs = match self.window {
+        let mut runs = match self.window {
             None => {
+                state.spoiled |= bad.is_some();
                 let before = state.states.take().map(|states| vec![states]);
                 let block =
                     Block { rows: 1, time: 1, x: row.to_vec(), lengths: vec![1], states: before.as_deref() };
@@ -171,6 +190,9 @@ impl Rows {
                 self.layers.run(&self.stack, &block, 1)
             }
         };
+        if state.spoiled || !state.rows.iter().all(|x| x.is_finite()) {
+            runs.iter_mut().for_each(spoil);
+        }
         self.output = runs.into_iter().flat_map(|run| run.heads).next().unwrap_or_default();
         Ok(Some(&self.output))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use diapason_buffer::buffer::OutOfMemory;
+use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::op::network::Spec;
@@ -27,7 +28,9 @@ pub enum StreamError {
         input: usize,
     },
     /// A feature is NaN or infinite.
-    #[error("instance {instance}, tick {tick}, feature {feature} is {value}")]
+    #[error(
+        "instance {instance}, tick {tick}, feature {feature} is {value}; mend the row, or compile the model to propagate what is not finite"
+    )]
     NotFinite {
         /// The instance.
         instance: usize,
@@ -44,6 +47,53 @@ pub enum StreamError {
         /// What is lacking.
         what: &'static str,
     },
+    /// The same core for two threads.
+    #[error("core {core} is given twice; each thread of a stream needs one of its own")]
+    CoreTwice {
+        /// The core.
+        core: usize,
+    },
+    /// The core of the thread that asks.
+    #[error(
+        "core {core} is the one to which the calling thread is pinned; the threads of `cores` come beside that one"
+    )]
+    CoreOfCaller {
+        /// The core.
+        core: usize,
+    },
+    /// More threads than groups of units.
+    #[error(
+        "{cores} cores are too many: a layer has {groups} groups of 16 units, and the calling thread takes some; give at most {most}"
+    )]
+    Cores {
+        /// How many.
+        cores: usize,
+        /// Groups of units.
+        groups: usize,
+        /// Cores that would do.
+        most: usize,
+    },
+    /// A core that is not there.
+    #[error(
+        "no thread can be pinned to core {core} ({reason}); give cores that exist and that this process may use"
+    )]
+    Core {
+        /// The core.
+        core: usize,
+        /// What the kernel said.
+        reason: Errno,
+    },
+    /// A thread that cannot be started.
+    #[error("a thread cannot be started: {reason}")]
+    Thread {
+        /// Why.
+        reason: std::io::ErrorKind,
+    },
+    /// A thread of the stream is no more.
+    #[error(
+        "a thread of this stream has ended; make a new stream and restore a snapshot, or replay the ticks"
+    )]
+    Worker,
     /// Not enough memory for the states.
     #[error("no memory for the states of {instances} instances: {source}")]
     Memory {

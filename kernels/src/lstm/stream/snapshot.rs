@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, Stream, StreamError};
+use super::part::Order;
+use super::seat::Saved;
+use super::{Stream, StreamError};
 use crate::op::network::Spec;
 
 /// Most ticks of a snapshot; the same number again lies beyond any stream's life.
@@ -22,27 +24,38 @@ pub struct Snapshot {
     pub ticks: u64,
     /// Hidden then cell state, `[layers, 2, rows, hidden]` with one row, or one for each window under way.
     pub values: Vec<f32>,
+    /// Ticks to come whose predictions are NaN, for the sake of a row that was not finite.
+    #[serde(default)]
+    pub spoiled: u64,
 }
 
 impl Stream {
     /// A copy of an instance's state, after the work that the last tick may have left is done.
     ///
     /// # Errors
-    /// [`StreamError::Instance`] when it does not exist.
+    /// [`StreamError`] when the instance does not exist, or a worker has ended.
     pub fn snapshot(&mut self, instance: usize) -> Result<Snapshot, StreamError> {
         self.check(instance)?;
-        self.settle(instance);
-        let (hidden, units) = (self.packed.spec.hidden, self.packed.units);
-        let instance = &self.instances[instance];
-        let states = instance.layers.iter().flat_map(|state| [&state.h[0], &state.c[0]]);
-        let values =
-            states.flat_map(|state| state.chunks_exact(units)).flat_map(|row| &row[..hidden]).copied();
+        let (spec, units) = (self.packed.spec, self.packed.units);
+        let states = 2 * spec.layers * self.window.unwrap_or(1);
+        let mut values = vec![0.0; states * units];
+        if let Some(team) = &mut self.team {
+            team.lend(Saved { ticks: 0, values });
+            team.order(Order::Save(instance), None, &self.part)?;
+            self.part.settle(instance)?;
+            team.finish()?;
+            values = team.give_back().values;
+        } else {
+            self.part.settle(instance)?;
+        }
+        self.part.save(instance, &mut values);
         Ok(Snapshot {
-            spec: self.packed.spec,
+            spec,
             model: self.model.to_string(),
             window: self.window,
-            ticks: instance.ticks,
-            values: values.collect(),
+            ticks: self.part.ticks(instance),
+            spoiled: self.spoiled[instance],
+            values: values.chunks_exact(units).flat_map(|row| &row[..spec.hidden]).copied().collect(),
         })
     }
 
@@ -50,7 +63,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`StreamError`] when the instance does not exist, or the snapshot is damaged or of another shape, window or
-    /// model; the state is then unchanged.
+    /// model, and the state is then unchanged; or when a worker has ended.
     pub fn restore(&mut self, instance: usize, snapshot: &Snapshot) -> Result<(), StreamError> {
         self.check(instance)?;
         let (spec, units) = (self.packed.spec, self.packed.units);
@@ -74,15 +87,18 @@ impl Stream {
         if snapshot.values.len() != wanted {
             return Err(StreamError::Snapshot { found: snapshot.values.len(), wanted });
         }
-        let instance = &mut self.instances[instance];
-        (instance.ticks, instance.behind, instance.made) = (snapshot.ticks, false, false);
-        let mut saved = snapshot.values.chunks_exact(spec.hidden);
-        for State { h: [h, _], c: [c, _], .. } in &mut instance.layers {
-            for state in [h, c] {
-                for (row, saved) in state.chunks_exact_mut(units).zip(&mut saved) {
-                    row[..spec.hidden].copy_from_slice(saved);
-                }
-            }
+        let mut values = vec![0.0; wanted / spec.hidden * units];
+        for (row, saved) in values.chunks_exact_mut(units).zip(snapshot.values.chunks_exact(spec.hidden)) {
+            row[..spec.hidden].copy_from_slice(saved);
+        }
+        self.part.load(instance, snapshot.ticks, &values);
+        // No row can spoil more ticks than a window has, or with carried state all.
+        self.spoiled[instance] = snapshot.spoiled.min(self.window.map_or(u64::MAX, |window| window as u64));
+        if let Some(team) = &mut self.team {
+            team.lend(Saved { ticks: snapshot.ticks, values });
+            team.order(Order::Load(instance), None, &self.part)?;
+            team.finish()?;
+            team.give_back();
         }
         Ok(())
     }

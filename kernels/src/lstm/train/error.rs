@@ -4,6 +4,8 @@ use diapason_buffer::buffer::OutOfMemory;
 use thiserror::Error;
 
 use crate::isa::IsaError;
+use crate::lstm::matrix::Precision;
+use crate::lstm::model::ModelError;
 use crate::op::loss::Loss;
 use crate::op::network::Head;
 
@@ -20,6 +22,12 @@ pub enum TrainError {
         /// What it may be.
         range: &'static str,
     },
+    /// No training in this precision: its gradients would be rounded away.
+    #[error("there is no training in {precision}; train in f32 or bf16, and compile for {precision}")]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+    },
     /// The loss needs another head.
     #[error("the loss {loss:?} does not fit a {head:?} head")]
     Loss {
@@ -28,6 +36,9 @@ pub enum TrainError {
         /// The model's head.
         head: Head,
     },
+    /// The model to start from holds a weight that is NaN or infinite.
+    #[error("cannot start from this model: {0}")]
+    Model(#[from] ModelError),
     /// The instruction set is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),

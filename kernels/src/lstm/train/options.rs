@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::TrainError;
 use super::schedule::Schedule;
 use crate::isa::Isa;
+use crate::lstm::matrix::Precision;
 use crate::lstm::threads::THREADS_MAX;
 use crate::op::loss::Loss;
 
@@ -34,6 +35,10 @@ pub struct TrainOptions {
     pub seed: u64,
     /// How the step size changes over the steps.
     pub schedule: Schedule,
+    /// In what the matrix products are computed, of [`Precision::TRAINING`]. Weights, sums, activations and the
+    /// optimiser are f32 in both.
+    #[serde(default)]
+    pub precision: Precision,
     /// Threads; 0 is one for each core that this process may use. Any number gives the same bits.
     #[serde(skip)]
     pub threads: usize,
@@ -55,6 +60,7 @@ impl Default for TrainOptions {
             dropout: 0.0,
             seed: 0,
             schedule: Schedule::Constant,
+            precision: Precision::F32,
             threads: 0,
             isa: None,
         }
@@ -67,6 +73,9 @@ impl TrainOptions {
     /// # Errors
     /// [`TrainError::Option`] naming the field, its value and its range.
     pub fn check(&self) -> Result<(), TrainError> {
+        if !Precision::TRAINING.contains(&self.precision) {
+            return Err(TrainError::Precision { precision: self.precision });
+        }
         let above_zero = |x: f32| x > 0.0 && x.is_finite();
         let rate = |x: f32| x > 0.0 && x <= 1.0;
         let below_one = |x: f32| (0.0..1.0).contains(&x);

@@ -13,17 +13,15 @@ use super::dropout::Dropout;
 use super::error::TrainError;
 use super::gradient::Layout;
 use super::transposed::Transposed;
+use super::words::{LayerWords, Room, Weight, Words, outer, outer_bf16};
 use crate::cpu::Kernels;
 use crate::lstm::block::copy;
 use crate::lstm::packed::Packed;
+use crate::op::bf16::Narrow;
 use crate::op::dense::Dense;
 use crate::op::gemm::{Gemm, Left, PANEL, Right, Start};
 use crate::op::loss::Loss;
 use crate::op::lstm_cell::{Backward, Forward};
-
-/// Depth of one product for the weight gradients: the rows of gates and inputs that it walks stay in the cache while
-/// all tiles of the gradient pass over them.
-const DEPTH: usize = 128;
 
 /// What all shards of a batch share.
 #[derive(Clone, Copy)]
@@ -31,12 +29,26 @@ pub(super) struct Batch<'a> {
     pub kernels: &'a Kernels,
     pub packed: &'a Packed,
     pub transposed: &'a Transposed,
+    /// Where products are in bf16.
+    pub words: Option<&'a Words>,
     pub layout: &'a Layout,
     pub x: &'a ArrayView3<'a, f32>,
     pub y: &'a ArrayView2<'a, f32>,
     pub loss: Loss,
     /// Absent in evaluation.
     pub dropout: Option<Dropout>,
+}
+
+impl<'a> Batch<'a> {
+    /// A packed matrix of `layer`, and the same rounded, which `words` picks.
+    fn weight(
+        &self,
+        layer: usize,
+        (depth, cols, full): (usize, usize, &'a [f32]),
+        words: impl Fn(&'a LayerWords) -> &'a [u32],
+    ) -> Weight<'a> {
+        Weight { depth, cols, full, words: self.words.map(|all| words(&all.layers[layer])) }
+    }
 }
 
 /// The intermediate values of one shard.
@@ -56,6 +68,7 @@ pub(super) struct Workspace {
     output: Buffer<f32>,
     d_logits: Buffer<f32>,
     target: Buffer<f32>,
+    room: Room,
 }
 
 /// What one layer keeps for the way back.
@@ -74,7 +87,12 @@ struct Trace {
 }
 
 impl Workspace {
-    pub fn new(layout: &Layout, time: usize, rows_max: usize, dropout: bool) -> Result<Self, OutOfMemory> {
+    pub fn new(
+        layout: &Layout,
+        time: usize,
+        rows_max: usize,
+        (dropout, bf16): (bool, bool),
+    ) -> Result<Self, OutOfMemory> {
         let zeroed = |len| Buffer::zeroed(len, Alignment::CACHE_LINE);
         let (spec, row) = (layout.spec, rows_max * layout.units);
         let mut layers = Vec::with_capacity(spec.layers);
@@ -104,6 +122,7 @@ impl Workspace {
             output: outputs()?,
             d_logits: outputs()?,
             target: outputs()?,
+            room: Room::new(bf16, time * rows_max, PANEL * layout.units, layout.inputs(0).max(layout.units))?,
         })
     }
 
@@ -153,12 +172,14 @@ impl Workspace {
         let (weights, units) = (&packed.layers[layer], packed.units);
         let (gates, state) = (PANEL * units, rows * units);
         let (below, here) = self.layers.split_at_mut(layer);
-        let Trace { gates: z, c, h, tanh_c, .. } = &mut here[0];
+        let (Trace { gates: z, c, h, tanh_c, .. }, room) = (&mut here[0], &mut self.room.narrowed);
         let source = below.last().map_or(self.x.as_ref(), |below| below.read(rows, units));
-        let projection = (weights.inputs, gates, weights.weight_x.as_ref());
-        let recurrence = (packed.spec.hidden, gates, weights.weight_h.as_ref());
-        let (source, bias) = ((source, layout.inputs(layer)), Start::Bias(&weights.bias));
-        kernels.gemm(&Gemm::packed(self.time * rows, source, projection, bias), z);
+        let full = (weights.inputs, gates, weights.weight_x.as_ref());
+        let projection = batch.weight(layer, full, |words| &words.weight_x);
+        let full = (packed.spec.hidden, gates, weights.weight_h.as_ref());
+        let recurrence = batch.weight(layer, full, |words| &words.weight_h);
+        let source = (self.time * rows, source, layout.inputs(layer));
+        projection.product(kernels, source, Start::Bias(&weights.bias), room, z);
         c[..state].fill(0.0);
         h[..state].fill(0.0);
         for time in 0..self.time {
@@ -167,7 +188,7 @@ impl Workspace {
             let (h_before, h) = h[time * state..].split_at_mut(state);
             // The state before the first step is zero, and adds nothing.
             if time > 0 {
-                kernels.gemm(&Gemm::packed(rows, (h_before, units), recurrence, Start::Out), z);
+                recurrence.product(kernels, (rows, h_before, units), Start::Out, room, z);
             }
             let tanh_c = &mut tanh_c[time * state..][..state];
             kernels.lstm_cell_forward(&mut Forward { rows, units, gates: z, c_before, c, tanh_c, h });
@@ -260,7 +281,9 @@ impl Workspace {
         let (units, gates, state) = (packed.units, PANEL * packed.units, rows * packed.units);
         let top = layer + 1 == self.layers.len();
         let Trace { gates: z, c, tanh_c, .. } = &mut self.layers[layer];
-        let d_h = &mut self.d_h[0];
+        let (d_h, room) = (&mut self.d_h[0], &mut self.room.narrowed);
+        let full = (gates, units, transposed.layers[layer].weight_h.as_ref());
+        let recurrence = batch.weight(layer, full, |words| &words.back_h);
         self.d_c[..state].fill(0.0);
         for time in (0..self.time).rev() {
             let z = &mut z[time * rows * gates..][..rows * gates];
@@ -276,15 +299,16 @@ impl Workspace {
             if time > 0 {
                 // What comes from above is there already, save in the top layer, where only the last step has any.
                 let start = if top { Start::Zero } else { Start::Out };
-                let weights = (gates, units, transposed.layers[layer].weight_h.as_ref());
-                let recurrence = Gemm::packed(rows, (z, gates), weights, start);
-                kernels.gemm(&recurrence, &mut d_h[(time - 1) * state..][..state]);
+                // In bf16 the rounded rows of every step are kept for the layer below.
+                let room = room.get_mut(time * rows * gates / 2..).unwrap_or_default();
+                let d_h = &mut d_h[(time - 1) * state..][..state];
+                recurrence.product(kernels, (rows, z, gates), start, room, d_h);
             }
         }
     }
 
     /// The products of the gradient by the pre-activations with what went in, over all steps and rows at once.
-    fn weight_gradient(&self, batch: &Batch, layer: usize, rows: usize, flat: &mut [f32]) {
+    fn weight_gradient(&mut self, batch: &Batch, layer: usize, rows: usize, flat: &mut [f32]) {
         let Batch { kernels, packed, layout, .. } = *batch;
         let (units, gates) = (packed.units, PANEL * packed.units);
         let part = layout.layer(flat, layer);
@@ -295,11 +319,17 @@ impl Workspace {
         };
         let all = self.time * rows;
         let width = layout.inputs(layer);
-        outer(kernels, (gates, d_z), (width, inputs), all, part.weight_x);
-        // The hidden state before the first step is zero: its rows add nothing.
-        let later = &d_z[rows * gates..];
-        let before = &self.layers[layer].h[rows * units..];
-        outer(kernels, (gates, later), (units, before), all - rows, part.weight_h);
+        let h = &self.layers[layer].h;
+        if batch.words.is_some() {
+            let inputs = [(width, inputs), (units, h.as_ref())];
+            let out = [part.weight_x, part.weight_h];
+            outer_bf16(kernels, (gates, d_z), inputs, all, &mut self.room, out);
+        } else {
+            outer(kernels, (gates, d_z), (width, inputs), all, part.weight_x);
+            // The hidden state before the first step is zero: its rows add nothing.
+            let later = &d_z[rows * gates..];
+            outer(kernels, (gates, later), (units, &h[rows * units..]), all - rows, part.weight_h);
+        }
         let ones = Gemm {
             rows: 1,
             cols: gates,
@@ -316,10 +346,18 @@ impl Workspace {
     fn below(&mut self, batch: &Batch, layer: usize, rows: usize) {
         let Batch { kernels, packed, transposed, .. } = *batch;
         let (units, gates) = (packed.units, PANEL * packed.units);
-        let weights = (gates, units, transposed.layers[layer].weight_x.as_ref());
-        let d_z = (self.layers[layer].gates.as_ref(), gates);
-        let product = Gemm::packed(self.time * rows, d_z, weights, Start::Zero);
-        kernels.gemm(&product, &mut self.d_h[1]);
+        let full = (gates, units, transposed.layers[layer].weight_x.as_ref());
+        let weights = batch.weight(layer, full, |words| &words.back_x);
+        let (d_z, narrowed) = (self.layers[layer].gates.as_ref(), &mut self.room.narrowed);
+        let out = &mut self.d_h[1];
+        if batch.words.is_some() {
+            // All but the first step's rows are rounded already.
+            let first = &mut narrowed[..rows * gates / 2];
+            kernels.bf16_gemm_narrow(&mut Narrow { rows, depth: gates, from: d_z, stride: gates, to: first });
+            weights.narrowed(kernels, self.time * rows, Start::Zero, narrowed, out);
+        } else {
+            weights.product(kernels, (self.time * rows, d_z, gates), Start::Zero, narrowed, out);
+        }
         self.d_h.swap(0, 1);
         if let Some([factors, _]) = &self.layers[layer - 1].dropped {
             for (d_h, &factor) in self.d_h[0].iter_mut().zip(factors.iter()).take(self.time * rows * units) {
@@ -336,31 +374,6 @@ impl Trace {
             Some([_, product]) => product,
             None => &self.h[rows * units..],
         }
-    }
-}
-
-/// `out = d_z^T inputs` over `depth` rows, a slice of the depth at a time.
-fn outer(
-    kernels: &Kernels,
-    (gates, d_z): (usize, &[f32]),
-    (width, inputs): (usize, &[f32]),
-    depth: usize,
-    out: &mut [f32],
-) {
-    if depth == 0 {
-        out.fill(0.0);
-    }
-    for first in (0..depth).step_by(DEPTH) {
-        let product = Gemm {
-            rows: gates,
-            cols: width,
-            depth: DEPTH.min(depth - first),
-            left: Left { values: &d_z[first * gates..], row_stride: 1, depth_stride: gates },
-            right: Right::Rows { values: &inputs[first * width..], stride: width },
-            start: if first == 0 { Start::Zero } else { Start::Out },
-            out_stride: width,
-        };
-        kernels.gemm(&product, out);
     }
 }
 

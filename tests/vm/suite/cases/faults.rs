@@ -80,15 +80,31 @@ fn kill_active(guest: &mut Guest, notes: &mut Notes) -> Result<()> {
     ensure!(status["profile"] == PROFILE, "after the restart {} is in force", status["profile"]);
     guest.ok("diapason tune verify")?;
     let held = status["held"].as_array().map_or(0, Vec::len);
-    // An admin's change in between is kept and said.
-    guest.ok("echo 42 > /proc/sys/vm/swappiness")?;
+    // An admin's change in between is kept and said, and who made it.
+    guest.ok("setsid -f sh -c 'echo 42 > /proc/sys/vm/swappiness; sleep 20; :' > /dev/null 2>&1")?;
+    let found = guest.json(
+        "for i in $(seq 100); do
+           diapason tune status --json > /root/found
+           grep -q '\"writer\": *\"' /root/found && break
+           sleep 0.1
+         done
+         cat /root/found",
+    )?;
+    let drift = &found["drift"][0];
+    let writer = drift["writer"].as_str().unwrap_or_default();
+    ensure!(
+        drift["knob"] == "vm.swappiness" && drift["current"] == "42" && writer.starts_with("sh (process "),
+        "the foreign write is told as {drift}"
+    );
+    let writer = writer.to_owned();
     ensure!(guest.sh("diapason tune verify")?.status != 0, "verify did not see a foreign write");
     let back = guest.json("diapason tune rollback --json")?;
     ensure!(back["complete"] == true, "rollback: {back:#}");
     let left = differences(guest, PRISTINE)?;
     ensure!(left.len() == 1 && left[0].contains("vm/swappiness"), "kept besides the foreign write: {left:?}");
     guest.ok("echo 60 > /proc/sys/vm/swappiness")?;
-    notes.say(format!("{held} held knobs survived the kill; the foreign write was seen and kept"));
+    notes
+        .say(format!("{held} held knobs survived the kill; the foreign write of {writer} was seen and kept"));
     Ok(())
 }
 

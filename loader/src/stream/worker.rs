@@ -1,0 +1,173 @@
+//! The threads of a stream: each takes the next job, does it without the lock, and reports.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use diapason_buffer::{Alignment, Buffer};
+
+use super::Error;
+use super::gather::{Form, Slab};
+use super::schedule::{Job, Schedule};
+use crate::sampler::{self, Cursor, Order, Shard, Windows};
+use crate::table::{Damage, Damaged, Scratch, Selection, Table};
+
+/// What is read, and how; the same for every epoch.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub table: Arc<Table>,
+    pub selection: Selection,
+    pub windows: Windows,
+    pub form: Form,
+    pub order: Order,
+    pub shard: Shard,
+    pub blocks_mixed: u64,
+    pub hides_damage: bool,
+    pub damage: Damage,
+    /// The first rows of each block that was decoded, if they are kept.
+    pub heads: Option<Mutex<HashMap<u64, Arc<[f32]>>>>,
+    pub damaged: Mutex<Vec<Damaged>>,
+}
+
+/// One epoch under way.
+pub(super) struct Run {
+    pub work: Arc<Work>,
+    pub state: Mutex<Schedule<Buffer<f32>, Slab, Error>>,
+    /// Something can be done.
+    pub jobs: Condvar,
+    /// Something can be had.
+    pub outputs: Condvar,
+    /// Where the next mix starts; `None` after the last one.
+    pub next: Mutex<Option<Cursor>>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Work {
+    /// The mixes of `epoch`.
+    pub fn mixes(&self, epoch: u64) -> Result<sampler::Mixes<'_>, sampler::epoch::Error> {
+        let epoch = self.windows.epoch(self.order, epoch, u64::from(self.form.block_rows))?;
+        epoch.mixed(self.blocks_mixed, self.shard)
+    }
+
+    /// Values of a block.
+    pub fn block_values(&self) -> usize {
+        (self.form.block_rows as usize + self.form.shape.span() as usize - 1) * self.form.width
+    }
+
+    /// Fills `block` with `rows`; returns the damaged ones among them.
+    fn decode(
+        &self,
+        rows: &Range<u64>,
+        block: &mut Buffer<f32>,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Range<u64>>, Error> {
+        let width = self.form.width;
+        // Taken when it is needed first, so that the first batch does not wait for all blocks.
+        if block.is_empty() {
+            *block = Buffer::zeroed(self.block_values(), Alignment::PAGE)?;
+        }
+        let block_rows = u64::from(self.form.block_rows);
+        let border = (rows.start / block_rows + 1) * block_rows;
+        let head_rows = self.form.shape.span() - 1;
+        let mut end = rows.end;
+        // Rows behind the border belong to the next block; its first ones may be known from there.
+        if let Some(heads) = &self.heads
+            && border < rows.end
+            && let Some(head) = lock(heads).get(&border).cloned()
+            && (rows.end - border) as usize * width <= head.len()
+        {
+            let from = (border - rows.start) as usize * width;
+            let count = (rows.end - border) as usize * width;
+            block[from..from + count].copy_from_slice(&head[..count]);
+            end = border;
+        }
+        let values = (end - rows.start) as usize * width;
+        let read = rows.start..end;
+        let damaged =
+            self.table.fill(&self.selection, read.clone(), &mut block[..values], (scratch, self.damage))?;
+        if let Some(heads) = &self.heads
+            && damaged.is_empty()
+        {
+            let first = rows.start / block_rows * block_rows;
+            for start in [first, border] {
+                let whole = start..start.saturating_add(head_rows).min(self.table.rows());
+                if read.start <= whole.start && whole.end <= read.end && !whole.is_empty() {
+                    let from = (whole.start - rows.start) as usize * width;
+                    let count = (whole.end - whole.start) as usize * width;
+                    lock(heads).entry(start).or_insert_with(|| Arc::from(&block[from..from + count]));
+                }
+            }
+        }
+        let hidden = if self.hides_damage {
+            damaged.iter().map(|chunk| chunk.rows.clone()).collect()
+        } else {
+            Vec::new()
+        };
+        let mut list = lock(&self.damaged);
+        for chunk in damaged {
+            if !list.contains(&chunk) {
+                list.push(chunk);
+            }
+        }
+        Ok(hidden)
+    }
+}
+
+impl Run {
+    /// Works until the epoch is over.
+    pub fn work(&self) {
+        let mut scratch = Scratch::default();
+        let mut state = lock(&self.state);
+        while !state.is_over() {
+            let Some(job) = state.job() else {
+                state = self.jobs.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            state = self.run(job, &mut scratch);
+            self.jobs.notify_all();
+            self.outputs.notify_all();
+        }
+    }
+
+    fn run(
+        &self,
+        job: Job<Buffer<f32>, Slab>,
+        scratch: &mut Scratch,
+    ) -> MutexGuard<'_, Schedule<Buffer<f32>, Slab, Error>> {
+        match job {
+            Job::Plan => {
+                let mut next = lock(&self.next);
+                // The plan was made once when the stream was; that it can be made again is certain.
+                let mixes = next.and_then(|cursor| self.work.mixes(cursor.epoch()).ok()?.resume(cursor).ok());
+                let mix = mixes.and_then(|mut mixes| {
+                    let mix = mixes.next();
+                    *next = Some(mixes.cursor());
+                    mix
+                });
+                drop(next);
+                let mut state = lock(&self.state);
+                state.planned(mix);
+                state
+            }
+            Job::Decode { group, number, rows, mut block } => {
+                let outcome = match self.work.decode(&rows, &mut block, scratch) {
+                    Ok(hidden) => Ok((block, hidden)),
+                    Err(error) => Err((block, error)),
+                };
+                let mut state = lock(&self.state);
+                state.decoded(group, number, outcome);
+                state
+            }
+            Job::Assemble { batch, portions, mut slab } => {
+                slab.fill(&self.work.form, &portions);
+                let mut state = lock(&self.state);
+                state.assembled(batch, portions, slab);
+                state
+            }
+        }
+    }
+}
