@@ -11,8 +11,9 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -53,6 +54,8 @@ use rows::Rows;
 
 /// Blocks that are read together for each thread: enough that no thread waits long for another.
 const BLOCKS_EACH: usize = 4;
+/// The most blocks in memory that are not read yet, and again as many that are: 64 MiB.
+const BLOCKS_MAX: usize = 64;
 /// Rows that are handed on together where the input is read record by record.
 const BATCH_ROWS: usize = 4096;
 
@@ -190,8 +193,7 @@ pub fn import(
         head.next().map_err(|error| plan.record_error(error))?;
     }
     let (line, rest) = head.into_rest();
-    let mut blocks = Blocks::new(rest, line);
-    in_blocks(&plan, &mut blocks, &mut intake, threads, &mut told)?;
+    let blocks = in_blocks(&plan, Blocks::new(rest, line), &mut intake, threads, &mut told)?;
     let (rest, line) = blocks.into_rest();
     record_by_record(&plan, Records::new(rest, plan.delimiter).starting_at(line), &mut intake, &mut told)?;
     let report = intake.finish(options.rows_min, started)?;
@@ -199,41 +201,55 @@ pub fn import(
     Ok(report)
 }
 
-/// Reads blocks, several at once, up to the end or the first quote.
-fn in_blocks<R: Read>(
+/// Reads blocks up to the end or the first quote, and gives what is left. One thread cuts blocks while the others read those
+/// before.
+fn in_blocks<R: Read + Send>(
     plan: &Plan<'_>,
-    blocks: &mut Blocks<R>,
+    mut blocks: Blocks<R>,
     intake: &mut Intake<'_>,
     threads: usize,
     told: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
-    let (mut spare, mut is_more) = (Vec::new(), true);
-    while is_more {
-        let (mut round, mut failed) = (Vec::new(), None);
-        while is_more && round.len() < threads.saturating_mul(BLOCKS_EACH) {
-            match blocks.next(spare.pop().unwrap_or_default()) {
-                Ok(Next::Block(block)) => round.push(block),
-                Ok(Next::End | Next::Quote) => is_more = false,
-                // What is before it is told first.
-                Err(error) => (is_more, failed) = (false, Some(plan.record_error(error))),
+) -> Result<Blocks<R>, Error> {
+    let room = threads.saturating_mul(BLOCKS_EACH).clamp(1, BLOCKS_MAX);
+    thread::scope(|scope| {
+        let (send, ready) = mpsc::sync_channel(room);
+        let (give_back, spare) = mpsc::channel::<Block>();
+        let cutter = scope.spawn(move || {
+            let outcome = loop {
+                match blocks.next(spare.try_recv().unwrap_or_default()) {
+                    Ok(Next::Block(block)) => {
+                        // Nobody takes it any more after an error.
+                        if send.send(block).is_err() {
+                            break Ok(());
+                        }
+                    }
+                    Ok(Next::End | Next::Quote) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            (blocks, outcome)
+        });
+        loop {
+            let round: Vec<Block> = ready.iter().take(room).collect();
+            if round.is_empty() {
+                break;
             }
+            let read = |(): &mut (), block: Block| {
+                let mut rows = Rows::new(plan);
+                let outcome = rows.take_block(&block);
+                Ok::<_, std::convert::Infallible>((rows, outcome.err(), block))
+            };
+            let Ok(done) = parallel::run(threads, round.into_iter(), || (), read);
+            for (rows, error, block) in done {
+                intake.take(&rows, error, threads)?;
+                // The cutter may have ended; then nobody needs the memory.
+                let _ = give_back.send(block);
+            }
+            told(intake.rows);
         }
-        let read = |(): &mut (), block: Block| {
-            let mut rows = Rows::new(plan);
-            let outcome = rows.take_block(&block);
-            Ok::<_, std::convert::Infallible>((rows, outcome.err(), block))
-        };
-        let Ok(done) = parallel::run(threads, round.into_iter(), || (), read);
-        for (rows, error, block) in done {
-            intake.take(&rows, error, threads)?;
-            spare.push(block);
-        }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        told(intake.rows);
-    }
-    Ok(())
+        let (blocks, outcome) = cutter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        outcome.map_err(|error| plan.record_error(error)).map(|()| blocks)
+    })
 }
 
 /// Reads what has quotes.
