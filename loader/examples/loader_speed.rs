@@ -1,6 +1,7 @@
 //! How fast a file of one matrix is read whole, beside its own decompression and a copy.
 //!
-//! `cargo run --release -p diapason-loader --example loader_speed -- FILE [THREADS [MIB]]`; with a budget: its windows
+//! `cargo run --release -p diapason-loader --example loader_speed -- FILE [THREADS [MIB [WINDOWS]]]`; with a budget: its windows;
+//! with a name that ends in `.idx` instead of the rest: how long opening takes
 #![expect(clippy::print_stdout, reason = "a measurement shows its result")]
 
 use std::error::Error;
@@ -77,7 +78,7 @@ fn worked() -> Result<f64, Box<dyn Error>> {
 }
 
 /// Windows of 60 rows, shuffled, in batches of 1,024: the rate of each epoch, and the peak of this process's memory.
-fn windows(path: &str, threads: usize, budget_bytes: u64) -> Result<(), Box<dyn Error>> {
+fn windows(path: &str, threads: usize, budget_bytes: u64, most: usize) -> Result<(), Box<dyn Error>> {
     let table = Arc::new(Table::open(path)?);
     let features: Vec<String> = table.columns().iter().map(|column| column.name.clone()).collect();
     let targets = vec![features[0].clone()];
@@ -100,6 +101,9 @@ fn windows(path: &str, threads: usize, budget_bytes: u64) -> Result<(), Box<dyn 
             first.get_or_insert_with(|| start.elapsed());
             check += f64::from(batch.windows()[[0, 59, 0]]);
             count += batch.starts().len();
+            if count >= most {
+                break;
+            }
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
@@ -115,6 +119,9 @@ fn windows(path: &str, threads: usize, budget_bytes: u64) -> Result<(), Box<dyn 
         for window in windows?.iter() {
             check += f64::from(window.rows[0]);
             count += 1;
+        }
+        if count >= most {
+            break;
         }
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -135,12 +142,29 @@ fn copy_rate() -> Result<f64, Box<dyn Error>> {
     Ok((256 << 20) as f64 / seconds)
 }
 
+/// How long opening takes, with and without a side-car.
+fn opening(path: &str, sidecar: &str) -> Result<(), Box<dyn Error>> {
+    for sidecar in [None, Some(sidecar.into()), Some(sidecar.into()), Some(sidecar.into())] {
+        let options = Options { sidecar, ..Options::default() };
+        let start = Instant::now();
+        let table = Table::open_with(path, &options)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let chunks: u64 = table.columns().iter().map(|column| column.chunks).max().unwrap_or(0);
+        println!("{:.1} ms for {chunks} chunks, index: {:?}", seconds * 1e3, table.index());
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).collect::<Vec<_>>().into_iter();
     let file = words.next().ok_or("which file?")?;
+    if let Some(sidecar) = words.clone().next().filter(|word| word.ends_with(".idx")) {
+        return opening(&file, &sidecar);
+    }
     let most: usize = words.next().map_or(Ok(2), |word| word.parse())?;
     if let Some(budget) = words.next() {
-        return windows(&file, most, budget.parse::<u64>()? << 20);
+        let windows_max = words.next().map_or(Ok(usize::MAX), |word| word.parse())?;
+        return windows(&file, most, budget.parse::<u64>()? << 20, windows_max);
     }
     println!("copy: {:.0} MB/s", copy_rate()? / 1e6);
     let codec = codec_rate(&file, 4)?;

@@ -380,3 +380,80 @@ impl<T: Number> Filling<'_, T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use diapason_tests::{need, oracle::ask, require};
+
+    use super::super::{Options, Table};
+    use super::*;
+    use crate::source::faulty::Faulty;
+    use crate::source::memory::Memory;
+
+    const ROWS: usize = 3217;
+    const WIDTH: usize = 4;
+
+    /// What is stored, what it stands for, and where the chunk of rows 1200 to 1299 is.
+    fn matrix() -> (Memory, Vec<f32>, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let script = need::repository().join("loader/tests/oracles/write_stream.py");
+        let said = ask(&script, &[folder.path().to_str().unwrap(), &ROWS.to_string()], b"");
+        let place = String::from_utf8(said).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+        let bytes = std::fs::read(folder.path().join("values.f32")).unwrap();
+        let values = bytes.as_chunks::<4>().0.iter().map(|raw| f32::from_le_bytes(*raw)).collect();
+        (Memory::new(std::fs::read(folder.path().join("matrix.h5")).unwrap()), values, place)
+    }
+
+    fn read(
+        source: Faulty<Memory>,
+        threads: usize,
+        damage: Damage,
+    ) -> (Result<Vec<Damaged>, Error>, Vec<f32>) {
+        let options = Options { threads, ..Options::default() };
+        let table = Table::of_source(Arc::new(source), "matrix.h5".as_ref(), &options).unwrap();
+        let selection = table.select(&["m[0]", "m[1]", "m[2]", "m[3]"]).unwrap();
+        let mut values = vec![0.0; ROWS * WIDTH];
+        let read = table.read_selected(&selection, 0..ROWS as u64, &mut values, damage);
+        (read, values)
+    }
+
+    #[test]
+    fn short_and_interrupted_reads_change_nothing() {
+        require!(Oracles);
+        let (memory, values, _) = matrix();
+        for (bytes_max, threads) in [(7, 1), (1009, 3), (usize::MAX, 2)] {
+            let mut source = Faulty::new(memory.clone());
+            (source.bytes_max, source.interrupt_every) = (bytes_max, 3);
+            let (read, found) = read(source, threads, Damage::Fail);
+            assert_eq!(read.unwrap(), []);
+            assert!(found == values, "reads of {bytes_max} bytes");
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_read_costs_its_chunk_alone() {
+        require!(Oracles);
+        let (memory, values, place) = matrix();
+        // All chunks of the file are neighbours and are read at once; only one holds the place.
+        let source = || {
+            let mut source = Faulty::new(memory.clone());
+            source.broken_at = Some(place + 30);
+            source
+        };
+        for threads in [1, 3] {
+            let (refused, _) = read(source(), threads, Damage::Fail);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("chunk 12 at byte") && refused.contains("os error 5"), "{refused}");
+            let (filled, found) = read(source(), threads, Damage::Fill);
+            let damaged = filled.unwrap();
+            assert_eq!((damaged.len(), damaged[0].rows.clone(), damaged[0].place), (1, 1200..1300, place));
+            assert_eq!(damaged[0].columns, ["m[0]", "m[1]", "m[2]", "m[3]"]);
+            for (at, (found, value)) in found.iter().zip(&values).enumerate() {
+                let is_lost = (1200..1300).contains(&(at / WIDTH));
+                assert!(if is_lost { found.is_nan() } else { found == value }, "value {at}");
+            }
+        }
+    }
+}
