@@ -51,6 +51,9 @@ pub enum Failure {
     /// An HDF5 file could not be read.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// A growing file cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] diapason_loader::follow::Error),
     /// A file cannot feed a plan.
     #[error(transparent)]
     Feed(#[from] FeedError),
