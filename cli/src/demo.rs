@@ -105,6 +105,8 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         dates: None,
         columns: None,
         skip: Vec::new(),
+        time: None,
+        nulls: diapason_loader::import::Nulls::Fail,
         level: 3,
     };
     let imported = data::import(&import, console)?;

@@ -204,8 +204,12 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         output: 1,
         head: Head::Linear,
     };
+    let (optimizer, learning_rate) = settings.descent();
     let options = TrainOptions {
-        learning_rate: settings.learning_rate as f32,
+        optimizer,
+        learning_rate,
+        weight_decay: settings.weight_decay as f32,
+        truncation: settings.truncation.map(|rows| settings.size(rows)),
         loss: Loss::Mse,
         clip_norm: Some(1.0),
         threads: settings.threads,

@@ -1,5 +1,6 @@
 //! `diapason predict`: a model over a file, in batches of windows or one row per tick.
 
+mod foreign;
 mod sink;
 mod truth;
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use diapason_kernels::lstm::{CompileOptions, Executable, Lstm, Precision, StreamOptions};
+use diapason_kernels::lstm::{CompileOptions, Network, NetworkExecutable, Precision, StreamOptions};
 use diapason_loader::sampler::{Order, Shape, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
@@ -25,6 +26,7 @@ use crate::memory;
 use crate::score::Verdict;
 use crate::write;
 
+pub use foreign::Foreign;
 use sink::Sink;
 use truth::{Scores, Truth};
 
@@ -34,7 +36,7 @@ const BATCH: usize = 1024;
 /// What to predict.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The model that `diapason train` wrote, safetensors or .onnx
+    /// The model, safetensors or .onnx: one that `diapason train` wrote, or with --features and --window one of another program
     pub model: PathBuf,
     /// The HDF5 file to predict on
     pub data: PathBuf,
@@ -56,9 +58,13 @@ pub struct Arguments {
     /// In what matrix products are computed: f32, bf16 or int8
     #[arg(long, default_value_t = Precision::F32)]
     pub precision: Precision,
-    /// The plan that the model is expected to have; another one is an error
+    /// The plan that the model is expected to have, another one is an error; of a model without a recipe the plan that it
+    /// reads
     #[arg(long)]
     pub features: Option<String>,
+    /// What the file of a model does not say
+    #[command(flatten)]
+    pub foreign: Foreign,
     /// Threads; 0 takes every processor this process may run on (batches only)
     #[arg(long, default_value_t = 0, value_parser = threads)]
     pub threads: usize,
@@ -105,25 +111,43 @@ pub struct Report {
 
 /// A model with what it must be fed.
 pub struct Ready {
-    /// The weights.
-    pub model: Lstm,
+    /// The model.
+    pub network: Network,
     /// What it learnt from.
     pub recipe: Recipe,
+    /// Which value of its first head is the prediction.
+    pub output: usize,
+    /// Whether its predictions can be held against the price.
+    pub is_judged: bool,
+    /// What a prediction is called in a file.
+    pub column: &'static str,
 }
 
 impl Ready {
-    /// Reads a model file.
+    /// Reads a model file that `diapason train` wrote.
     ///
     /// # Errors
     /// When the file is no model, or has no recipe.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let model = Lstm::load(path).map_err(Failure::NoModel)?;
+        let network = Self::network(path)?;
+        let missing = || RecipeError::NoRecipe { reason: "it is missing".to_owned() };
+        let text = network.metadata().get(KEY).ok_or_else(missing);
+        let text = text.map_err(|error| Failure::Model { file: path.to_path_buf(), error })?;
+        let recipe = Self::recipe(path, text)?;
+        Ok(Self { network, recipe, output: 0, is_judged: true, column: "predicted_log_return" })
+    }
+
+    fn network(path: &Path) -> Result<Network, Failure> {
+        Network::load(path).map_err(Failure::NoModel)
+    }
+
+    /// The recipe in a text of `path`.
+    fn recipe(path: &Path, text: &str) -> Result<Recipe, Failure> {
         let of_file = |error| Failure::Model { file: path.to_path_buf(), error };
-        let no_recipe = |reason: String| of_file(RecipeError::NoRecipe { reason });
-        let text = model.metadata().get(KEY).ok_or_else(|| no_recipe("it is missing".to_owned()))?;
-        let recipe: Recipe = serde_json::from_str(text).map_err(|error| no_recipe(error.to_string()))?;
+        let bad = |error: serde_json::Error| of_file(RecipeError::NoRecipe { reason: error.to_string() });
+        let recipe: Recipe = serde_json::from_str(text).map_err(bad)?;
         recipe.validate().map_err(of_file)?;
-        Ok(Self { model, recipe })
+        Ok(recipe)
     }
 
     /// Opens `data` for this model.
@@ -140,7 +164,7 @@ impl Ready {
         let text = features.unwrap_or(&self.recipe.features);
         let mut feed = Feed::open(data, Some(text), budget_mib << 20)?;
         self.recipe
-            .check(&feed.plan, self.model.spec())
+            .check(&feed.plan, self.network.widths())
             .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
         feed.price = self.recipe.price.clone();
         Ok(feed)
@@ -182,11 +206,10 @@ pub struct Ticks {
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let inputs: [&Path; 2] = [&arguments.model, &arguments.data];
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
-    let ready = Ready::load(&arguments.model)?;
     arguments.cache.settle(&arguments.data);
-    let feed =
-        ready.feed(&arguments.model, &arguments.data, arguments.features.as_deref(), arguments.budget)?;
-    let mut sink = arguments.out.as_deref().map(Sink::create).transpose()?;
+    let Arguments { model, data, features, foreign, budget, .. } = arguments;
+    let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget)?;
+    let mut sink = arguments.out.as_deref().map(|out| Sink::create(out, ready.column)).transpose()?;
     let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
     let mut report = if arguments.stream {
         let Arguments { carry, ahead, precision, .. } = *arguments;
@@ -226,9 +249,9 @@ pub fn batch(
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
     let mut executable =
-        ready.model.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
+        ready.network.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
     let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
-    let mut out = Array2::zeros((size, 1));
+    let mut out = Array2::zeros((size, ready.network.widths().1));
     let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
     let bar = console.progress("predict", windows.count());
@@ -237,9 +260,11 @@ pub fn batch(
         let count = full.count;
         executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
         for index in 0..count {
-            let value = f64::from(out[[index, 0]]) * recipe.target_unit;
+            let value = f64::from(out[[index, ready.output]]) * recipe.target_unit;
             let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
-            score.push(full.times[index], value, truth);
+            if ready.is_judged {
+                score.push(full.times[index], value, truth);
+            }
             take(full.times[index], value, truth)?;
         }
         done += count as u64;
@@ -264,7 +289,7 @@ pub fn tick(
     take: &mut Take<'_>,
 ) -> Result<(Report, Latency), Failure> {
     let recipe = &ready.recipe;
-    let executable = ready.model.compile(&CompileOptions {
+    let executable = ready.network.compile(&CompileOptions {
         threads: 1,
         precision: ticks.precision,
         ..CompileOptions::default()
@@ -301,12 +326,15 @@ pub fn tick(
                 continue;
             }
             missing += recipe.normalise(&raw, &mut normal);
-            let predicted = model.push(0, &normal)?.map(|out| f64::from(out[0]) * recipe.target_unit);
+            let predicted =
+                model.push(0, &normal)?.map(|out| f64::from(out[ready.output]) * recipe.target_unit);
             let elapsed = begun.elapsed();
             model.prepare(0)?;
             if let Some(value) = predicted {
                 latency.record(elapsed);
-                truth.predicted(value);
+                if ready.is_judged {
+                    truth.predicted(value);
+                }
                 take(rows.times[index], value, f64::NAN)?;
                 done += 1;
             }
@@ -331,7 +359,7 @@ fn report(
     elapsed: Duration,
     scores: &Scores,
     latency: Option<Figures>,
-    executable: &Executable,
+    executable: &NetworkExecutable,
 ) -> Report {
     let seconds = elapsed.as_secs_f64();
     Report {
@@ -374,7 +402,9 @@ fn text(report: &Report) -> String {
     }
     match (&report.later, &report.earlier) {
         (None, Some(_)) => {
-            lines.push("  no row is later than the training: these figures are no evidence".to_owned());
+            lines.push(
+                "  no row is known to be later than the training: these figures are no evidence".to_owned(),
+            );
         }
         (Some(_), Some(_)) => lines.push("  rows that training may have seen are no evidence".to_owned()),
         _ => {}

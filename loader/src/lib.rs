@@ -3,7 +3,8 @@
 //! ```text
 //! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> dataset (tables) -> sampler (order) -> stream (windows)
 //! keep:   results -> cache (made once, mapped later)
-//! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
+//! give:   table -> npy | export -> file of another program
+//! write:  csv | import | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
@@ -40,9 +41,15 @@ pub mod market;
 pub mod csv;
 
 #[cfg(feature = "libhdf5")]
+pub mod import;
+
+#[cfg(feature = "libhdf5")]
 pub mod verify;
 
 #[cfg(feature = "libhdf5")]
 pub mod repack;
 
 pub mod npy;
+
+#[cfg(feature = "libhdf5")]
+pub mod export;

@@ -211,6 +211,7 @@ impl Scan {
             normaliser: self.normaliser.clone(),
             target_unit: self.target_unit,
             trained_before_ns,
+            is_raw: false,
         }
     }
 }
@@ -340,7 +341,7 @@ impl<'a> Pass<'a> {
 }
 
 /// Ten times the median step of the first training rows, at least ten minutes.
-fn usual_gap(feed: &Feed, train: &Range<u64>) -> Result<f64, FeedError> {
+pub fn usual_gap(feed: &Feed, train: &Range<u64>) -> Result<f64, FeedError> {
     let mut rows = Rows::default();
     feed.read(train.start..train.end.min(train.start + BLOCK_ROWS_MIN), &mut rows)?;
     let mut steps: Vec<i64> = rows.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
