@@ -3,7 +3,7 @@
 //! `make rivals-loader` sets their environment up and runs this; without it (`RIVALS_PYTHON` names its interpreter) nothing
 //! is measured, and that is said. Hot means that the page cache holds the file; cold means that it was dropped before
 //! each run, and the bytes that came from the device are printed. Results go where criterion's go, so that
-//! `cargo xtask record` keeps them as well.
+//! `cargo xtask record` keeps them as well. `RIVALS_DATA` names a folder in which the files stay for the next run.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -25,7 +25,7 @@ use diapason_loader::repack;
 use diapason_loader::sampler::{Order, Shape, Windows};
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use race::{Entrant, device_bytes, drop_cache, entrant, race};
+use race::{device_bytes, drop_cache, entrant, race};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;
@@ -265,15 +265,29 @@ fn layout(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
         let request = json!({ "task": "read", "library": library, "path": parquet });
         entrant(library, bytes, move || rivals.borrow_mut().run(&request))
     };
-    let own = entrant("diapason-own-layout", bytes, || Some(read_whole(&table, &mut values.borrow_mut())));
-    race("rivals/layout-hot", "B", &mut [theirs("polars"), theirs("pyarrow"), own], rounds, 1e-6);
+    // Rows as windows need them, and columns as a data frame has them.
+    let rows = entrant("diapason-rows", bytes, || Some(read_whole(&table, &mut values.borrow_mut())));
+    let mut columns = vec![vec![0.0f32; ROWS as usize]; WIDTH];
+    let columns = entrant("diapason-columns", bytes, || {
+        let start = Instant::now();
+        for (name, column) in names(&table).iter().zip(&mut columns) {
+            let selection = table.select(&[name]).expect("its own column");
+            table.read_selected(&selection, 0..ROWS, column, Damage::Fail).expect("it is whole");
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Some((seconds, columns[0].iter().map(|value| f64::from(*value)).sum()))
+    });
+    let mut entrants = [theirs("polars"), theirs("pyarrow"), rows, columns];
+    race("rivals/layout-hot", "B", &mut entrants, rounds, 1e-6);
 }
 
 /// A file of a million chunks: the index read from it, and from a side-car.
 fn index(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     const CHUNKS: u64 = 1_000_000;
     let (path, sidecar) = (folder.join("chunks.h5"), folder.join("chunks.idx"));
-    rivals.borrow_mut().run(&json!({ "task": "chunks", "count": CHUNKS, "path": path }));
+    if !path.exists() {
+        rivals.borrow_mut().run(&json!({ "task": "chunks", "count": CHUNKS, "path": path }));
+    }
     let one = |sidecar: Option<PathBuf>| {
         let options = Options { sidecar, ..Options::default() };
         let start = Instant::now();
@@ -354,8 +368,12 @@ fn main() {
         return;
     };
     let rivals = RefCell::new(rivals);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    rivals.borrow_mut().run(&json!({ "task": "write", "rows": ROWS, "folder": folder.path() }));
+    let temporary = tempfile::tempdir().expect("a temporary folder can be made");
+    let kept = std::env::var_os("RIVALS_DATA").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    if !folder.join("zstd.parquet").exists() {
+        rivals.borrow_mut().run(&json!({ "task": "write", "rows": ROWS, "folder": folder }));
+    }
     // A word on the command line chooses one group.
     let groups: [(&str, Group); 6] = [
         ("read", read),
@@ -369,7 +387,7 @@ fn main() {
     let all = !groups.iter().any(|(name, _)| is_chosen(name));
     for (name, group) in groups {
         if all || is_chosen(name) {
-            group(&rivals, folder.path(), rounds);
+            group(&rivals, folder, rounds);
         }
     }
     let _ = rivals.into_inner().child.kill();

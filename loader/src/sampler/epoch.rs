@@ -192,13 +192,15 @@ impl Epoch<'_> {
         self.windows.shape().span()
     }
 
-    /// The start rows of the windows of the block at `place` in the order, in time, each as often as it is seen; `None`
-    /// past the last block.
+    /// The start rows of the windows of the block at `place` in the order, in time; `None` past the last block.
     pub(super) fn starts(&self, place: u64) -> Option<impl Iterator<Item = u64> + Clone> {
         let indices = (place < self.blocks()).then(|| self.indices(place).0)?;
-        let (windows, epoch) = (self.windows, (self.cursor.seed, self.cursor.epoch));
-        let again = move |start| (0..windows.times(start, epoch)).map(move |_| start);
-        Some(self.windows.starts(indices).flat_map(again))
+        Some(self.windows.starts(indices))
+    }
+
+    /// How often the window that starts in row `start` is seen.
+    pub(super) fn times(&self, start: u64) -> u64 {
+        self.windows.times(start, (self.cursor.seed, self.cursor.epoch))
     }
 
     /// How many blocks of rows there are, those without a window included.
@@ -230,6 +232,10 @@ impl Iterator for Epoch<'_> {
             self.cursor = Cursor { block: cursor.block + 1, offset: 0, ..cursor };
             let number = self.indices(cursor.block).1;
             let mut starts: Vec<u64> = self.starts(cursor.block).into_iter().flatten().collect();
+            if self.windows.is_weighted() {
+                let again = |start: u64| std::iter::repeat_n(start, self.times(start) as usize);
+                starts = starts.into_iter().flat_map(again).collect();
+            }
             let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else { continue };
             let rows = first..last + self.windows.shape().span();
             if let Order::Shuffled { seed } = self.order {

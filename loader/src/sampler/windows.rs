@@ -195,6 +195,12 @@ impl Windows {
         self.weights.as_ref().map_or(1, |weights| weights.times(start, order::key(&[seed, epoch, 3])))
     }
 
+    /// Whether some windows may be seen more often than others.
+    #[must_use]
+    pub const fn is_weighted(&self) -> bool {
+        self.weights.is_some()
+    }
+
     /// The most times that any window is seen in an epoch.
     #[must_use]
     pub fn times_max(&self) -> u64 {
