@@ -1,5 +1,4 @@
 //! `diapason data tail` beside h5py that appends in another process.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};

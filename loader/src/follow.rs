@@ -189,7 +189,7 @@ fn snapshot(path: &Path, options: &Options) -> Result<Snapshot, Error> {
         tries += 1;
         match look(path, options) {
             Err(Error::Table(error)) if tries < TRIES && is_of_the_moment(&error) => {
-                std::thread::sleep(PAUSE)
+                std::thread::sleep(PAUSE);
             }
             outcome => return outcome,
         }
