@@ -146,7 +146,11 @@ fn distance(ours: impl Iterator<Item = f64>, theirs: &[f64]) -> f64 {
 /// Reads every file of a kind and compares every output.
 fn all_agree(command: &str, tolerance: f64, at_least: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let cases = cases(command, folder.path());
+    all_agree_in(command, folder.path(), tolerance, at_least);
+}
+
+fn all_agree_in(command: &str, folder: &Path, tolerance: f64, at_least: usize) {
+    let cases = cases(command, folder);
     assert!(cases.len() >= at_least, "{} cases", cases.len());
     let mut bad = Vec::new();
     for case in &cases {
@@ -238,6 +242,14 @@ fn models_that_torch_exports_are_the_modules() {
 fn graphs_as_converters_write_them_are_onnxruntimes() {
     require!(Oracles);
     all_agree("graphs", 2e-6, 15);
+}
+
+/// Files that torch's newer exporter and tf2onnx wrote from Keras models; how is in `exported/README.md`.
+#[test]
+fn files_that_exporters_wrote_are_onnxruntimes() {
+    require!(Oracles);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported");
+    all_agree_in("files", &folder, 2e-6, 37);
 }
 
 #[test]
