@@ -147,12 +147,8 @@ fn race(group: &str, entrants: &mut [Entrant], (rounds, units): (usize, usize), 
         medians.push((name.clone(), median));
     }
     for (name, median) in &medians {
-        let precision = |name: &str| Precision::ALL.into_iter().find(|p| name.contains(p.name()));
-        let limit = |of: &str| of.starts_with("limit") && precision(of) == precision(name);
-        let limit = medians
-            .iter()
-            .find(|(of, _)| limit(of))
-            .filter(|_| name.starts_with("diapason") && !name.ends_with("threads"));
+        let limit = |of: &str| name.strip_prefix("diapason").is_some_and(|rest| of == format!("limit{rest}"));
+        let limit = medians.iter().find(|(of, _)| limit(of));
         let share = limit
             .map_or(String::new(), |(_, limit)| format!(", {:.1} % of its limit", 100.0 * limit / median));
         println!("{group}/{name:<24} {:.2}x the first{share}", median / medians[0].1);
