@@ -21,7 +21,7 @@ use diapason_kernels::lstm::{
     CompileError, FileError, ModelError, NetworkError, PredictError, StreamError, TrainError,
 };
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, market, repack};
+use diapason_loader::{csv, export, import, market, repack};
 use diapason_loader::{sampler, table};
 
 use crate::line::feed::FeedError;
@@ -40,6 +40,19 @@ pub enum Failure {
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
     Import(#[from] csv::Error),
+    /// A Parquet, Arrow or NumPy file could not be imported.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    ImportOther(#[from] import::Error),
+    /// A table could not be written for another program.
+    #[cfg(feature = "libhdf5")]
+    #[error("cannot write {}: {error}", file.display())]
+    Export {
+        /// The output.
+        file: PathBuf,
+        /// What is in the way.
+        error: export::Error,
+    },
     /// A table could not be repacked.
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
@@ -51,6 +64,9 @@ pub enum Failure {
     /// An HDF5 file could not be read.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// A growing file cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] diapason_loader::follow::Error),
     /// A file cannot feed a plan.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -229,6 +245,8 @@ impl Failure {
         ExitCode::from(match self {
             #[cfg(feature = "libhdf5")]
             Self::Import(error) if error.is_environment() => 3,
+            #[cfg(feature = "libhdf5")]
+            Self::ImportOther(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]

@@ -21,6 +21,7 @@ use crate::line::batch;
 use crate::line::feed::{Feed, Rows};
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
+use crate::line::{Cache, Cached};
 use crate::memory;
 use crate::score::Verdict;
 use crate::write;
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+    /// Whether computed features are kept (batches only).
+    #[command(flatten)]
+    pub cache: Cache,
 }
 
 /// What came out.
@@ -90,6 +94,11 @@ pub struct Report {
     pub missing_values: u64,
     /// From the row to its prediction, features and normalisation included; with `--stream`.
     pub latency: Option<Figures>,
+    /// Whether the features were found, or made and kept; `off` with `--stream`, which computes them tick by tick.
+    pub cache: Cached,
+    /// Why they could not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_problem: Option<String>,
     /// The instruction set that ran.
     pub isa: String,
     /// In what the matrix products were computed.
@@ -166,6 +175,17 @@ impl Ready {
 /// horizon, and the true one, NaN where it is not known at that moment.
 pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
 
+/// How batches are predicted.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// Threads; 0 for all processors.
+    pub threads: usize,
+    /// In what matrix products are computed.
+    pub precision: Precision,
+    /// Whether computed features are kept.
+    pub cache: &'a Cache,
+}
+
 /// How a stream takes its rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ticks {
@@ -186,6 +206,7 @@ pub struct Ticks {
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let inputs: [&Path; 2] = [&arguments.model, &arguments.data];
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
+    arguments.cache.settle(&arguments.data);
     let Arguments { model, data, features, foreign, budget, .. } = arguments;
     let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget)?;
     let mut sink = arguments.out.as_deref().map(|out| Sink::create(out, ready.column)).transpose()?;
@@ -195,7 +216,8 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
         let most = arguments.ticks.unwrap_or(u64::MAX);
         tick(&ready, &feed, &Ticks { carry, ahead, precision, most }, console, &mut take)?.0
     } else {
-        batch(&ready, &feed, (arguments.threads, arguments.precision), console, &mut take)?
+        let how = How { threads: arguments.threads, precision: arguments.precision, cache: &arguments.cache };
+        batch(&ready, &feed, &how, console, &mut take)?
     };
     if let Some(sink) = sink {
         report.out = Some(sink.finish()?);
@@ -211,14 +233,15 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 pub fn batch(
     ready: &Ready,
     feed: &Feed,
-    (threads, precision): (usize, Precision),
+    how: &How<'_>,
     console: &Console,
     take: &mut Take<'_>,
 ) -> Result<Report, Failure> {
     let recipe = &ready.recipe;
+    let How { threads, precision, cache } = *how;
     let question = Question { train: 0..0, horizon: recipe.horizon, gap_seconds: Some(recipe.gap_seconds) };
     let bar = console.progress("scan", feed.table.rows());
-    let scan = Scan::new(feed, &question, |rows| bar.set_position(rows))?;
+    let scan = Scan::new(feed, &question, cache, |rows| bar.set_position(rows))?;
     bar.finish_and_clear();
     let rows = feed.table.rows();
     let shape = Shape { length: recipe.window, stride: 1, horizon: 0 };
@@ -250,7 +273,8 @@ pub fn batch(
     })?;
     bar.finish_and_clear();
     let report = report(done, started.elapsed(), &score, None, &executable);
-    Ok(Report { missing_values: tally.missing, ..report })
+    let (cache, cache_problem) = (scan.cached.clone(), scan.problem.clone());
+    Ok(Report { missing_values: tally.missing, cache, cache_problem, ..report })
 }
 
 /// Predicts row by row, as the rows of a live feed would come in.
@@ -346,6 +370,8 @@ fn report(
         earlier: scores.earlier.verdict(),
         missing_values: 0,
         latency,
+        cache: Cached::Off,
+        cache_problem: None,
         isa: executable.product_isa().to_string(),
         precision: executable.precision().to_string(),
         peak_bytes: memory::peak_bytes(),
@@ -386,6 +412,9 @@ fn text(report: &Report) -> String {
     if report.missing_values > 0 {
         let count = console::count(report.missing_values);
         lines.push(format!("  not finite     {count} feature values were taken as their mean"));
+    }
+    if let Some(problem) = &report.cache_problem {
+        lines.push(format!("  not kept       the features: {problem}"));
     }
     lines.push(format!("  peak memory    {}", console::bytes(report.peak_bytes)));
     if let Some(out) = &report.out {

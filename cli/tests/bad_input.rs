@@ -176,6 +176,7 @@ fn diapason(folder: &Path, arguments: &[&str]) -> std::process::Output {
         .current_dir(folder)
         .env("NO_COLOR", "1")
         .env_remove("KERNELS_ISA")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the command starts")
 }

@@ -14,6 +14,7 @@ fn diapason(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("KERNELS_ISA")
+        .env("XDG_CACHE_HOME", folder)
         .output()
         .expect("the command starts")
 }

@@ -48,9 +48,11 @@ use block::{Block, Blocks, Next};
 pub use dialect::{Dates, Dialect};
 pub use error::{Error, Problem};
 use intake::Intake;
+pub(crate) use layout::{is_time_name, role_by_word as role_of};
 use plan::Plan;
 use record::Records;
 use rows::Rows;
+pub(crate) use time::Unit as TimeUnit;
 
 /// Blocks that are read together for each thread: enough that no thread waits long for another.
 const BLOCKS_EACH: usize = 4;

@@ -26,8 +26,9 @@ mod gather;
 
 mod worker;
 
+use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
-use crate::table::{self, Damaged, Selection, Table};
+use crate::table::{self, Damaged};
 use gather::{Form, Slab};
 pub use memory::Explanation;
 use memory::Sizes;
@@ -67,6 +68,14 @@ pub enum Error {
         needed: u64,
         /// The rows of the table.
         rows: u64,
+    },
+    /// A window that would reach from one table into the next.
+    #[error(
+        "a window reaches over row {border}, where another table begins; give the borders of the data set as gaps (Dataset::with_borders)"
+    )]
+    Crosses {
+        /// The first row of the other table.
+        border: u64,
     },
     /// The consumer holds everything.
     #[error(
@@ -147,7 +156,7 @@ struct Pool {
     slabs: Vec<Slab>,
 }
 
-/// Epochs of windows of one table.
+/// Epochs of windows of one table, or of several.
 #[derive(Debug)]
 pub struct Loader {
     work: Arc<Work>,
@@ -167,11 +176,13 @@ impl Loader {
     /// Bytes that a stream takes when nothing else is said.
     pub const BUDGET_BYTES: u64 = 256 << 20;
 
-    /// Plans the epochs of `windows` over `table`.
+    /// Plans the epochs of `windows` over a table or a data set of several.
     ///
     /// # Errors
-    /// [`Error`] when a column or row is not there, or the budget is too small.
-    pub fn new(table: Arc<Table>, windows: Windows, options: &Options) -> Result<Self, Error> {
+    /// [`Error`] when a column or row is not there, a window reaches from one table into the next, or the budget is too
+    /// small.
+    pub fn new(data: impl Into<Dataset>, windows: Windows, options: &Options) -> Result<Self, Error> {
+        let dataset = data.into();
         for (what, is_zero) in
             [("batch", options.batch == 0), ("the number of features", options.features.is_empty())]
         {
@@ -179,8 +190,13 @@ impl Loader {
                 return Err(Error::Zero { what });
             }
         }
-        if windows.rows().end > table.rows() {
-            return Err(Error::OutOfRange { needed: windows.rows().end, rows: table.rows() });
+        if windows.rows().end > dataset.rows() {
+            return Err(Error::OutOfRange { needed: windows.rows().end, rows: dataset.rows() });
+        }
+        let reach = windows.shape().span() - 1;
+        let crosses = |border: &&u64| !windows.starting_in(border.saturating_sub(reach)..**border).is_empty();
+        if let Some(&border) = dataset.borders().iter().find(crosses) {
+            return Err(Error::Crosses { border });
         }
         let mut names: Vec<&str> = options.features.iter().map(String::as_str).collect();
         let mut targets = Vec::new();
@@ -191,20 +207,20 @@ impl Loader {
             });
             targets.push(at);
         }
-        let selection = table.select(&names)?;
-        table.check::<f32>(&selection)?;
+        let selections = dataset.select(&names)?;
+        dataset.check::<f32>(&selections)?;
         let threads = match options.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
         let (width, features, shape) = (names.len(), options.features.len(), windows.shape());
         let form = Form { shape, block_rows: 1, width, features, targets };
-        let needs = Needs { table: &table, selection: &selection, form: &form, options, threads };
+        let needs = Needs { dataset: &dataset, selections: &selections, form: &form, options, threads };
         let (block_rows, explanation) = needs.plan(&windows)?;
         let form = Form { block_rows: u32::try_from(block_rows).unwrap_or(u32::MAX), ..form };
         let work = Work {
-            table,
-            selection,
+            dataset,
+            selections,
             windows,
             form,
             order: options.order,
@@ -299,8 +315,8 @@ impl Loader {
 
 /// What a stream needs, before its blocks are sized.
 struct Needs<'a> {
-    table: &'a Table,
-    selection: &'a Selection,
+    dataset: &'a Dataset,
+    selections: &'a Selections,
     form: &'a Form,
     options: &'a Options,
     threads: usize,
@@ -310,7 +326,7 @@ impl Needs<'_> {
     /// Rows of a block, and where the memory goes: blocks as long as they can be while a mix still has enough of them.
     fn plan(&self, windows: &Windows) -> Result<(u64, Explanation), Error> {
         let (batch, shape) = (self.options.batch as u64, self.form.shape);
-        let chunk_rows = self.table.chunk_rows(self.selection);
+        let chunk_rows = self.dataset.chunk_rows(self.selections);
         // A batch reaches over two mixes at most, so a block should hold one.
         let least = batch.saturating_mul(shape.stride).div_ceil(chunk_rows).max(1);
         let planned = |chunks: u64| {
@@ -346,12 +362,12 @@ impl Needs<'_> {
         // Heads are of one block; longer windows reach over more.
         let heads = if span - 1 > block_rows { u64::MAX } else { heads };
         Sizes {
-            index: self.table.index_bytes(),
+            index: self.dataset.index_bytes().saturating_add(windows.bytes()),
             threads: self.threads as u64,
-            scratch: self.table.scratch_bytes(self.selection).saturating_add(DECODER_BYTES),
+            scratch: self.dataset.scratch_bytes(self.selections).saturating_add(DECODER_BYTES),
             slab: self.form.slab_bytes(self.options.batch),
             block: block_rows.saturating_add(span - 1).saturating_mul(row_bytes).saturating_add(64),
-            order: block_rows.div_ceil(self.form.shape.stride).saturating_mul(4),
+            order: (block_rows.div_ceil(self.form.shape.stride)).saturating_mul(4 * windows.times_max()),
             heads,
             blocks_max: blocks
                 .div_ceil(self.options.shard.world.max(1))
@@ -456,7 +472,7 @@ impl Batch {
         ArrayView2::from_shape((starts.len(), count), values).expect("as many values as the shape has")
     }
 
-    /// The row of the table that each window starts in.
+    /// The row of the table, or of the data set, that each window starts in.
     #[must_use]
     pub fn starts(&self) -> &[u64] {
         self.slab().2

@@ -16,7 +16,7 @@ mod matlab;
 mod number;
 mod storage;
 
-mod error;
+pub(crate) mod error;
 
 mod rows;
 
@@ -155,7 +155,7 @@ impl Table {
         let (known, index) = match kept {
             Some(known) => (known, Index::SideCar),
             None => {
-                let known = open::known(&source, path, &options.group)?;
+                let known = open::known(&source, path, (&options.group, false))?;
                 let saved = sidecar.map(|sidecar| sidecar::save(sidecar, identity, &options.group, &known));
                 (
                     known,
@@ -163,6 +163,15 @@ impl Table {
                 )
             }
         };
+        Self::of_known(source, path, options, (known, index))
+    }
+
+    fn of_known(
+        source: Arc<dyn Source>,
+        path: &Path,
+        options: &Options,
+        (known, index): (Known, Index),
+    ) -> Result<Self, Error> {
         let Known { columns, storages, attributes, skipped } = known;
         let (columns, origins): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
@@ -177,10 +186,36 @@ impl Table {
         Ok(Self { source, inspection, index, storages, origins, threads, cache })
     }
 
+    /// As [`Table::of_source`], without a side-car, of a file that grows: as many rows as every column has, up to the first
+    /// chunk that is not there yet.
+    pub(crate) fn of_growing(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
+        let mut known = open::known(&source, path, (&options.group, true))?;
+        let rows = known.storages.iter().map(Storage::rows_there).min().unwrap_or(0);
+        for storage in &mut known.storages {
+            storage.rows = rows;
+        }
+        Self::of_known(source, path, options, (known, Index::File))
+    }
+
+    /// Rows in chunks that are full, of every column.
+    pub(crate) fn rows_full(&self) -> u64 {
+        self.storages
+            .iter()
+            .map(|storage| storage.rows / storage.chunk_rows * storage.chunk_rows)
+            .min()
+            .unwrap_or(0)
+    }
+
     /// Where the index of the chunks came from.
     #[must_use]
     pub const fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What the file was when it was opened.
+    #[must_use]
+    pub fn identity(&self) -> crate::source::Identity {
+        self.source.identity()
     }
 
     /// Rows of each column.

@@ -5,6 +5,7 @@ use diapason_kernels::lstm::{Optimizer, Precision};
 
 use crate::console;
 use crate::failure::Failure;
+use crate::line::Cache;
 use crate::memory;
 
 /// How to train.
@@ -73,6 +74,9 @@ pub struct Settings {
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+    /// Whether computed features are kept.
+    #[command(flatten)]
+    pub cache: Cache,
 }
 
 /// A precision in which a model can be trained.

@@ -1,12 +1,13 @@
 //! Puts the rows of all blocks one after the other, and hands them to the writer.
 
+use std::iter;
 use std::time::Instant;
 
 use super::error::Error;
 use super::plan::{Moment, Plan};
 use super::rows::Rows;
 use super::{Column, Report};
-use crate::format::libhdf5::{Value, Writer};
+use crate::format::libhdf5::{Value, Values, Writer};
 
 /// An import under way.
 pub(super) struct Intake<'a> {
@@ -41,7 +42,9 @@ impl<'a> Intake<'a> {
         self.rows += rows.times.len() as u64;
         self.repeated += rows.repeated;
         self.crossed += rows.crossed;
-        Ok(self.writer.push_rows(&rows.times, &rows.values, threads)?)
+        let values = rows.values.iter().map(|values| Values::F64(values));
+        let columns: Vec<Values<'_>> = iter::once(Values::I64(&rows.times)).chain(values).collect();
+        Ok(self.writer.push_rows(&columns, threads)?)
     }
 
     /// Writes what is left and says what was done.
@@ -70,7 +73,7 @@ impl<'a> Intake<'a> {
         });
         Ok(Report {
             rows: written.rows,
-            columns: std::iter::once(time).chain(values).collect(),
+            columns: iter::once(time).chain(values).collect(),
             delimiter: char::from(plan.delimiter),
             header: plan.header,
             timestamp: form.to_string(),

@@ -9,14 +9,15 @@ use diapason_buffer::{Alignment, Buffer};
 use super::Error;
 use super::gather::{Form, Slab};
 use super::schedule::{Job, Schedule};
+use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
-use crate::table::{Damage, Damaged, Scratch, Selection, Table};
+use crate::table::{Damage, Damaged, Scratch};
 
 /// What is read, and how; the same for every epoch.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub table: Arc<Table>,
-    pub selection: Selection,
+    pub dataset: Dataset,
+    pub selections: Selections,
     pub windows: Windows,
     pub form: Form,
     pub order: Order,
@@ -86,14 +87,18 @@ impl Work {
         }
         let values = (end - rows.start) as usize * width;
         let read = rows.start..end;
-        let damaged =
-            self.table.fill(&self.selection, read.clone(), &mut block[..values], (scratch, self.damage))?;
+        let damaged = self.dataset.fill(
+            &self.selections,
+            read.clone(),
+            &mut block[..values],
+            (scratch, self.damage),
+        )?;
         if let Some(heads) = &self.heads
             && damaged.is_empty()
         {
             let first = rows.start / block_rows * block_rows;
             for start in [first, border] {
-                let whole = start..start.saturating_add(head_rows).min(self.table.rows());
+                let whole = start..start.saturating_add(head_rows).min(self.dataset.rows());
                 if read.start <= whole.start && whole.end <= read.end && !whole.is_empty() {
                     let from = (whole.start - rows.start) as usize * width;
                     let count = (whole.end - whole.start) as usize * width;
