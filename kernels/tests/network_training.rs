@@ -374,7 +374,7 @@ fn exact(case: &Case, stack: &Stack<f64>) -> f64 {
 /// Differences of the loss along the gradient, where no function has a corner.
 #[test]
 fn the_gradient_is_the_slope_of_the_references_loss() {
-    let mut cases = vec![
+    let mut cases = [
         everything(Function::Tanh, 4, 5),
         everything(Function::Softplus, 3, 2),
         Case {
