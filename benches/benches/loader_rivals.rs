@@ -25,7 +25,7 @@ use diapason_loader::repack;
 use diapason_loader::sampler::{Order, Shape, Windows};
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use race::{Entrant, device_bytes, drop_cache, entrant, race};
+use race::{device_bytes, drop_cache, entrant, race};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;
