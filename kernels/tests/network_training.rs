@@ -317,6 +317,90 @@ fn every_gradient_is_pytorchs() {
     assert!(rest.is_empty());
 }
 
+/// Adds `t` times the gradient to every weight, in the order of the tensors.
+fn moved(stack: &Stack<f32>, gradient: &[f32], t: f64) -> Stack<f64> {
+    let mut stack: Stack<f64> = stack.convert();
+    let mut rest = gradient.iter();
+    let mut add =
+        |values: &mut Vec<f64>| values.iter_mut().zip(&mut rest).for_each(|(w, &g)| *w += t * f64::from(g));
+    let heads = stack.heads.iter_mut().flat_map(|head| &mut head.layers);
+    for layer in stack.layers.iter_mut().chain(heads) {
+        match layer {
+            Layer::Lstm(lstm) => {
+                for pass in &mut lstm.passes {
+                    add(&mut pass.weight_ih);
+                    add(&mut pass.weight_hh);
+                    pass.bias.iter_mut().flatten().for_each(&mut add);
+                    pass.weight_hr.iter_mut().for_each(&mut add);
+                }
+            }
+            Layer::Dense(dense) => {
+                add(&mut dense.weight);
+                dense.bias.iter_mut().for_each(&mut add);
+            }
+            _ => {}
+        }
+    }
+    stack
+}
+
+/// The loss by the reference in f64.
+fn exact(case: &Case, stack: &Stack<f64>) -> f64 {
+    let mut total = 0.0;
+    for (row, x) in case.windows().outer_iter().enumerate() {
+        let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let run = stack.forward(&x, case.time, None);
+        for (((head, output), loss), y) in
+            stack.heads.iter().zip(&run.heads).zip(&case.losses).zip(&case.targets())
+        {
+            let width = head.output();
+            let divisor = loss.divisor(case.batch * output.len() / width, width) as f64;
+            for (output, y) in output.chunks_exact(width).zip(y.row(row).to_vec().chunks_exact(width)) {
+                let y: Vec<f64> = y.iter().map(|&y| f64::from(y)).collect();
+                // The cross-entropies take logits; these have the same sigmoid and softmax.
+                let logits: Vec<f64> = match loss {
+                    Loss::BinaryCrossEntropy => output.iter().map(|p| (p / (1.0 - p)).ln()).collect(),
+                    Loss::CrossEntropy => output.iter().map(|p| p.ln()).collect(),
+                    _ => output.to_vec(),
+                };
+                let linear = diapason_kernels::lstm::Head::Linear;
+                total += loss.row(linear, &logits, output, &y, 1.0, &mut vec![0.0; width]) / divisor;
+            }
+        }
+    }
+    total
+}
+
+/// Differences of the loss along the gradient, where no function has a corner.
+#[test]
+fn the_gradient_is_the_slope_of_the_references_loss() {
+    let mut cases = [
+        everything(Function::Tanh, 4, 5),
+        everything(Function::Softplus, 3, 2),
+        Case {
+            stack: layers(6, &[Form { hidden: 24, ..BOTH }], 1, None),
+            losses: vec![Loss::Mse],
+            batch: 2,
+            time: 40,
+        },
+    ];
+    cases
+        .iter_mut()
+        .flat_map(|case| &mut case.losses)
+        .filter(|loss| **loss == Loss::Mae)
+        .for_each(|loss| *loss = Loss::Mse);
+    for (place, case) in cases.iter().enumerate() {
+        let mut trainer = case.trainer(TrainOptions { threads: 2, ..TrainOptions::default() });
+        let y = case.targets();
+        let (loss, gradient) = trainer.gradients(case.windows().view(), &views(&y)).unwrap();
+        let square: f64 = gradient.iter().map(|&g| f64::from(g).powi(2)).sum();
+        let at = |t: f64| exact(case, &moved(&case.stack, gradient, t));
+        assert!((at(0.0) / loss - 1.0).abs() < 1e-5, "case {place}: {loss} {}", at(0.0));
+        let slope = (at(1e-4) - at(-1e-4)) / 2e-4;
+        assert!((slope / square - 1.0).abs() < 1e-5, "case {place}: {slope} {square}");
+    }
+}
+
 fn plain() -> (Spec, Lstm) {
     let head = diapason_kernels::lstm::Head::Linear;
     let spec = Spec { input: 5, hidden: 20, layers: 3, output: 2, head };

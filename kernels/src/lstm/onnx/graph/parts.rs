@@ -68,8 +68,8 @@ impl Walk<'_> {
         if (flow.axes[axis(time, rank)?], flow.axes[axis(batch, rank)?]) != (Axis::Time, Axis::Batch) {
             return Err(NodeError::Refused("it reverses something else than the steps of each series"));
         }
-        let whole = self.fixed.dim(Axis::Time);
-        if !node.ints(1)?.values.iter().all(|&length| Some(length) == whole) {
+        let (lengths, whole) = (&node.ints(1)?.values, self.fixed.dim(Axis::Time));
+        if lengths.is_empty() || !lengths.iter().all(|&length| Some(length) == whole) {
             return Err(NodeError::Refused("it reverses series that are shorter than the window"));
         }
         Ok(Flow { reversed: !flow.reversed, ..flow.clone() })
