@@ -148,7 +148,7 @@ impl Store {
             return Ok(Outcome::Hit(mapped));
         }
         let path = self.path(key, LOCK);
-        let lock = lock(&path);
+        let lock = tracing::debug_span!("wait", result = key.name()).in_scope(|| lock(&path));
         if let (Ok(_), Some(mapped)) = (&lock, self.get(key)) {
             lock.into_iter().for_each(|lock| unlock(lock, &path));
             return Ok(Outcome::Hit(mapped));
@@ -157,7 +157,7 @@ impl Store {
             Ok(_) => Sink::new(&self.path(key, NEW), self.bytes_max),
             Err(error) => Sink::broken(io::Error::new(error.kind(), error.to_string())),
         };
-        let made = make(&mut sink);
+        let made = tracing::debug_span!("make", result = key.name()).in_scope(|| make(&mut sink));
         let kept = match &made {
             Ok(()) => sink.finish(key, &self.path(key, WHOLE)),
             Err(_) => Err(io::ErrorKind::Interrupted.into()),

@@ -12,7 +12,7 @@
 //! The order depends on the seed, the epoch, the rank, the batch and the budget, never on threads or timing. All memory is
 //! planned before it is taken ([`Explanation`]) and used again from batch to batch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use diapason_buffer::{Alignment, Buffer, buffer::OutOfMemory};
@@ -22,6 +22,15 @@ mod memory;
 
 mod schedule;
 
+mod tally;
+
+/// The locks of [`handover`], which a test replaces.
+mod sync {
+    pub use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+}
+
+mod handover;
+
 mod gather;
 
 mod worker;
@@ -30,9 +39,11 @@ use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
 use crate::table::{self, Damaged};
 use gather::{Form, Slab};
+use handover::{Handover, Next};
 pub use memory::Explanation;
 use memory::Sizes;
-use schedule::{Output, Poll, Portion, Schedule};
+use schedule::{Output, Portion, Schedule};
+pub use tally::Metrics;
 use worker::{Run, Work, lock};
 
 /// Why there is no stream, or none any more.
@@ -233,6 +244,7 @@ impl Loader {
             },
             heads: explanation.keeps_heads.then(Mutex::default),
             damaged: Mutex::default(),
+            tally: tally::Tally::default(),
         };
         work.mixes(0)?;
         let (work, pool) = (Arc::new(work), Arc::default());
@@ -243,6 +255,12 @@ impl Loader {
     #[must_use]
     pub const fn explain(&self) -> &Explanation {
         &self.explanation
+    }
+
+    /// What was done so far, in all epochs.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.work.tally.metrics()
     }
 
     /// The chunks that could not be had so far.
@@ -298,9 +316,7 @@ impl Loader {
         lock(&self.pool).slabs = spare;
         let run = Arc::new(Run {
             work: Arc::clone(&self.work),
-            state: Mutex::new(Schedule::new(self.batch, blocks, slabs)),
-            jobs: std::sync::Condvar::new(),
-            outputs: std::sync::Condvar::new(),
+            handover: Handover::new(Schedule::new(self.batch, blocks, slabs)),
             next: Mutex::new(Some(cursor)),
         });
         let mut stream = Stream { run, threads: Vec::new(), pool: Arc::clone(&self.pool) };
@@ -388,32 +404,23 @@ type Found = Output<Buffer<f32>, Slab, Error>;
 
 impl Stream {
     fn next(&self) -> Option<Result<Found, Error>> {
-        let mut state = lock(&self.run.state);
-        loop {
-            match state.poll() {
-                Poll::Ready(Output::Failed(error)) => return Some(Err(error)),
-                Poll::Ready(output) => {
-                    drop(state);
-                    self.run.jobs.notify_all();
-                    return Some(Ok(output));
-                }
-                Poll::End => return None,
-                Poll::Held(held) => return Some(Err(Error::Held { held })),
-                Poll::Wait => state = self.run.outputs.wait(state).unwrap_or_else(PoisonError::into_inner),
-            }
+        match self.run.handover.next(&self.run.work.tally) {
+            Next::Output(Output::Failed(error)) => Some(Err(error)),
+            Next::Output(output) => Some(Ok(output)),
+            Next::End => None,
+            Next::Held(held) => Some(Err(Error::Held { held })),
         }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        lock(&self.run.state).stop();
-        self.run.jobs.notify_all();
+        self.run.handover.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; its memory is gone and is taken anew.
             let _ = thread.join();
         }
-        let (blocks, slabs) = lock(&self.run.state).take();
+        let (blocks, slabs) = self.run.handover.take();
         let mut pool = lock(&self.pool);
         pool.blocks.extend(blocks);
         pool.slabs.extend(slabs);
@@ -488,8 +495,7 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         if let Some(slab) = self.slab.take() {
-            lock(&self.run.state).returned(slab);
-            self.run.jobs.notify_all();
+            self.run.handover.returned(slab);
         }
     }
 }
@@ -560,7 +566,6 @@ impl Referenced {
 
 impl Drop for Referenced {
     fn drop(&mut self) {
-        lock(&self.run.state).unreferenced(std::mem::take(&mut self.portions));
-        self.run.jobs.notify_all();
+        self.run.handover.unreferenced(std::mem::take(&mut self.portions));
     }
 }

@@ -35,8 +35,8 @@ use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
 pub use number::Number;
-pub(crate) use rows::Scratch;
 pub use rows::{Damage, Damaged, Selection};
+pub(crate) use rows::{Done, Scratch};
 use rows::{Origin, Origins};
 use sidecar::Known;
 pub use storage::Error as ChunkError;
@@ -149,6 +149,7 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
+        let _span = tracing::debug_span!("open", path = %path.display(), group = options.group).entered();
         let identity = source.identity();
         let sidecar = options.sidecar.as_deref();
         let kept = sidecar.and_then(|sidecar| sidecar::load(sidecar, identity, &options.group));
@@ -376,6 +377,10 @@ impl Table {
         let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
         let room = self.inspection.budget_bytes / self.scratch_bytes(selection).max(1);
         let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
+        let (first_row, count) = (rows.start, rows.end - rows.start);
+        let _span =
+            tracing::debug_span!("read", path = %self.inspection.path.display(), first_row, count, threads)
+                .entered();
         let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
             rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
         })?;

@@ -3,7 +3,7 @@
 //! `strace --inject` strikes the k-th call of a name in a process that looks a result up, makes it, and makes one that
 //! pushes the first one out. After a kill the cache holds whole results or none, whoever comes next removes what is left
 //! half written, and the result can be made. After an error the process has the right values all the same.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
