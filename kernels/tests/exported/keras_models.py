@@ -1,34 +1,48 @@
 """Keras models through tf2onnx; the argument is a folder."""
 
-import os, sys
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import numpy as np, tensorflow as tf, tf2onnx
-from tensorflow.keras import layers as L, Model, Input
-out = sys.argv[1]
+import os
+import sys
+
+import numpy as np
+import tensorflow as tf
+import tf2onnx
+from tensorflow.keras import Input, Model, layers
+
+folder = sys.argv[1]
 tf.keras.utils.set_random_seed(3)
-def seq(*ls, time=None):
-    x = Input((time, 3)); y = x
-    for l in ls: y = l(y)
-    return Model(x, y)
-models = {
- "stack": lambda t: seq(L.LSTM(5, return_sequences=True), L.Dropout(0.3), L.LSTM(4), L.Dense(2), time=t),
- "both": lambda t: seq(L.Bidirectional(L.LSTM(5)), L.Dense(3, activation="softmax"), time=t),
- "both-sequence": lambda t: seq(L.Bidirectional(L.LSTM(4, return_sequences=True)), L.LSTM(6), L.Dense(1, activation="sigmoid"), time=t),
- "backwards": lambda t: seq(L.LSTM(5, go_backwards=True), L.Dense(2, activation="relu"), time=t),
- "every": lambda t: seq(L.LSTM(5, return_sequences=True), L.TimeDistributed(L.Dense(2, activation="tanh")), time=t),
- "no-bias": lambda t: seq(L.LSTM(5, use_bias=False), L.Dense(2), time=t),
- "deep": lambda t: seq(L.Dense(7, activation="relu"), L.LSTM(6, return_sequences=True), L.LSTM(4), L.Dense(9, activation="elu"), L.Dense(1), time=t),
+
+
+def dense(*sizes, **options):
+    return layers.Dense(*sizes, **options)
+
+
+def lstm(size, **options):
+    return layers.LSTM(size, **options)
+
+
+MODELS = {
+    "stack": lambda: [lstm(5, return_sequences=True), layers.Dropout(0.3), lstm(4), dense(2)],
+    "both": lambda: [layers.Bidirectional(lstm(5)), dense(3, activation="softmax")],
+    "both-sequence": lambda: [
+        layers.Bidirectional(lstm(4, return_sequences=True)), lstm(6), dense(1, activation="sigmoid")
+    ],
+    "backwards": lambda: [lstm(5, go_backwards=True), dense(2, activation="relu")],
+    "every": lambda: [lstm(5, return_sequences=True), layers.TimeDistributed(dense(2, activation="tanh"))],
+    "no-bias": lambda: [lstm(5, use_bias=False), dense(2)],
+    "deep": lambda: [
+        dense(7, activation="relu"), lstm(6, return_sequences=True), lstm(4), dense(9, activation="elu"), dense(1)
+    ],
 }
-for name, make in models.items():
+
+for name, make in MODELS.items():
     for time, opset in ((6, 13), (None, 15), (6, 17)):
-        m = make(time)
-        # biases that are not zero, as after training
-        m.set_weights([w + 0.1 * np.random.standard_normal(w.shape) for w in m.get_weights()])
+        x = y = Input((time, 3))
+        for layer in make():
+            y = layer(y)
+        model = Model(x, y)
+        # Biases that are not zero, as after training.
+        model.set_weights([w + 0.1 * np.random.standard_normal(w.shape) for w in model.get_weights()])
         kind = "fixed" if time else "free"
-        path = os.path.join(out, f"tf2onnx-{tf2onnx.__version__}-{name}-{kind}-{opset}.onnx")
-        try:
-            sig = (tf.TensorSpec((None, time, 3), tf.float32, name="x"),)
-            model, _ = tf2onnx.convert.from_keras(m, input_signature=sig, opset=opset, output_path=path)
-            print(name, time, opset, [n.op_type for n in model.graph.node], os.path.getsize(path))
-        except Exception as e:
-            print("FAIL", name, time, opset, repr(e)[:300])
+        path = os.path.join(folder, f"tf2onnx-{tf2onnx.__version__}-{name}-{kind}-{opset}.onnx")
+        signature = (tf.TensorSpec((None, time, 3), tf.float32, name="x"),)
+        tf2onnx.convert.from_keras(model, input_signature=signature, opset=opset, output_path=path)
