@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use diapason_loader::table::Inspection;
+use diapason_loader::table::{Attribute, Inspection};
 #[cfg(feature = "libhdf5")]
 use diapason_loader::{csv, import, market};
 
@@ -85,6 +85,9 @@ pub struct Import {
     /// The zstd level, 1 (fast) to 19 (small)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Put the rows behind those that the output has already; it is replaced whole, or not at all
+    #[arg(long)]
+    pub append: bool,
 }
 
 /// Inspect an HDF5 file.
@@ -183,6 +186,7 @@ impl Import {
             ),
             chunk_rows: CHUNK_ROWS,
             level: self.level,
+            append: self.append,
         })
     }
 }
@@ -198,6 +202,7 @@ fn import_other(arguments: &Import, console: &Console) -> Result<import::Report,
         time: arguments.time.clone(),
         nulls: arguments.nulls,
         level: arguments.level,
+        append: arguments.append,
         ..import::Options::default()
     };
     let report = import::import(&arguments.input, &arguments.output, &options, &mut |progress| {
@@ -221,6 +226,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
         level: arguments.level,
+        append: arguments.append,
         ..csv::Options::default()
     };
     let report = csv::import(&arguments.input, &arguments.output, &options, &mut |progress| {
@@ -353,6 +359,11 @@ fn inspection_text(console: &Console, table: &Inspection) -> String {
         console::bytes(table.file_bytes),
         console.table(&["column", "type", "chunk rows", "chunks", "filters", "raw", "stored", "ratio"], rows),
     );
+    for column in &table.columns {
+        if let Some(Attribute::Text(tried)) = column.attributes.get("packing") {
+            text.push_str(&format!("  {} was packed as its first chunk told: {tried}\n", column.name));
+        }
+    }
     for (name, value) in &table.attributes {
         let value = serde_json::to_string(value).unwrap_or_default();
         text.push_str(&format!("  {name} = {value}\n"));

@@ -108,6 +108,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         time: None,
         nulls: diapason_loader::import::Nulls::Fail,
         level: 3,
+        append: false,
     };
     let imported = data::import(&import, console)?;
     console.say(&format!("  {}", data::import_text(console, &imported)))?;

@@ -132,18 +132,7 @@ impl Meaning {
         if text("role") == "timestamp" || text("unit") == "nanoseconds since 1970-01-01 UTC" {
             return Self::Time;
         }
-        let symbol = |symbol: &Attribute| match symbol {
-            Attribute::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        match column.attributes.get("symbols") {
-            Some(Attribute::List(symbols)) => {
-                symbols.iter().map(symbol).collect::<Option<_>>().map_or(Self::Whole, Self::Symbols)
-            }
-            // One symbol may be read as a text alone.
-            Some(Attribute::Text(symbol)) => Self::Symbols(vec![symbol.clone()]),
-            _ => Self::Whole,
-        }
+        column.symbols().map_or(Self::Whole, Self::Symbols)
     }
 }
 

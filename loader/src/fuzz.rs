@@ -89,6 +89,37 @@ pub fn cursor(bytes: &[u8]) {
     }
 }
 
+/// Reads `bytes`, whose first says how numbers and dates are written, as CSV: rows or an error.
+#[cfg(feature = "libhdf5")]
+pub fn csv(bytes: &[u8]) {
+    use crate::csv::{Dates, Dialect, Options};
+    let Some((&dialect, text)) = bytes.split_first() else { return };
+    let dates = [None, Some(Dates::DayMonthYear), Some(Dates::MonthDayYear)][usize::from(dialect >> 1) % 3];
+    let dialect = Dialect { decimal_comma: dialect & 1 == 1, dates };
+    in_file(text, |path| {
+        let _ = crate::csv::read(path, &Options { dialect, ..Options::default() });
+    });
+}
+
+/// Reads `bytes` as an array of NumPy: rows or an error.
+#[cfg(feature = "libhdf5")]
+pub fn npy(bytes: &[u8]) {
+    in_file(bytes, |path| {
+        let _ = crate::import::read(path);
+    });
+}
+
+/// Calls `read` with a file in memory that holds `bytes`.
+#[cfg(feature = "libhdf5")]
+fn in_file(bytes: &[u8], read: impl FnOnce(&Path)) {
+    let folder = Path::new("/dev/shm");
+    let folder = if folder.is_dir() { folder.to_path_buf() } else { std::env::temp_dir() };
+    let Ok(mut file) = tempfile::NamedTempFile::new_in(folder) else { return };
+    if std::io::Write::write_all(&mut file, bytes).is_ok() {
+        read(file.path());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -99,6 +130,12 @@ mod tests {
         super::codecs(&[8; 100]);
         super::codecs(&[]);
         super::cursor(&[]);
+        #[cfg(feature = "libhdf5")]
+        {
+            super::csv(b"\x00time,close\n1,2\n\"2\",3\n");
+            super::csv(b"\x03noise");
+            super::npy(b"\x93NUMPY\x01\x00noise");
+        }
     }
 
     proptest! {

@@ -36,7 +36,8 @@ mod plan;
 
 mod intake;
 
-use crate::csv::Progress;
+use crate::append::Before;
+use crate::csv::{Progress, Stamp};
 use crate::format::libhdf5::Writer;
 use batch::{Batch, Field};
 pub use error::Error;
@@ -74,6 +75,8 @@ pub struct Options {
     pub level: i32,
     /// Threads that compress; 0 for as many as there are processors.
     pub threads: usize,
+    /// Whether the output is there, and the rows are put behind its own.
+    pub append: bool,
 }
 
 impl Default for Options {
@@ -86,6 +89,7 @@ impl Default for Options {
             chunk_rows: 65_536,
             level: 3,
             threads: 0,
+            append: false,
         }
     }
 }
@@ -129,8 +133,10 @@ impl Format {
 pub struct Report {
     /// What the input was.
     pub format: Format,
-    /// Rows written.
+    /// Rows of the output.
     pub rows: u64,
+    /// Rows of it that were there before, where it was appended to.
+    pub rows_before: u64,
     /// Rows left out, because something in them was null.
     pub rows_skipped: u64,
     /// Columns written, in order, the time first.
@@ -216,6 +222,17 @@ impl Input {
         Ok(())
     }
 
+    /// Takes these as the first symbols of a chosen field.
+    fn know(&mut self, lane: usize, symbols: &[String]) {
+        match self {
+            Self::Npy(reader) => reader.know(lane, symbols),
+            #[cfg(feature = "arrow")]
+            Self::Ipc(reader) => reader.know(lane, symbols),
+            #[cfg(feature = "arrow")]
+            Self::Parquet(reader) => reader.know(lane, symbols),
+        }
+    }
+
     /// The next rows; `None` at the end.
     fn next(&mut self) -> Result<Option<Batch>, Error> {
         match self {
@@ -240,7 +257,8 @@ pub fn import(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let before = Stamp::of(input)?;
+    let stamp = || Stamp::of(input).map_err(|error| Error::input(input, error));
+    let begun = stamp()?;
     if std::fs::canonicalize(output).is_ok_and(|output| std::fs::canonicalize(input).ok() == Some(output)) {
         return Err(Error::SameFile { path: input.to_path_buf() });
     }
@@ -252,36 +270,40 @@ pub fn import(
         opened = Input::open(input, format)?;
     }
     opened.choose(&plan.numbers())?;
+    let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
     let mut intake = Intake::new(&plan, options.nulls, writer, threads);
+    if let Some(before) = &before {
+        for (lane, symbols) in intake.follow(before)? {
+            opened.know(lane, &symbols);
+        }
+    }
     while let Some(batch) = opened.next()? {
         intake.take(batch)?;
-        progress(Progress { bytes: 0, bytes_total: before.bytes, rows: intake.rows });
+        progress(Progress { bytes: 0, bytes_total: begun.bytes, rows: intake.rows });
     }
-    if Stamp::of(input)? != before {
+    if stamp()? != begun {
         return Err(Error::Changed { path: input.to_path_buf() });
     }
-    let report = intake.finish(format, before.bytes, started)?;
-    progress(Progress { bytes: before.bytes, bytes_total: before.bytes, rows: report.rows });
+    let report = intake.finish(format, begun.bytes, started)?;
+    progress(Progress { bytes: begun.bytes, bytes_total: begun.bytes, rows: report.rows });
     Ok(report)
 }
 
-/// By which it is seen that a file was changed.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
-    changed: Option<std::time::SystemTime>,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Result<Self, Error> {
-        let found = std::fs::metadata(path).map_err(|error| Error::input(path, error))?;
-        Ok(Self { bytes: found.len(), changed: found.modified().ok() })
+/// Reads all rows of the array `input` and writes nothing; gives their number.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read(input: &Path) -> Result<u64, Error> {
+    let mut opened = Input::open(input, Format::Npy)?;
+    opened.choose(&(0..opened.fields().len()).collect::<Vec<_>>())?;
+    let mut rows = 0;
+    while let Some(batch) = opened.next()? {
+        rows += batch.rows as u64;
     }
+    Ok(rows)
 }
 
 /// Opens a regular file.

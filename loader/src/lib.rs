@@ -38,6 +38,9 @@ pub mod fuzz;
 pub mod market;
 
 #[cfg(feature = "libhdf5")]
+pub mod append;
+
+#[cfg(feature = "libhdf5")]
 pub mod csv;
 
 #[cfg(feature = "libhdf5")]

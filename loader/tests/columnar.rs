@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use diapason_loader::import::{self, Nulls, Options, Report};
 use diapason_loader::table::{Attribute, Table};
-use diapason_loader::{csv, export};
+use diapason_loader::{csv, export, market};
 use diapason_tests::{need, oracle::ask, require};
 
 fn oracle(script: &str) -> PathBuf {
@@ -182,6 +182,26 @@ fn our_files_of_real_data_are_smaller_than_parquet() {
         // Of the 9,500 quotes Polars' file is smaller: HDF5 takes 19 KB for what it knows of four columns.
         assert!(ours < rivals[1] || *name == "quote-ticks", "{name}");
     }
+}
+
+#[test]
+fn the_python_of_the_user_guide_works() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let options = market::Options { rows: 5000, ..market::Options::default() };
+    market::generate(&path("ours.h5"), &options, &mut |_| {}).unwrap();
+    let output = std::fs::File::create(path("ours.parquet")).unwrap();
+    let table = Table::open(path("ours.h5")).unwrap();
+    export::write(&table, export::Format::Parquet, output, &mut |_| {}).unwrap();
+    let header = "{'descr': [('symbol', 'S1')], 'fortran_order': False, 'shape': (3,), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let array = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), b"BAB"].concat();
+    std::fs::write(path("symbols.npy"), array).unwrap();
+    import::import(&path("symbols.npy"), &path("symbols.h5"), &Options::default(), &mut |_| {}).unwrap();
+    let guide = need::repository().join("docs/user-guide.md");
+    let arguments = [guide.to_str().unwrap(), folder.path().to_str().unwrap()];
+    assert_eq!(String::from_utf8(ask(&oracle("run_guide.py"), &arguments, b"")).unwrap().trim(), "5000");
 }
 
 #[test]

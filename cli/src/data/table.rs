@@ -183,6 +183,9 @@ pub struct Repack {
     /// The zstd level, 1 (fast) to 19 (small)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Put the rows behind those that the output has already
+    #[arg(long)]
+    pub append: bool,
 }
 
 /// Writes the rows of some files to another.
@@ -200,6 +203,7 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
         columns: arguments.columns.clone(),
         chunk_rows: arguments.chunk_rows as usize,
         level: arguments.level,
+        append: arguments.append,
     };
     let tables: Vec<&Table> = tables.iter().collect();
     let report = repack::repack(&tables, &arguments.output, &options, &mut |rows| bar.set_position(rows));

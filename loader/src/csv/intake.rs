@@ -7,6 +7,7 @@ use super::error::Error;
 use super::plan::{Moment, Plan};
 use super::rows::Rows;
 use super::{Column, Report};
+use crate::append::Before;
 use crate::format::libhdf5::{Value, Values, Writer};
 
 /// An import under way.
@@ -15,6 +16,8 @@ pub(super) struct Intake<'a> {
     writer: Writer,
     may_repeat: bool,
     pub rows: u64,
+    /// Rows that were in the output before.
+    before: u64,
     first: Option<i64>,
     last: Option<Moment>,
     repeated: u64,
@@ -24,7 +27,33 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub fn new(plan: &'a Plan<'a>, writer: Writer) -> Self {
         let may_repeat = !plan.layout.is_bars();
-        Self { plan, writer, may_repeat, rows: 0, first: None, last: None, repeated: 0, crossed: 0 }
+        Self {
+            plan,
+            writer,
+            may_repeat,
+            rows: 0,
+            before: 0,
+            first: None,
+            last: None,
+            repeated: 0,
+            crossed: 0,
+        }
+    }
+
+    /// Puts the rows of `before` first, which those of the input must follow.
+    pub fn follow(&mut self, before: &Before) -> Result<(), Error> {
+        before.check(&self.plan.columns())?;
+        before.copy(&mut self.writer, &mut |_| {})?;
+        self.before = before.table.rows();
+        if let Some([first, last]) = before.ends()? {
+            self.first = Some(first);
+            let told = jiff::Timestamp::from_nanosecond(last.into())
+                .map_or_else(|_| last.to_string(), |time| time.to_string());
+            let name = before.table.inspect().path.display();
+            let text = format!("{told}, the last time of {name}, which is").into_bytes();
+            self.last = Some(Moment { time: last, text, line: 0 });
+        }
+        Ok(())
     }
 
     /// Takes the rows that follow, and the error behind them if there is one, on up to `threads` threads.
@@ -50,7 +79,7 @@ impl<'a> Intake<'a> {
     /// Writes what is left and says what was done.
     pub fn finish(self, rows_min: u64, started: Instant) -> Result<Report, Error> {
         let path = || self.plan.input.to_path_buf();
-        let (Some(first_ns), Some(last)) = (self.first, &self.last) else {
+        let (Some(first_ns), Some(last), true) = (self.first, &self.last, self.rows > 0) else {
             return Err(Error::HeaderOnly { path: path(), rows_min });
         };
         if self.rows < rows_min {
@@ -73,6 +102,7 @@ impl<'a> Intake<'a> {
         });
         Ok(Report {
             rows: written.rows,
+            rows_before: self.before,
             columns: iter::once(time).chain(values).collect(),
             delimiter: char::from(plan.delimiter),
             header: plan.header,

@@ -50,7 +50,7 @@ pub enum Kind {
 impl Kind {
     const BYTES: usize = 8;
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::I64 => "i64",
             Self::F64 => "f64",

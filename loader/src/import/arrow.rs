@@ -55,6 +55,11 @@ impl Converter {
         Self { symbols: vec![Symbols::default(); lanes], rows: 0 }
     }
 
+    /// Takes these as the first symbols of a lane.
+    pub fn know(&mut self, lane: usize, symbols: &[String]) {
+        self.symbols[lane].know(symbols);
+    }
+
     /// The rows of `record`, whose columns are the lanes in their order.
     pub fn convert(&mut self, path: &Path, record: &RecordBatch) -> Result<Batch, Error> {
         let rows = record.num_rows();

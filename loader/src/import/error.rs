@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::append;
 use crate::format::libhdf5;
 
 /// Why a file cannot be imported. Nothing is left behind.
@@ -185,6 +186,9 @@ pub enum Error {
         /// What it may take.
         bytes_max: u64,
     },
+    /// The output cannot be lengthened.
+    #[error(transparent)]
+    Append(#[from] append::Error),
     /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] libhdf5::Error),
@@ -202,6 +206,7 @@ impl Error {
         match self {
             Self::Input { error, .. } => libhdf5::is_environment(error),
             Self::Output(error) => error.is_environment(),
+            Self::Append(error) => error.is_environment(),
             _ => false,
         }
     }

@@ -6,6 +6,7 @@ use super::batch::{Batch, Lane, Sort};
 use super::error::Error;
 use super::plan::{Plan, Taken};
 use super::{Column, Format, Nulls, Report};
+use crate::append::Before;
 use crate::csv::TimeUnit;
 use crate::format::libhdf5::{Value, Values, Writer};
 
@@ -19,6 +20,8 @@ pub(super) struct Intake<'a> {
     read: u64,
     /// Rows taken.
     pub rows: u64,
+    /// Rows that were in the output before.
+    before: u64,
     first: Option<i64>,
     last: Option<i64>,
     repeated: u64,
@@ -30,8 +33,26 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub fn new(plan: &'a Plan<'a>, nulls: Nulls, writer: Writer, threads: usize) -> Self {
         let symbols = vec![Vec::new(); plan.taken.len()];
-        let (read, rows, first, last, repeated, unit) = (0, 0, None, None, 0, None);
-        Self { plan, nulls, writer, threads, read, rows, first, last, repeated, unit, symbols }
+        let (read, rows, before, first, last, repeated, unit) = (0, 0, 0, None, None, 0, None);
+        Self { plan, nulls, writer, threads, read, rows, before, first, last, repeated, unit, symbols }
+    }
+
+    /// Puts the rows of `before` first, which those of the input must follow; gives the symbols of each column that has some.
+    pub fn follow(&mut self, before: &Before) -> Result<Vec<(usize, Vec<String>)>, Error> {
+        before.check(&self.plan.columns())?;
+        before.copy(&mut self.writer, &mut |_| {})?;
+        self.before = before.table.rows();
+        if let (true, Some([first, last])) = (self.plan.has_time, before.ends()?) {
+            (self.first, self.last) = (Some(first), Some(last));
+        }
+        let mut known = Vec::new();
+        for (lane, column) in before.table.columns().iter().enumerate() {
+            if let Some(symbols) = column.symbols() {
+                self.symbols[lane].clone_from(&symbols);
+                known.push((lane, symbols));
+            }
+        }
+        Ok(known)
     }
 
     pub fn take(&mut self, mut batch: Batch) -> Result<(), Error> {
@@ -207,6 +228,7 @@ impl<'a> Intake<'a> {
         Ok(Report {
             format,
             rows: written.rows,
+            rows_before: self.before,
             rows_skipped: self.read - self.rows,
             columns: plan.taken.iter().map(column).collect(),
             first_ns: self.first,

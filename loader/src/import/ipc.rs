@@ -57,6 +57,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Takes these as the first symbols of a chosen field.
+    pub fn know(&mut self, lane: usize, symbols: &[String]) {
+        self.converter.know(lane, symbols);
+    }
+
     pub fn next(&mut self) -> Result<Option<Batch>, Error> {
         loop {
             if let Some((record, taken)) = &mut self.record

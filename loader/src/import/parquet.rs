@@ -52,6 +52,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Takes these as the first symbols of a chosen field.
+    pub fn know(&mut self, lane: usize, symbols: &[String]) {
+        self.converter.know(lane, symbols);
+    }
+
     pub fn next(&mut self) -> Result<Option<Batch>, Error> {
         let Some(record) = self.rows.as_mut().and_then(Iterator::next) else { return Ok(None) };
         let ordered = record.and_then(|record| record.project(&self.places));

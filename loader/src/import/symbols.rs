@@ -30,6 +30,11 @@ impl Symbols {
         Some(number as i64)
     }
 
+    /// Takes these as the first ones; they are not told by [`Symbols::take_new`].
+    pub fn know(&mut self, symbols: &[String]) {
+        self.numbers.extend(symbols.iter().cloned().zip(0..));
+    }
+
     /// Those that came since this was last asked.
     pub fn take_new(&mut self) -> Vec<String> {
         std::mem::take(&mut self.new)

@@ -28,8 +28,7 @@ impl Packing {
         Zstd.encode(&options, &planes, &mut shuffled)?;
         let is_shuffled = shuffled.len() + shuffled.len() / WORTH < plain.len();
         let (raw, plain, shuffled) = (chunk.len(), plain.len(), shuffled.len());
-        let note =
-            format!("first chunk of {raw} bytes: zstd {level} {plain}, shuffle and zstd {level} {shuffled}");
+        let note = format!("{raw} bytes are {plain} by zstd {level}, {shuffled} shuffled before");
         Ok(Self { is_shuffled, note })
     }
 }
