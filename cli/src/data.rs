@@ -9,6 +9,7 @@ use diapason_loader::table::{Attribute, Inspection};
 use diapason_loader::{csv, import, market};
 
 pub mod table;
+pub mod tail;
 
 #[cfg(feature = "libhdf5")]
 use crate::console::Tone;
@@ -36,6 +37,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Show rows of an HDF5 file
     Head(table::Head),
+    /// Show rows of an HDF5 file as another process appends them
+    Tail(tail::Tail),
     /// Read every value of an HDF5 file and check its sums and hashes; exit code 1 when something is damaged
     #[cfg(feature = "libhdf5")]
     Verify(table::Verify),
@@ -140,6 +143,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             Ok(console.show(table.inspect(), inspection_text)?)
         }
         Command::Head(arguments) => table::head(arguments, console),
+        Command::Tail(arguments) => tail::run(arguments, console),
         #[cfg(feature = "libhdf5")]
         Command::Verify(arguments) => table::verify(arguments, console),
         #[cfg(feature = "libhdf5")]

@@ -17,7 +17,9 @@ use diapason_daemon::profile::ProfileError;
 use diapason_daemon::root::RootError;
 use diapason_kernels::IsaError;
 use diapason_kernels::feature::PlanError;
-use diapason_kernels::lstm::{CompileError, FileError, ModelError, PredictError, StreamError, TrainError};
+use diapason_kernels::lstm::{
+    CompileError, FileError, ModelError, NetworkError, PredictError, StreamError, TrainError,
+};
 #[cfg(feature = "libhdf5")]
 use diapason_loader::{csv, export, import, market, repack};
 use diapason_loader::{sampler, table};
@@ -62,6 +64,9 @@ pub enum Failure {
     /// An HDF5 file could not be read.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// A growing file cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] diapason_loader::follow::Error),
     /// A file cannot feed a plan.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -92,6 +97,14 @@ pub enum Failure {
         /// What may be given.
         range: &'static str,
     },
+    /// An option has no meaning without another one.
+    #[error("{name} needs {other}")]
+    Needs {
+        /// The option.
+        name: &'static str,
+        /// What it belongs to.
+        other: &'static str,
+    },
     /// A model does not fit.
     #[error("{}: {error}", file.display())]
     Model {
@@ -101,7 +114,7 @@ pub enum Failure {
         error: RecipeError,
     },
     /// A model file could not be read.
-    #[error("{0}; give a model that `diapason train` wrote")]
+    #[error("{0}; give a model that `diapason train` or another program wrote")]
     NoModel(FileError),
     /// A model file could not be written.
     #[error(transparent)]
@@ -118,6 +131,9 @@ pub enum Failure {
     /// A prediction was refused.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// A network cannot be compiled or run as asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A tick was refused.
     #[error(transparent)]
     Stream(#[from] StreamError),

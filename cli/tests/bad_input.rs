@@ -118,12 +118,20 @@ fn file_cases() -> Vec<Case> {
         case("a feature parameter out of range", "train good.h5 -o out.safetensors --features rsi(1)"),
         case("a plan that breaks off", "train good.h5 -o out.safetensors --features rsi(14"),
         case("a learning rate out of range", "train good.h5 -o out.safetensors --learning-rate 0"),
+        case("an optimiser that there is not", "train good.h5 -o out.safetensors --optimizer lion"),
+        case("momentum for an optimiser that has none", "train good.h5 -o out.safetensors --momentum 0.9"),
+        case("momentum out of range", "train good.h5 -o out.safetensors --optimizer sgd --momentum 1"),
         case("a validation share out of range", "train good.h5 -o out.safetensors --validation 1.5"),
         case("a window out of range", "train good.h5 -o out.safetensors --window 0"),
         case("a model that is missing", "predict nowhere.safetensors good.h5"),
         foreign("a model that is not one", "predict foreign.h5 good.h5"),
         case("a model that is truncated", "predict cut.safetensors good.h5"),
         case("a model with another feature list", "predict model.safetensors good.h5 --features rsi(14)"),
+        case("a window for a model that has its own", "predict model.safetensors good.h5 --window 16"),
+        case(
+            "a recipe for a model that has its own",
+            "predict model.safetensors good.h5 --recipe model.safetensors.json",
+        ),
         case("a file that lacks a column of the model", "predict model.safetensors quotes.h5"),
         case("a file too short for the model", "predict model.safetensors short.h5"),
         case("streaming a file too short for the model", "predict model.safetensors short.h5 --stream"),
@@ -182,6 +190,7 @@ fn diapason(folder: &Path, arguments: &[&str]) -> std::process::Output {
         .current_dir(folder)
         .env("NO_COLOR", "1")
         .env_remove("KERNELS_ISA")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the command starts")
 }

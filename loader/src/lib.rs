@@ -1,7 +1,7 @@
 //! Market data from files, lazily and in bounded memory.
 //!
 //! ```text
-//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
+//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> dataset (tables) -> sampler (order) -> stream (windows)
 //! keep:   results -> cache (made once, mapped later)
 //! give:   table -> npy | export -> file of another program
 //! write:  csv | import | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
@@ -22,6 +22,10 @@ pub mod codec;
 pub mod format;
 
 pub mod table;
+
+pub mod follow;
+
+pub mod dataset;
 
 pub mod sampler;
 

@@ -99,10 +99,6 @@ fn values(
     if column.dtype.starts_with('f') {
         let mut values = vec![0.0; count];
         table.read_f64(&column.name, rows, &mut values)?;
-        let json = |value: f64| {
-            serde_json::Number::from_f64(value)
-                .map_or_else(|| value.to_string().into(), serde_json::Value::from)
-        };
         return Ok(values.into_iter().map(json).collect());
     }
     let mut values = vec![0; count];
@@ -110,7 +106,12 @@ fn values(
     Ok(values.into_iter().map(serde_json::Value::from).collect())
 }
 
-fn text(value: &serde_json::Value) -> String {
+/// A number; NaN and infinities as text.
+pub(super) fn json(value: f64) -> serde_json::Value {
+    serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), serde_json::Value::from)
+}
+
+pub(super) fn text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -108,7 +108,7 @@ pub struct Block {
     pub cursor: Cursor,
 }
 
-/// An iterator over the [`Block`]s of one epoch: each window exactly once.
+/// An iterator over the [`Block`]s of one epoch: each window exactly once, or as often as its weight says.
 #[derive(Clone, Debug)]
 pub struct Epoch<'a> {
     windows: &'a Windows,
@@ -149,6 +149,7 @@ impl Windows {
         let mut words =
             vec![shuffled, block_rows, rows.start, rows.end, shape.length, shape.stride, shape.horizon];
         words.extend(self.runs().flat_map(|(first, windows)| [first, windows]));
+        words.extend(self.weight_words());
         order::key(&words)
     }
 }
@@ -191,10 +192,13 @@ impl Epoch<'_> {
         self.windows.shape().span()
     }
 
-    /// The start rows of the windows of the block at `place` in the order, in time; `None` past the last block.
+    /// The start rows of the windows of the block at `place` in the order, in time, each as often as it is seen; `None`
+    /// past the last block.
     pub(super) fn starts(&self, place: u64) -> Option<impl Iterator<Item = u64> + Clone> {
         let indices = (place < self.blocks()).then(|| self.indices(place).0)?;
-        Some(self.windows.starts(indices))
+        let (windows, epoch) = (self.windows, (self.cursor.seed, self.cursor.epoch));
+        let again = move |start| (0..windows.times(start, epoch)).map(move |_| start);
+        Some(self.windows.starts(indices).flat_map(again))
     }
 
     /// How many blocks of rows there are, those without a window included.
@@ -224,8 +228,8 @@ impl Iterator for Epoch<'_> {
         while self.cursor.block < self.blocks() {
             let cursor = self.cursor;
             self.cursor = Cursor { block: cursor.block + 1, offset: 0, ..cursor };
-            let (indices, number) = self.indices(cursor.block);
-            let mut starts: Vec<u64> = indices.filter_map(|index| self.windows.start(index)).collect();
+            let number = self.indices(cursor.block).1;
+            let mut starts: Vec<u64> = self.starts(cursor.block).into_iter().flatten().collect();
             let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else { continue };
             let rows = first..last + self.windows.shape().span();
             if let Order::Shuffled { seed } = self.order {
@@ -296,6 +300,28 @@ mod tests {
             let rest = w.epoch(order, 0, block_rows).unwrap().resume(cursor).unwrap();
             let rest: Vec<u64> = rest.flat_map(|block| block.starts).collect();
             prop_assert_eq!(&rest[..], &whole[cut..]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn weights_say_how_often(w in windows(), order in orders(), epoch: u64, block_rows in 1u64..200, steps in proptest::collection::vec(0u64..4, 1..5)) {
+            let first = w.rows().start;
+            let weights: Vec<(u64, f64)> = steps.iter().enumerate().map(|(at, step)| (first + at as u64 * 40, *step as f64)).collect();
+            let Ok(weighted) = w.clone().weighted(&weights) else { return Ok(()) };
+            let seed = if let Order::Shuffled { seed } = order { seed } else { 0 };
+            let mut expected = Vec::new();
+            for start in (0..w.count()).map(|index| w.start(index).unwrap()) {
+                expected.extend((0..weighted.times(start, (seed, epoch))).map(|_| start));
+            }
+            let all = |w: &Windows| w.epoch(order, epoch, block_rows).unwrap().flat_map(|block| block.starts).collect::<Vec<_>>();
+            let mut starts = all(&weighted);
+            prop_assert_eq!(&starts, &all(&weighted));
+            starts.sort_unstable();
+            prop_assert_eq!(starts, expected);
+            // Weights are a part of the plan.
+            let cursor = w.epoch(order, epoch, block_rows).unwrap().cursor();
+            prop_assert!(weighted.epoch(order, epoch, block_rows).unwrap().resume(cursor).is_err());
         }
     }
 

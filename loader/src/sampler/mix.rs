@@ -47,7 +47,8 @@ impl Place {
     }
 }
 
-/// An iterator over the [`Mix`]es of one epoch and one rank: each of its windows exactly once.
+/// An iterator over the [`Mix`]es of one epoch and one rank: each of its windows exactly once, or as often as its
+/// weight says.
 #[derive(Clone, Debug)]
 pub struct Mixes<'a> {
     epoch: Epoch<'a>,
