@@ -135,7 +135,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
 
     step(6, "Prediction (diapason predict, in batch and --stream)")?;
     let ready = Ready::load(&path)?;
-    let feed = ready.feed(&path, &file, None, settings.budget)?;
+    let feed = ready.feed(&path, &file, None, settings.budget, console)?;
     let validation_from = lesson.time_of_validation()?;
     let (mut batched, mut points) = (Vec::new(), Vec::new());
     let unit = ready.recipe.target_unit;

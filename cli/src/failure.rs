@@ -25,6 +25,7 @@ use diapason_loader::{csv, export, import, market, repack};
 use diapason_loader::{sampler, table};
 
 use crate::line::feed::FeedError;
+use crate::line::intake::IntakeError;
 use crate::line::recipe::RecipeError;
 use crate::line::scan::ScanError;
 #[cfg(feature = "libhdf5")]
@@ -67,6 +68,9 @@ pub enum Failure {
     /// A growing file cannot be followed.
     #[error(transparent)]
     Follow(#[from] diapason_loader::follow::Error),
+    /// A file is no table.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// A file cannot feed a plan.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -251,6 +255,7 @@ impl Failure {
             Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Generate(error) if error.is_environment() => 3,
+            Self::Intake(error) | Self::Feed(FeedError::Intake(error)) if error.is_environment() => 3,
             Self::Found(_) => 1,
             Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,
