@@ -23,9 +23,10 @@ use std::time::Instant;
 use diapason_loader::codec::{Pipeline, Room};
 use diapason_loader::repack;
 use diapason_loader::sampler::{Order, Shape, Windows};
+use diapason_loader::source::uring::Access;
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use race::{device_bytes, drop_cache, entrant, race};
+use race::{cpu_ms, device_bytes, drop_cache, entrant, race};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;
@@ -136,17 +137,17 @@ fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     let (path, bytes) = (folder.join("zstd.h5"), (ROWS * WIDTH as u64 * 4) as f64);
     let values = RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]);
     let request = json!({ "task": "read", "library": "h5py", "path": path });
-    let ours = |name: &str, backend| {
-        let (table, values, path) = (open(&path, 2, backend), &values, path.clone());
-        let mut is_said = false;
+    let ours = |name: &str, backend, access| {
+        let options = Options { threads: 2, backend, access, ..Options::default() };
+        let table = Table::open_with(&path, &options).expect("the rivals wrote it");
+        let (values, path) = (&values, path.clone());
         let name = name.to_owned();
         entrant(&name.clone(), bytes, move || {
             drop_cache(&path);
-            let before = device_bytes();
+            let (device, cpu) = (device_bytes(), cpu_ms());
             let result = read_whole(&table, &mut values.borrow_mut());
-            if !std::mem::replace(&mut is_said, true) {
-                println!("{name}: {:.1} MB came from the device", (device_bytes() - before) as f64 / 1e6);
-            }
+            let (device, cpu) = (device_bytes() - device, cpu_ms() - cpu);
+            println!("{name}: {:.1} MB from the device, {cpu:.0} ms of processor", device as f64 / 1e6);
             Some(result)
         })
     };
@@ -154,9 +155,12 @@ fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
         drop_cache(&path);
         rivals.borrow_mut().run(&request)
     });
-    let mut entrants = vec![theirs, ours("diapason-pread", Backend::Pread)];
+    let mut entrants = vec![theirs, ours("diapason-pread", Backend::Pread, Access::Automatic)];
     match diapason_loader::source::uring::probe() {
-        Ok(()) => entrants.push(ours("diapason-uring", Backend::Uring)),
+        Ok(()) => entrants.extend([
+            ours("diapason-uring", Backend::Uring, Access::Buffered),
+            ours("diapason-uring-direct", Backend::Uring, Access::Direct),
+        ]),
         Err(reason) => println!("not measured: {reason}"),
     }
     race("rivals/read-zstd-cold", "B", &mut entrants, rounds, 1e-6);

@@ -37,6 +37,7 @@ mod worker;
 
 use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
+use crate::source::account::{Account, Ways};
 use crate::table::{self, Damaged};
 use gather::{Form, Slab};
 use handover::{Handover, Next};
@@ -172,6 +173,8 @@ struct Pool {
 pub struct Loader {
     work: Arc<Work>,
     explanation: Explanation,
+    /// How reads were answered before this was planned.
+    ways: Ways,
     batch: usize,
     pool: Arc<Mutex<Pool>>,
 }
@@ -228,6 +231,8 @@ impl Loader {
         let form = Form { shape, block_rows: 1, width, features, targets };
         let needs = Needs { dataset: &dataset, selections: &selections, form: &form, options, threads };
         let (block_rows, explanation) = needs.plan(&windows)?;
+        let account = dataset.account();
+        let (explanation, ways) = (Explanation { source: account.choice, ..explanation }, account.ways);
         let form = Form { block_rows: u32::try_from(block_rows).unwrap_or(u32::MAX), ..form };
         let work = Work {
             dataset,
@@ -248,7 +253,7 @@ impl Loader {
         };
         work.mixes(0)?;
         let (work, pool) = (Arc::new(work), Arc::default());
-        Ok(Self { work, explanation, batch: options.batch, pool })
+        Ok(Self { work, explanation, ways, batch: options.batch, pool })
     }
 
     /// Where the memory goes.
@@ -261,6 +266,14 @@ impl Loader {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.work.tally.metrics()
+    }
+
+    /// How the files are read, and how their reads were answered since the stream was planned, those of others that read through
+    /// the same tables included.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let now = self.work.dataset.account();
+        Account { ways: now.ways.since(&self.ways), ..now }
     }
 
     /// The chunks that could not be had so far.

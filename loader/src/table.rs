@@ -30,7 +30,10 @@ use crate::codec::Room;
 use crate::format::hdf5;
 use crate::nearest::nearest;
 use crate::parallel;
-use crate::source::{Source, pread::Pread, uring::Uring};
+pub use crate::source::Backend;
+use crate::source::account::Account;
+use crate::source::uring::Access;
+use crate::source::{self, Source};
 use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
@@ -47,16 +50,6 @@ const LONG_CHUNKS: u64 = 2;
 /// Bytes of rows in a job of a thread, unless a chunk is larger.
 const JOB_BYTES: u64 = 512 << 10;
 
-/// Through what a file is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// `pread(2)`.
-    #[default]
-    Pread,
-    /// io_uring; an error where [`crate::source::uring::probe`] fails.
-    Uring,
-}
-
 /// How a table is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -66,6 +59,8 @@ pub struct Options {
     pub budget_bytes: u64,
     /// Through what the file is read.
     pub backend: Backend,
+    /// How what the page cache does not hold is read through io_uring.
+    pub access: Access,
     /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
     pub threads: usize,
     /// Where what opening finds is kept for the next time; it is written when it is not there or is not of this file.
@@ -90,7 +85,8 @@ impl Default for Options {
         Self {
             group: "/".to_owned(),
             budget_bytes: Table::BUDGET_BYTES,
-            backend: Backend::Pread,
+            backend: Backend::default(),
+            access: Access::default(),
             threads: 0,
             sidecar: None,
         }
@@ -136,11 +132,8 @@ impl Table {
     /// As [`Table::with_budget`], and [`Error::NoGroup`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
-        let source: std::io::Result<Arc<dyn Source>> = match options.backend {
-            Backend::Pread => Pread::open(path).map(|source| Arc::new(source) as _),
-            Backend::Uring => Uring::open(path).map(|source| Arc::new(source) as _),
-        };
-        let source = source.map_err(|error| Error::Io { path: path.to_path_buf(), error })?;
+        let source = source::open(path, options.backend, options.access)
+            .map_err(|error| Error::Io { path: path.to_path_buf(), error })?;
         Self::of_source(source, path, options)
     }
 
@@ -217,6 +210,12 @@ impl Table {
     #[must_use]
     pub fn identity(&self) -> crate::source::Identity {
         self.source.identity()
+    }
+
+    /// How the file is read and why so, and how its reads were answered since it was opened.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.source.account()
     }
 
     /// Rows of each column.
@@ -411,7 +410,7 @@ impl Table {
 
     /// Bytes of [`Scratch`] that a thread needs for the selected columns.
     pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
-        selection.scratch_bytes(&self.storages).saturating_add(self.source.thread_bytes())
+        selection.scratch_bytes(&self.storages).saturating_add(source::THREAD_BYTES)
     }
 
     /// Bytes of what is known of the chunks of all columns.

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use serde_json::json;
 
 /// What is measured: a name, how many units a run does, and a run that gives seconds and a sum.
@@ -79,6 +81,12 @@ fn keep(name: &str, seconds: [f64; 3], units: f64) {
 pub fn device_bytes() -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     io.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Milliseconds of processor that this process took, those in the kernel included.
+pub fn cpu_ms() -> f64 {
+    let used = getrusage(UsageWho::RUSAGE_SELF).expect("its own usage");
+    [used.user_time(), used.system_time()].map(|time| time.num_microseconds() as f64 / 1e3).iter().sum()
 }
 
 /// Drops what the page cache holds of the file.
