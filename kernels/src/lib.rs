@@ -1,8 +1,8 @@
 //! LSTM and feature kernels for market data: hand-written SIMD beside one scalar reference.
 //!
-//! `isa, random -> op -> cpu -> lstm`: the instruction sets and reproducible randomness, what each operation means,
-//! how each one is computed on this processor, and the model that is trained, saved, compiled and run. `feature`
-//! stands beside that line: what a model is fed, from rows to numbers.
+//! `isa, random -> op -> cpu -> lstm -> gpu -> wgpu`: the instruction sets and reproducible randomness, what each operation means,
+//! how each one is computed on this processor, the model that is trained, saved, compiled and run, and the same model on a GPU.
+//! `feature` stands beside that line: what a model is fed, from rows to numbers.
 
 pub mod isa;
 
@@ -17,6 +17,12 @@ mod conformance;
 mod cpu;
 
 pub mod lstm;
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub mod gpu;
+
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

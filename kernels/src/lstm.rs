@@ -48,6 +48,8 @@ pub use crate::op::activation::Activations;
 pub use crate::op::loss::Loss;
 pub use crate::op::network::{Head, Spec, SpecError, Weights};
 pub use block::PredictError;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) use block::{bad, copy};
 pub use checkpoint::CheckpointError;
 pub use compile::{CompileError, CompileOptions, Executable};
 pub use cut::Tuning;

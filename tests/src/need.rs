@@ -14,6 +14,11 @@ pub enum Need {
     Uring,
     /// A GPU; the caller probes it and calls [`met`].
     Gpu,
+    /// An adapter of wgpu, of which Mesa's lavapipe is one; the caller probes it and calls [`met`].
+    Wgpu,
+    /// NVIDIA's run-time compiler, which needs no GPU (`DIAPASON_NVRTC` names its library); the caller probes it and calls
+    /// [`met`].
+    Nvrtc,
     /// A virtual machine image; the caller probes it and calls [`met`].
     Vm,
     /// A processor with AVX2 and FMA; the caller probes it and calls [`met`].
@@ -38,6 +43,8 @@ impl Need {
             Self::Root => "root",
             Self::Uring => "uring",
             Self::Gpu => "gpu",
+            Self::Wgpu => "wgpu",
+            Self::Nvrtc => "nvrtc",
             Self::Vm => "vm",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
@@ -68,7 +75,14 @@ pub fn missing(need: Need) -> Option<String> {
             (!python.exists())
                 .then(|| format!("no oracle environment at {}; run `make oracles`", python.display()))
         }
-        Need::Uring | Need::Gpu | Need::Vm | Need::Avx2 | Need::Avx512 | Need::Cores => None,
+        Need::Uring
+        | Need::Gpu
+        | Need::Wgpu
+        | Need::Nvrtc
+        | Need::Vm
+        | Need::Avx2
+        | Need::Avx512
+        | Need::Cores => None,
     }
 }
 

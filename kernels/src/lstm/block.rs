@@ -123,7 +123,7 @@ impl Scratch {
 
 /// The first bad value of the first bad window: a later window may have the earlier step, and which windows share a
 /// block depends on the threads.
-fn bad(windows: &ArrayView3<f32>, block: Range<usize>) -> PredictError {
+pub(crate) fn bad(windows: &ArrayView3<f32>, block: Range<usize>) -> PredictError {
     let (window, step, feature) = block
         .filter_map(|window| {
             let values = windows.index_axis(Axis(0), window);
@@ -136,7 +136,7 @@ fn bad(windows: &ArrayView3<f32>, block: Range<usize>) -> PredictError {
 }
 
 /// Copies a window `[time, input]` step by step. Whether all its values are finite.
-pub(super) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mut [f32]>) -> bool {
+pub(crate) fn copy<'a>(window: &ArrayView2<f32>, to: impl Iterator<Item = &'a mut [f32]>) -> bool {
     let finite = |values: &[f32]| values.iter().fold(true, |all, x| all & x.is_finite());
     if let Some(values) = window.as_slice() {
         for (from, to) in values.chunks_exact(window.ncols()).zip(to) {
