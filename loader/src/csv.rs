@@ -187,10 +187,7 @@ pub fn import(
     let plan = Plan::of(input, output, options)?;
     let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = parallel::threads(options.threads);
     let mut intake = Intake::new(&plan, writer);
     if let Some(before) = &before {
         intake.follow(before)?;

@@ -38,7 +38,8 @@ mod intake;
 
 use crate::append::Before;
 use crate::csv::{Progress, Stamp};
-use crate::format::libhdf5::Writer;
+use crate::format::libhdf5::{Writer, is_same_file};
+use crate::parallel;
 use batch::{Batch, Field};
 pub use error::Error;
 use intake::Intake;
@@ -259,7 +260,7 @@ pub fn import(
     let started = Instant::now();
     let stamp = || Stamp::of(input).map_err(|error| Error::input(input, error));
     let begun = stamp()?;
-    if std::fs::canonicalize(output).is_ok_and(|output| std::fs::canonicalize(input).ok() == Some(output)) {
+    if is_same_file(input, output) {
         return Err(Error::SameFile { path: input.to_path_buf() });
     }
     let format = Format::of(input)?;
@@ -272,10 +273,7 @@ pub fn import(
     opened.choose(&plan.numbers())?;
     let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = parallel::threads(options.threads);
     let mut intake = Intake::new(&plan, options.nulls, writer, threads);
     if let Some(before) = &before {
         for (lane, symbols) in intake.follow(before)? {

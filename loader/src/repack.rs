@@ -151,8 +151,7 @@ pub fn repack(
 /// Whether `table` can be written to `output`, unless it is the one that is lengthened, with the rows of `first` before its own.
 fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -> Result<(), Error> {
     let (first_path, path) = (&first.inspect().path, &table.inspect().path);
-    let place = |path: &Path| std::fs::canonicalize(path).ok();
-    if output.and_then(place).is_some_and(|output| place(path) == Some(output)) {
+    if output.is_some_and(|output| libhdf5::is_same_file(path, output)) {
         return Err(Error::SameFile { path: path.clone() });
     }
     let kinds = |table: &Table| -> Vec<(String, Option<Kind>)> {
@@ -176,30 +175,24 @@ fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -
 
 /// Whether the times of `table` follow those of `above`, where both have such.
 fn follows(above: &Table, table: &Table, names: &[String]) -> Result<(), Error> {
-    const TIME: &str = "timestamp";
-    if !names.iter().any(|name| name == TIME) || above.rows() == 0 || table.rows() == 0 {
+    if !names.iter().any(|name| name == "timestamp") {
         return Ok(());
     }
-    let (mut last, mut first) = ([0], [0]);
-    above.read_i64(TIME, above.rows() - 1..above.rows(), &mut last)?;
-    table.read_i64(TIME, 0..1, &mut first)?;
-    if last[0] < first[0] {
+    let (Some([_, last_ns]), Some([first_ns, _])) = (above.ends()?, table.ends()?) else { return Ok(()) };
+    if last_ns < first_ns {
         return Ok(());
     }
     Err(Error::Order {
         path: above.inspect().path.clone(),
-        last_ns: last[0],
+        last_ns,
         further: table.inspect().path.clone(),
-        first_ns: first[0],
+        first_ns,
     })
 }
 
 /// The column of the output for one of the input.
 fn written(column: &Column) -> libhdf5::Column {
-    let text = |name: &str, default: &str| match column.attributes.get(name) {
-        Some(Attribute::Text(text)) => text.clone(),
-        _ => default.to_owned(),
-    };
+    let text = |name: &str, default: &str| column.text(name).unwrap_or(default).to_owned();
     libhdf5::Column {
         // Slashes part the names of groups.
         name: column.name.replace('/', "_"),

@@ -26,6 +26,8 @@ mod pandas;
 
 mod open;
 
+mod values;
+
 use crate::codec::Room;
 use crate::format::hdf5;
 use crate::nearest::nearest;
@@ -41,6 +43,7 @@ use rows::{Origin, Origins};
 use sidecar::Known;
 pub use storage::Error as ChunkError;
 use storage::Storage;
+pub use values::Values;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
@@ -180,10 +183,7 @@ impl Table {
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = parallel::threads(options.threads);
         Ok(Self { source, inspection, index, storages, origins, threads, cache })
     }
 
@@ -277,7 +277,7 @@ impl Table {
     /// # Errors
     /// [`Error`] when there is no such column or row, a value does not fit, or the file is broken there.
     pub fn read_f64(&self, column: &str, rows: Range<u64>, values: &mut [f64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
     /// Reads `rows` of `column` as `i64` into `values`, which has one place for each row.
@@ -285,10 +285,10 @@ impl Table {
     /// # Errors
     /// As [`Table::read_f64`], and [`Error::WrongType`] when the column holds floating-point numbers.
     pub fn read_i64(&self, column: &str, rows: Range<u64>, values: &mut [i64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
-    fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
+    fn read_into<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
         let origin = self.origins[number];
         let storage = &self.storages[origin.storage];

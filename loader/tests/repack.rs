@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use diapason_loader::export::{self, Format};
 use diapason_loader::table::{Options, Table};
 use diapason_loader::verify::{Hash, verify};
-use diapason_loader::{market, npy, repack};
+use diapason_loader::{market, repack};
 use diapason_tests::{need, oracle::ask, require};
 
 fn generated(path: &Path, rows: u64, seed: u64) -> Table {
@@ -107,7 +108,7 @@ fn numpy_loads_what_is_written_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let table = generated(&folder.path().join("in.h5"), 20_000, 2);
     let path = folder.path().join("out.npy");
-    npy::write(&table, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
+    export::write(&table, Format::Npy, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
     let script = need::repository().join("loader/tests/oracles/read_npy.py");
     let arguments =
         [path.to_str().unwrap(), folder.path().join("in.h5").to_str().unwrap()].map(str::to_owned);

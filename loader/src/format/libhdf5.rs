@@ -24,6 +24,7 @@ mod ffi;
 mod packing;
 
 use destination::Destination;
+pub(crate) use destination::is_same_file;
 pub use error::Error;
 pub(crate) use error::is_environment;
 use packing::Packing;

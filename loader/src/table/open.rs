@@ -1,6 +1,6 @@
 //! What a file holds that can be a column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -197,7 +197,7 @@ fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Obje
 
 fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
     let (format, known) = FORMAT;
-    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
+    let is_ours = attributes.get("format").and_then(Attribute::text) == Some(format);
     match attributes.get("format_version") {
         Some(Attribute::Int(found)) if is_ours && *found > known => {
             Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
@@ -256,23 +256,15 @@ fn columns(
 
 /// The names of `width` columns, if these are such.
 fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
-    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
-    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
-    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    (names.len() == width && distinct.len() == width).then_some(names)
+    let names: Vec<&str> = names.iter().map(Attribute::text).collect::<Option<_>>()?;
+    let distinct: BTreeSet<&str> = names.iter().copied().collect();
+    (names.len() == width && distinct.len() == width).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 /// Sorts the columns as the attribute of the table says; those that it does not name come last.
 fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
     let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .filter_map(
-            |(place, name)| {
-                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
-            },
-        )
-        .collect();
+    let places: BTreeMap<&str, usize> =
+        order.iter().enumerate().filter_map(|(place, name)| Some((name.text()?, place))).collect();
     columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
 }
