@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::append::{self, Before};
-use crate::format::libhdf5::{self, Kind, Value, Writer};
+use crate::format::libhdf5::{self, Choice, Kind, Value, Writer};
 use crate::table::{self, Attribute, Column, Table};
 
 /// How a table is written.
@@ -19,15 +19,17 @@ pub struct Options {
     pub columns: Option<Vec<String>>,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
     /// Whether the output is there, and the rows are put behind its own.
     pub append: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { columns: None, chunk_rows: 65_536, level: 3, append: false }
+        Self { columns: None, chunk_rows: 65_536, level: 3, choice: Choice::default(), append: false }
     }
 }
 
@@ -134,7 +136,8 @@ pub fn repack(
         .map(|name| Ok(&first.columns()[first.position(name)?]))
         .collect::<Result<_, table::Error>>()?;
     let own: Vec<libhdf5::Column> = columns.iter().map(|column| written(column)).collect();
-    let mut writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
+    let writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
+    let mut writer = writer.choosing(options.choice);
     let mut done = 0;
     for table in &tables {
         append::copy::<Error>(table, &names, &mut writer, &mut |rows| progress(done + rows))?;

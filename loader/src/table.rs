@@ -15,6 +15,7 @@ mod facts;
 mod matlab;
 mod number;
 mod storage;
+mod stored;
 
 pub(crate) mod error;
 
@@ -309,7 +310,7 @@ impl Table {
                 Some(bytes) => {
                     let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
                     let column = number::Column { bytes, stride: storage.row_bytes };
-                    number::convert(origin.datatype, column, count, (now, 1))
+                    number::convert((origin.datatype, origin.scale), column, count, (now, 1))
                 }
                 None => fill(storage, origin, now),
             };
@@ -488,7 +489,7 @@ fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Resul
     // One element is kept: the whole record, or one value of a matrix.
     let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
     let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
-    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
+    number::convert((origin.datatype, origin.scale), column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }

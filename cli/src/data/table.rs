@@ -7,7 +7,7 @@ use clap::Args;
 use diapason_loader::export;
 use diapason_loader::table::{Options, Table, Values};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{repack, verify};
+use diapason_loader::{format::libhdf5::Choice, repack, verify};
 use serde::Serialize;
 
 use crate::console::{self, Console};
@@ -164,9 +164,14 @@ pub struct Repack {
     /// Rows in one chunk
     #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub chunk_rows: u32,
-    /// The zstd level, 1 (fast) to 19 (small)
+    /// The highest zstd level of a column, 1 (fast) to 19 (small); a lower one is taken where little is lost
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// How columns are stored: `auto`, in the fewest bytes in which each value comes back bit by bit (prices as whole numbers and
+    /// the attribute `diapason_divisor`, which other programs must apply); `timed`, also by the time that decoding takes here; or
+    /// `plain`, 64 bits a value
+    #[arg(long, default_value = "auto", value_parser = super::codec)]
+    pub codec: Choice,
     /// Put the rows behind those that the output has already
     #[arg(long)]
     pub append: bool,
@@ -187,6 +192,7 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
         columns: arguments.columns.clone(),
         chunk_rows: arguments.chunk_rows as usize,
         level: arguments.level,
+        choice: arguments.codec,
         append: arguments.append,
     };
     let tables: Vec<&Table> = tables.iter().collect();

@@ -14,6 +14,9 @@ pub struct Column {
     pub name: String,
     /// The type of its values, such as `i64` or `f64`.
     pub dtype: String,
+    /// What they are stored as: the same, a shorter type that holds each of them, or whole numbers and a divisor, such as
+    /// `i16 / 100`.
+    pub stored_as: String,
     /// Rows in one chunk, or in one piece where there are no chunks.
     pub chunk_rows: u64,
     /// How many chunks are stored.
