@@ -21,8 +21,8 @@ use diapason_kernels::lstm::{
     CompileError, FileError, ModelError, NetworkError, PredictError, StreamError, TrainError,
 };
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, export, import, market, repack};
-use diapason_loader::{sampler, table};
+use diapason_loader::{csv, import, market, repack};
+use diapason_loader::{export, sampler, table};
 
 use crate::line::feed::FeedError;
 use crate::line::intake::IntakeError;
@@ -46,7 +46,6 @@ pub enum Failure {
     #[error(transparent)]
     ImportOther(#[from] import::Error),
     /// A table could not be written for another program.
-    #[cfg(feature = "libhdf5")]
     #[error("cannot write {}: {error}", file.display())]
     Export {
         /// The output.

@@ -43,7 +43,7 @@ mod rows;
 mod intake;
 
 use crate::append::Before;
-use crate::format::libhdf5::Writer;
+use crate::format::libhdf5::{Choice, Writer};
 use crate::parallel;
 use block::{Block, Blocks, Next};
 pub use dialect::{Dates, Dialect};
@@ -79,8 +79,10 @@ pub struct Options {
     pub rows_min: u64,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
     /// Threads that read and compress; 0 for as many as there are processors. The output is the same with any number.
     pub threads: usize,
     /// Whether the output is there, and the rows are put behind its own.
@@ -97,6 +99,7 @@ impl Default for Options {
             rows_min: 1,
             chunk_rows: 65_536,
             level: 1,
+            choice: Choice::default(),
             threads: 0,
             append: false,
         }
@@ -187,10 +190,8 @@ pub fn import(
     let plan = Plan::of(input, output, options)?;
     let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let writer = writer.choosing(options.choice);
+    let threads = parallel::threads(options.threads);
     let mut intake = Intake::new(&plan, writer);
     if let Some(before) = &before {
         intake.follow(before)?;

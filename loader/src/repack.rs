@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::append::{self, Before};
-use crate::format::libhdf5::{self, Kind, Value, Writer};
+use crate::format::libhdf5::{self, Choice, Kind, Value, Writer};
 use crate::table::{self, Attribute, Column, Table};
 
 /// How a table is written.
@@ -19,15 +19,17 @@ pub struct Options {
     pub columns: Option<Vec<String>>,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
     /// Whether the output is there, and the rows are put behind its own.
     pub append: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { columns: None, chunk_rows: 65_536, level: 3, append: false }
+        Self { columns: None, chunk_rows: 65_536, level: 3, choice: Choice::default(), append: false }
     }
 }
 
@@ -134,7 +136,8 @@ pub fn repack(
         .map(|name| Ok(&first.columns()[first.position(name)?]))
         .collect::<Result<_, table::Error>>()?;
     let own: Vec<libhdf5::Column> = columns.iter().map(|column| written(column)).collect();
-    let mut writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
+    let writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
+    let mut writer = writer.choosing(options.choice);
     let mut done = 0;
     for table in &tables {
         append::copy::<Error>(table, &names, &mut writer, &mut |rows| progress(done + rows))?;
@@ -151,8 +154,7 @@ pub fn repack(
 /// Whether `table` can be written to `output`, unless it is the one that is lengthened, with the rows of `first` before its own.
 fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -> Result<(), Error> {
     let (first_path, path) = (&first.inspect().path, &table.inspect().path);
-    let place = |path: &Path| std::fs::canonicalize(path).ok();
-    if output.and_then(place).is_some_and(|output| place(path) == Some(output)) {
+    if output.is_some_and(|output| libhdf5::is_same_file(path, output)) {
         return Err(Error::SameFile { path: path.clone() });
     }
     let kinds = |table: &Table| -> Vec<(String, Option<Kind>)> {
@@ -176,30 +178,24 @@ fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -
 
 /// Whether the times of `table` follow those of `above`, where both have such.
 fn follows(above: &Table, table: &Table, names: &[String]) -> Result<(), Error> {
-    const TIME: &str = "timestamp";
-    if !names.iter().any(|name| name == TIME) || above.rows() == 0 || table.rows() == 0 {
+    if !names.iter().any(|name| name == "timestamp") {
         return Ok(());
     }
-    let (mut last, mut first) = ([0], [0]);
-    above.read_i64(TIME, above.rows() - 1..above.rows(), &mut last)?;
-    table.read_i64(TIME, 0..1, &mut first)?;
-    if last[0] < first[0] {
+    let (Some([_, last_ns]), Some([first_ns, _])) = (above.ends()?, table.ends()?) else { return Ok(()) };
+    if last_ns < first_ns {
         return Ok(());
     }
     Err(Error::Order {
         path: above.inspect().path.clone(),
-        last_ns: last[0],
+        last_ns,
         further: table.inspect().path.clone(),
-        first_ns: first[0],
+        first_ns,
     })
 }
 
 /// The column of the output for one of the input.
 fn written(column: &Column) -> libhdf5::Column {
-    let text = |name: &str, default: &str| match column.attributes.get(name) {
-        Some(Attribute::Text(text)) => text.clone(),
-        _ => default.to_owned(),
-    };
+    let text = |name: &str, default: &str| column.text(name).unwrap_or(default).to_owned();
     libhdf5::Column {
         // Slashes part the names of groups.
         name: column.name.replace('/', "_"),

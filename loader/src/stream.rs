@@ -36,6 +36,7 @@ mod gather;
 mod worker;
 
 use crate::dataset::{Dataset, Selections};
+use crate::parallel;
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
 use crate::source::account::{Account, Ways};
 use crate::table::{self, Damaged};
@@ -223,10 +224,7 @@ impl Loader {
         }
         let selections = dataset.select(&names)?;
         dataset.check::<f32>(&selections)?;
-        let threads = match options.threads {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = parallel::threads(options.threads);
         let (width, features, shape) = (names.len(), options.features.len(), windows.shape());
         let form = Form { shape, block_rows: 1, width, features, targets };
         let needs = Needs { dataset: &dataset, selections: &selections, form: &form, options, threads };

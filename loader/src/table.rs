@@ -15,6 +15,7 @@ mod facts;
 mod matlab;
 mod number;
 mod storage;
+mod stored;
 
 pub(crate) mod error;
 
@@ -25,6 +26,8 @@ mod sidecar;
 mod pandas;
 
 mod open;
+
+mod values;
 
 use crate::codec::Room;
 use crate::format::hdf5;
@@ -44,6 +47,7 @@ use rows::{Origin, Origins};
 use sidecar::Known;
 pub use storage::Error as ChunkError;
 use storage::Storage;
+pub use values::Values;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
@@ -173,10 +177,7 @@ impl Table {
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = parallel::threads(options.threads);
         Ok(Self { source, inspection, index, storages, origins, threads, cache })
     }
 
@@ -276,7 +277,7 @@ impl Table {
     /// # Errors
     /// [`Error`] when there is no such column or row, a value does not fit, or the file is broken there.
     pub fn read_f64(&self, column: &str, rows: Range<u64>, values: &mut [f64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
     /// Reads `rows` of `column` as `i64` into `values`, which has one place for each row.
@@ -284,10 +285,10 @@ impl Table {
     /// # Errors
     /// As [`Table::read_f64`], and [`Error::WrongType`] when the column holds floating-point numbers.
     pub fn read_i64(&self, column: &str, rows: Range<u64>, values: &mut [i64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
-    fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
+    fn read_into<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
         let origin = self.origins[number];
         let storage = &self.storages[origin.storage];
@@ -308,7 +309,7 @@ impl Table {
                 Some(bytes) => {
                     let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
                     let column = number::Column { bytes, stride: storage.row_bytes };
-                    number::convert(origin.datatype, column, count, (now, 1))
+                    number::convert((origin.datatype, origin.scale), column, count, (now, 1))
                 }
                 None => fill(storage, origin, now),
             };
@@ -487,7 +488,7 @@ fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Resul
     // One element is kept: the whole record, or one value of a matrix.
     let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
     let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
-    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
+    number::convert((origin.datatype, origin.scale), column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }

@@ -4,9 +4,11 @@
 
 use std::path::Path;
 
+use diapason_loader::export::{self, Format};
+use diapason_loader::format::libhdf5::Choice;
 use diapason_loader::table::{Options, Table};
 use diapason_loader::verify::{Hash, verify};
-use diapason_loader::{market, npy, repack};
+use diapason_loader::{market, repack};
 use diapason_tests::{need, oracle::ask, require};
 
 fn generated(path: &Path, rows: u64, seed: u64) -> Table {
@@ -74,7 +76,14 @@ fn tables_are_put_one_after_the_other_in_the_order_of_their_times() {
 fn verification_names_each_damaged_chunk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.h5");
-    drop(generated(&path, 3000, 1));
+    let options = market::Options {
+        rows: 3000,
+        seed: 1,
+        chunk_rows: 500,
+        choice: Choice::Plain,
+        ..market::Options::default()
+    };
+    market::generate(&path, &options, &mut |_| {}).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     // Bits in the middle of two frames of zstd.
     let frames: Vec<usize> = bytes
@@ -107,7 +116,7 @@ fn numpy_loads_what_is_written_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let table = generated(&folder.path().join("in.h5"), 20_000, 2);
     let path = folder.path().join("out.npy");
-    npy::write(&table, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
+    export::write(&table, Format::Npy, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
     let script = need::repository().join("loader/tests/oracles/read_npy.py");
     let arguments =
         [path.to_str().unwrap(), folder.path().join("in.h5").to_str().unwrap()].map(str::to_owned);

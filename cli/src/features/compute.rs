@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use diapason_loader::npy;
+use diapason_loader::export::npy;
 use serde::Serialize;
 
 use crate::console::{self, Console};

@@ -43,6 +43,63 @@ pub(super) fn gather(size: usize, stored: &[u8], raw: &mut [u8]) {
     }
 }
 
+/// Takes the bits of elements of `size` bytes apart, as [`gather`] puts them together.
+fn scatter(size: usize, raw: &[u8], stored: &mut [u8]) {
+    let groups = raw.len() / size.max(1) / STEP;
+    if groups == 0 {
+        return;
+    }
+    for (byte, planes) in stored.chunks_exact_mut(STEP * groups).take(size).enumerate() {
+        for (group, elements) in raw.chunks_exact(STEP * size).enumerate() {
+            let bytes: [u8; STEP] = std::array::from_fn(|element| elements[element * size + byte]);
+            let bits = transpose(u64::from_le_bytes(bytes)).to_le_bytes();
+            for (plane, bits) in bits.into_iter().enumerate() {
+                planes[plane * groups + group] = bits;
+            }
+        }
+    }
+}
+
+/// The elements of a block of `size` bytes each, where the options leave that open.
+fn automatic(size: usize) -> usize {
+    const BLOCK_BYTES: usize = 8192;
+    const BLOCK_ELEMENTS_MIN: usize = 128;
+    (BLOCK_BYTES / size / STEP * STEP).max(BLOCK_ELEMENTS_MIN)
+}
+
+/// The options of elements of `size` bytes that are packed with LZ4, as the package writes them.
+pub(crate) const fn options(size: u32) -> [u32; 5] {
+    const VERSION: [u32; 2] = [0, 4];
+    const LZ4: u32 = 2;
+    [VERSION[0], VERSION[1], size, 0, LZ4]
+}
+
+fn pack(options: &[u32], raw: &[u8], stored: &mut Vec<u8>) -> Result<(), Error> {
+    let option = |at: usize| options.get(at).copied().unwrap_or(0) as usize;
+    let size = option(2);
+    if size == 0 || option(3) != 0 || option(4) != 2 {
+        return Err(Error::ReadOnly { codec: NAME });
+    }
+    let block_bytes = automatic(size) * size;
+    stored.clear();
+    stored.extend_from_slice(&(raw.len() as u64).to_be_bytes());
+    stored.extend_from_slice(&(block_bytes as u32).to_be_bytes());
+    let whole = raw.len() / (size * STEP) * (size * STEP);
+    let mut planes = vec![0; block_bytes];
+    for block in raw[..whole].chunks(block_bytes) {
+        let planes = &mut planes[..block.len()];
+        scatter(size, block, planes);
+        let at = stored.len();
+        stored.resize(at + 4 + lz4_flex::block::get_maximum_output_size(block.len()), 0);
+        let packed = lz4_flex::block::compress_into(planes, &mut stored[at + 4..]);
+        let bytes = packed.map_err(|error| Error::Broken { codec: NAME, problem: error.to_string() })?;
+        stored[at..at + 4].copy_from_slice(&(bytes as u32).to_be_bytes());
+        stored.truncate(at + 4 + bytes);
+    }
+    stored.extend_from_slice(&raw[whole..]);
+    Ok(())
+}
+
 /// How the blocks are stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -56,8 +113,6 @@ fn broken(problem: &str) -> Error {
 }
 
 fn unpack(options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error> {
-    const BLOCK_BYTES: usize = 8192;
-    const BLOCK_ELEMENTS_MIN: usize = 128;
     let option = |at: usize| options.get(at).copied().unwrap_or(0) as usize;
     let (size, block) = (option(2), option(3));
     let form = match option(4) {
@@ -72,8 +127,7 @@ fn unpack(options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error
     let too_long = Error::TooLong { codec: NAME, bytes_max: raw.len() };
     if form == Form::Plain {
         let raw = raw.get_mut(..stored.len()).ok_or(too_long)?;
-        let automatic = (BLOCK_BYTES / size / STEP * STEP).max(BLOCK_ELEMENTS_MIN);
-        let block = if block == 0 { automatic } else { block };
+        let block = if block == 0 { automatic(size) } else { block };
         let mut rest = stored;
         let take = |_: usize, raw: &mut [u8]| {
             let (now, later) = rest.split_at_checked(raw.len()).ok_or_else(|| broken("it is too short"))?;
@@ -141,8 +195,8 @@ impl Codec for Bitshuffle {
         NAME
     }
 
-    fn encode(&self, _: &[u32], _: &[u8], _: &mut Vec<u8>) -> Result<(), Error> {
-        Err(Error::ReadOnly { codec: NAME })
+    fn encode(&self, options: &[u32], raw: &[u8], stored: &mut Vec<u8>) -> Result<(), Error> {
+        pack(options, raw, stored)
     }
 
     fn stored_bytes_max(&self, options: &[u32], bytes: usize) -> usize {
@@ -180,9 +234,11 @@ mod tests {
                     }
                 }
             }
-            let mut back = vec![0; raw.len()];
+            let (mut back, mut again) = (vec![0; raw.len()], vec![0; raw.len()]);
             gather(size, &stored, &mut back);
-            prop_assert_eq!(back, raw);
+            prop_assert_eq!(&back, &raw);
+            scatter(size, &raw, &mut again);
+            prop_assert_eq!(again, stored);
         }
     }
 }

@@ -1,45 +1,46 @@
 //! What the library's Rust crate does not wrap: announcing a filter, writing a chunk as it is, and exchanging the
 //! file beneath an open one.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
-use hdf5_metno_sys::h5d::H5Dwrite_chunk;
+use hdf5_metno_sys::h5d::{H5Dget_chunk_info_by_coord, H5Dread_chunk2, H5Dwrite_chunk};
 use hdf5_metno_sys::h5f::H5Fget_vfd_handle;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5z::{H5Z_CLASS_T_VERS, H5Z_class2_t, H5Zregister};
 
-/// The registered number of the zstd filter.
-pub(super) const ZSTD: c_int = 32_015;
+/// The filters of our files that the library does not bring: registered numbers and names.
+const FILTERS: [(c_int, &CStr); 2] = [(32_015, c"zstd"), (32_008, c"bitshuffle")];
 
-/// Lets data sets name the zstd filter in their pipeline; the library refuses numbers it does not know.
+/// Lets data sets name our filters in their pipeline; the library refuses numbers it does not know.
 ///
-/// The filter's function declines, since the library never has to run it: chunks come compressed, extents only
+/// The filters' function declines, since the library never has to run it: chunks come compressed, extents only
 /// grow, and files are read natively.
-pub(super) fn register_zstd() -> hdf5_metno::Result<()> {
-    const CLASS: H5Z_class2_t = H5Z_class2_t {
+pub(super) fn register_filters() -> hdf5_metno::Result<()> {
+    let class = |(id, name): (c_int, &'static CStr)| H5Z_class2_t {
         version: H5Z_CLASS_T_VERS as c_int,
-        id: ZSTD,
+        id,
         encoder_present: 1,
         decoder_present: 1,
-        name: c"zstd".as_ptr(),
+        name: name.as_ptr(),
         can_apply: None,
         set_local: None,
         filter: Some(decline),
     };
-    struct Registered(c_int);
-    static REGISTERED: LazyLock<Registered> = LazyLock::new(|| {
-        let class = CLASS;
-        // SAFETY: `class` is a whole filter class whose name is static, the library copies it (H5Z.c, H5Z_register),
-        // and `sync` holds the library's lock.
-        Registered(sync(|| unsafe { H5Zregister((&raw const class).cast()) }))
+    static ARE_REGISTERED: OnceLock<bool> = OnceLock::new();
+    let are_registered = *ARE_REGISTERED.get_or_init(|| {
+        FILTERS.into_iter().map(class).all(|class| {
+            // SAFETY: `class` is a whole filter class whose name is static, the library copies it (H5Z.c, H5Z_register),
+            // and `sync` holds the library's lock.
+            sync(|| unsafe { H5Zregister((&raw const class).cast()) }) >= 0
+        })
     });
-    if REGISTERED.0 >= 0 { Ok(()) } else { Err(refused("H5Zregister declined filter 32015")) }
+    if are_registered { Ok(()) } else { Err(refused("H5Zregister declined a filter")) }
 }
 
 extern "C" fn decline(
@@ -70,6 +71,41 @@ pub(super) fn write_chunk(dataset: &Dataset, first: u64, stored: &[u8]) -> hdf5_
         )
     });
     if status >= 0 { Ok(()) } else { Err(refused("H5Dwrite_chunk declined a chunk")) }
+}
+
+/// Reads the chunk of the one-dimensional `dataset` that starts at row `first`, as it is stored.
+pub(super) fn read_chunk(dataset: &Dataset, first: u64, stored: &mut Vec<u8>) -> hdf5_metno::Result<()> {
+    let place = [first];
+    let (mut skipped, mut address, mut bytes) = (0, 0, 0);
+    // SAFETY: `dataset` is open while borrowed and was created with one dimension by `super::dataset`, so one
+    // coordinate is read from `place`; the others are places for one number each; `sync` holds the library's lock.
+    let status = sync(|| unsafe {
+        H5Dget_chunk_info_by_coord(
+            dataset.id(),
+            place.as_ptr(),
+            &raw mut skipped,
+            &raw mut address,
+            &raw mut bytes,
+        )
+    });
+    if status < 0 {
+        return Err(refused("H5Dget_chunk_info_by_coord found no chunk"));
+    }
+    stored.clear();
+    let mut room = bytes as usize;
+    stored.resize(room, 0);
+    // SAFETY: as above; the library writes no more than `room` bytes (H5D.c, H5Dread_chunk2), which `stored` has.
+    let status = sync(|| unsafe {
+        H5Dread_chunk2(
+            dataset.id(),
+            H5P_DEFAULT,
+            place.as_ptr(),
+            &raw mut skipped,
+            stored.as_mut_ptr().cast(),
+            &raw mut room,
+        )
+    });
+    if status >= 0 { Ok(()) } else { Err(refused("H5Dread_chunk declined a chunk")) }
 }
 
 /// Lets the open file `file` go on in `into`, which holds the same bytes; what it was opened from is let go.
