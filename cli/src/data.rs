@@ -194,6 +194,7 @@ impl Import {
             columns: Some(
                 self.columns.clone().unwrap_or_else(|| all.collect()).into_iter().filter(kept).collect(),
             ),
+            only: None,
             chunk_rows: CHUNK_ROWS,
             level: self.level,
             codec: self.codec,

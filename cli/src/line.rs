@@ -7,7 +7,7 @@
 //!
 //! What was computed is kept, so that a later run finds it (`keep`).
 //!
-//! `recipe, clock, intake -> feed -> keep -> scan -> block -> batch`
+//! `recipe, clock, symbol, intake -> feed -> keep -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
@@ -17,6 +17,7 @@ pub mod intake;
 pub mod keep;
 pub mod recipe;
 pub mod scan;
+mod symbol;
 
 pub use batch::Batch;
 pub use keep::{Cache, Cached};

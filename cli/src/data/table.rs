@@ -161,6 +161,9 @@ pub struct Repack {
     /// Columns to take, in this order, comma separated; all when absent
     #[arg(long, value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
+    /// Take only the rows that have this value in this column, such as symbol=AAPL
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = only)]
+    pub only: Option<repack::Only>,
     /// Rows in one chunk
     #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub chunk_rows: u32,
@@ -177,6 +180,16 @@ pub struct Repack {
     pub append: bool,
 }
 
+#[cfg(feature = "libhdf5")]
+fn only(text: &str) -> Result<repack::Only, String> {
+    match text.split_once('=') {
+        Some((column, value)) if !column.is_empty() => {
+            Ok(repack::Only { column: column.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("expected COLUMN=VALUE, such as symbol=AAPL".to_owned()),
+    }
+}
+
 /// Writes the rows of some files to another.
 ///
 /// # Errors
@@ -190,6 +203,7 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
     let bar = console.progress("repack", tables.iter().map(Table::rows).sum());
     let options = repack::Options {
         columns: arguments.columns.clone(),
+        only: arguments.only.clone(),
         chunk_rows: arguments.chunk_rows as usize,
         level: arguments.level,
         choice: arguments.codec,

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::clock::{Clock, ClockError};
 use super::intake::{Intake, IntakeError};
 use super::recipe::{Price, RecipeError};
+use super::symbol::{self, Mixed};
 use crate::console::Console;
 
 /// Why a file cannot feed a plan.
@@ -29,6 +30,22 @@ pub enum FeedError {
         file: String,
         /// What does not fit.
         error: PlanError,
+    },
+    /// Rows of several symbols.
+    #[error(
+        "{file}: row {row} is of {other} and row 0 of {first} by column {column:?}; keep the rows of one symbol: `diapason data repack --where {column}={first} {file} -o OUTPUT`"
+    )]
+    Mixed {
+        /// The file.
+        file: String,
+        /// The column that says so.
+        column: String,
+        /// The first row of another symbol.
+        row: u64,
+        /// The symbol of the first row.
+        first: String,
+        /// The other one.
+        other: String,
     },
     /// A time is out of order or no time.
     #[error("{file}: {error}")]
@@ -104,8 +121,11 @@ impl Feed {
         console: &Console,
     ) -> Result<Self, FeedError> {
         let Intake { table, scratch } = Intake::open(path, budget_bytes, console)?;
-        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
         let file = || path.display().to_string();
+        if let Some(Mixed { column, row, first, other }) = symbol::mixed(&table)? {
+            return Err(FeedError::Mixed { file: file(), column, row, first, other });
+        }
+        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
         let price = Price::of(&columns).ok_or_else(|| FeedError::Price {
             file: file(),
             error: RecipeError::NoPrice { columns: columns.join(", ") },

@@ -99,3 +99,27 @@ fn a_check_finds_what_no_model_can_learn_from() {
     assert_eq!(check("close-close"), (Some(0), vec!["\"WARN\"".to_owned()]));
     assert_eq!(check("mom(volume,1), volume-lag(volume,1)"), (Some(0), vec!["\"WARN\"".to_owned()]));
 }
+
+#[test]
+fn rows_of_several_symbols_are_refused_with_the_command_that_parts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut text = String::from("timestamp,instrument_id,price\n");
+    for row in 0..600 {
+        let (time, id, price) = (1_700_000_000 + row, 7 + row % 2, 100 + row % 13);
+        let _ = writeln!(text, "{time},{id},{price}");
+    }
+    std::fs::write(folder.join("mixed.csv"), text).unwrap();
+    let run = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_diapason"));
+        let output = command.args(line.split(' ')).current_dir(folder).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run("data import mixed.csv mixed.h5").0, Some(0));
+    let (code, told) = run("features check mixed.h5 --features mom(price,1)");
+    assert_eq!(code, Some(2), "{told}");
+    let remedy = told.split('`').nth(1).unwrap().replace("diapason ", "").replace("OUTPUT", "one.h5");
+    assert_eq!(run(&remedy).0, Some(0), "{remedy}");
+    let (code, value) = features(folder, &["check", "one.h5", "--features", "mom(price,1)"]);
+    assert_eq!((code, &value["rows"]), (Some(0), &Value::from(300)));
+}
