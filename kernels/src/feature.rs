@@ -7,6 +7,8 @@
 //! where a formula is undefined (a division by zero, the logarithm of zero). What NaN does to later rows is part
 //! of each feature's entry in the [`CATALOGUE`]. An infinite input counts as NaN.
 
+pub mod value;
+
 mod op;
 
 mod graph;
@@ -32,9 +34,9 @@ mod syntax;
 
 mod lower;
 
-mod program;
-
 mod loops;
+
+mod program;
 
 pub mod normaliser;
 
@@ -42,12 +44,16 @@ pub mod stream;
 
 pub mod snapshot;
 
+pub mod panel;
+
 pub mod plan;
 
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
 pub use normaliser::{Fit, Normaliser};
+pub use panel::{Panel, PanelError};
 pub use plan::{Explanation, Plan};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
+pub use value::Number;

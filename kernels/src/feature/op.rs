@@ -20,10 +20,14 @@ mod rsi;
 mod smooth;
 mod window;
 
+use num_traits::{Float, Zero};
+
+use crate::feature::value::{Number, Value};
+
 /// Values of `x` that are finite or NaN: the only form in which a number passes between operations.
 #[inline(always)]
-pub(crate) fn known(x: f64) -> f64 {
-    if x.is_finite() { x } else { f64::NAN }
+pub(crate) fn known<T: Number>(x: T) -> T {
+    if x.is_finite() { x } else { T::nan() }
 }
 
 /// One primitive operation with its constants.
@@ -122,7 +126,7 @@ impl Op {
     }
 
     /// Writes the state before the first row.
-    pub(crate) fn reset(self, state: &mut [f64]) {
+    pub(crate) fn reset<V: Value>(self, state: &mut [V]) {
         match self {
             Self::Lag { .. }
             | Self::Sum { .. }
@@ -132,11 +136,11 @@ impl Op {
             | Self::Maximum { .. } => {
                 // A window that reaches back before the first row holds NaN there, so warming up needs no
                 // branch; the head, place and partial sums, starts at zero.
-                state.fill(f64::NAN);
-                state[..window::HEAD].fill(0.0);
+                state.fill(V::all_of(V::Number::nan()));
+                state[..window::HEAD].fill(V::all_of(V::Number::zero()));
             }
             Self::Accumulate => accumulate::reset(state),
-            _ => state.fill(0.0),
+            _ => state.fill(V::all_of(V::Number::zero())),
         }
     }
 
@@ -158,12 +162,12 @@ impl Op {
 
     /// Advances over `rows` rows: reads the lanes `inputs` of `read` and writes the first lanes of `write`.
     #[inline(always)]
-    pub(crate) fn advance<const B: usize>(
+    pub(crate) fn advance<V: Value, const B: usize>(
         self,
-        state: &mut [f64],
-        read: &[[f64; B]],
+        state: &mut [V],
+        read: &[[V; B]],
         inputs: [usize; 3],
-        write: &mut [[f64; B]],
+        write: &mut [[V; B]],
         rows: usize,
     ) {
         // For a block of one row the count is known to the compiler.
@@ -182,10 +186,13 @@ impl Op {
             Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
             Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
             Self::Negate => rowwise::unary(input(0), first, |a| -a),
-            Self::Absolute => rowwise::unary(input(0), first, f64::abs),
-            Self::SquareRoot => rowwise::unary(input(0), first, f64::sqrt),
-            Self::Logarithm => rowwise::unary(input(0), first, f64::ln),
-            Self::Clip { low, high } => rowwise::unary(input(0), first, |a| a.clamp(low, high)),
+            Self::Absolute => rowwise::unary(input(0), first, V::Number::abs),
+            Self::SquareRoot => rowwise::unary(input(0), first, V::Number::sqrt),
+            Self::Logarithm => rowwise::unary(input(0), first, V::Number::ln),
+            Self::Clip { low, high } => {
+                let (low, high) = (V::Number::of(low), V::Number::of(high));
+                rowwise::unary(input(0), first, |a| rowwise::clip(a, low, high));
+            }
             Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
             Self::Standardise => rowwise::ternary(input(0), input(1), input(2), first, rowwise::standardise),
             Self::Phase { period_ns, offset_ns } => {
@@ -199,7 +206,8 @@ impl Op {
             Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a < b),
             Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a > b),
             Self::Smooth { rows: n, skip, keep, take } => {
-                smooth::advance(n, skip, keep, take, state, input(0), first);
+                let weights = smooth::Weights { rows: n, skip, keep, take };
+                smooth::advance(weights, state, input(0), first);
             }
             Self::Rsi { rows: n } => rsi::advance(n, state, input(0), first),
             Self::Accumulate => accumulate::advance(state, input(0), input(1), first),

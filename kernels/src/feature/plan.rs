@@ -12,10 +12,12 @@ use crate::feature::graph::{Graph, Register};
 use crate::feature::loops::Loops;
 use crate::feature::lower::Lowering;
 use crate::feature::normaliser::Normaliser;
+use crate::feature::panel::{Panel, PanelError};
 use crate::feature::program::Program;
 use crate::feature::snapshot::{self, SnapshotError};
 use crate::feature::stream::{ShapeError, Stream};
 use crate::feature::syntax::{self, TEXT_BYTES_MAX, Tree};
+use crate::feature::value::Number;
 
 pub use explanation::{Explanation, NodeLine, OutputLine};
 
@@ -163,6 +165,14 @@ impl Plan {
     #[must_use]
     pub fn stream(&self) -> Stream {
         Stream::new(Arc::clone(&self.program), self.hash, self.loops)
+    }
+
+    /// The plan over `symbols` series at once, before their first row, in `f32` or `f64`.
+    ///
+    /// # Errors
+    /// [`PanelError::Time`] when the plan reads the time of the rows, which `f32` cannot hold.
+    pub fn panel<T: Number>(&self, symbols: usize) -> Result<Panel<T>, PanelError> {
+        Panel::new(Arc::clone(&self.program), &self.inputs, self.loops, symbols)
     }
 
     /// A stream as it was when [`Stream::snapshot`] wrote `bytes`.

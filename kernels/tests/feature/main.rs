@@ -10,6 +10,7 @@ mod numerics;
 mod numpy;
 #[cfg(test)]
 mod one_truth;
+mod panel;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
