@@ -73,7 +73,7 @@ $(RIVALS)/done: benches/rivals/requirements.txt
 RIVALS_LOADER := .venv-rivals-loader
 .PHONY: rivals-loader
 rivals-loader: tools $(RIVALS_LOADER)/done
-	RIVALS_PYTHON=$(CURDIR)/$(RIVALS_LOADER)/bin/python cargo bench -p diapason-benches --bench loader_rivals
+	RIVALS_PYTHON=$(CURDIR)/$(RIVALS_LOADER)/bin/python cargo bench -p diapason-benches --bench loader_rivals --bench import
 $(RIVALS_LOADER)/done: benches/rivals/loader-requirements.txt
 	/usr/bin/python3 -m venv $(RIVALS_LOADER)
 	$(RIVALS_LOADER)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/loader-requirements.txt

@@ -3,12 +3,15 @@
 //! `make rivals-loader` sets their environment up and runs this; without it (`RIVALS_PYTHON` names its interpreter) nothing
 //! is measured, and that is said. Hot means that the page cache holds the file; cold means that it was dropped before
 //! each run, and the bytes that came from the device are printed. Results go where criterion's go, so that
-//! `cargo xtask record` keeps them as well.
+//! `cargo xtask record` keeps them as well. `RIVALS_DATA` names a folder in which the files stay for the next run.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a benchmark that cannot run must not give a number"
 )]
+
+#[path = "loader/race.rs"]
+mod race;
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
@@ -18,10 +21,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use diapason_loader::codec::{Pipeline, Room};
+use diapason_loader::repack;
 use diapason_loader::sampler::{Order, Shape, Windows};
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use race::{device_bytes, drop_cache, entrant, race};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;
@@ -57,73 +61,6 @@ impl Rivals {
             return None;
         }
         Some((answer["seconds"].as_f64()?, answer["sum"].as_f64()?))
-    }
-}
-
-/// What is measured: a name, how many units a run does, and a run that gives seconds and a sum.
-struct Entrant<'a> {
-    name: String,
-    units: f64,
-    run: Box<dyn FnMut() -> Option<(f64, f64)> + 'a>,
-}
-
-fn entrant<'a>(name: &str, units: f64, run: impl FnMut() -> Option<(f64, f64)> + 'a) -> Entrant<'a> {
-    Entrant { name: name.to_owned(), units, run: Box::new(run) }
-}
-
-/// Runs all entrants in turn and prints units a second: the median, the greatest and the least, and how many times the
-/// first one's. The sums of those that have one must agree to `tolerance`.
-fn race(group: &str, unit: &str, entrants: &mut [Entrant<'_>], rounds: usize, tolerance: f64) {
-    let (mut times, mut sum) = (vec![Vec::new(); entrants.len()], f64::NAN);
-    for _ in 0..rounds {
-        for (entrant, times) in entrants.iter_mut().zip(&mut times) {
-            let Some((seconds, found)) = (entrant.run)() else { continue };
-            if sum.is_nan() {
-                sum = found;
-            }
-            let off = (found - sum).abs() / sum.abs().max(1.0);
-            assert!(
-                found.is_nan() || off <= tolerance,
-                "{group}: {} sums to {found}, not {sum}",
-                entrant.name
-            );
-            times.push(seconds);
-        }
-    }
-    let mut first = f64::NAN;
-    for (entrant, times) in entrants.iter().zip(&mut times) {
-        if times.is_empty() {
-            continue;
-        }
-        times.sort_by(f64::total_cmp);
-        let [least, median, most] = [times[0], times[times.len() / 2], times[times.len() - 1]];
-        if first.is_nan() {
-            first = entrant.units / median;
-        }
-        let rate = |seconds: f64| entrant.units / seconds / 1e6;
-        println!(
-            "{group}/{:<24} {:>10.3} M{unit}/s ({:.3} to {:.3}), {:.2}x",
-            entrant.name,
-            rate(median),
-            rate(most),
-            rate(least),
-            entrant.units / median / first
-        );
-        keep(&format!("{group}/{}", entrant.name), [least, median, most], entrant.units);
-    }
-}
-
-/// Leaves a result where criterion leaves its own.
-fn keep(name: &str, seconds: [f64; 3], units: f64) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion").join(name).join("new");
-    std::fs::create_dir_all(&folder).expect("the folder of results can be made");
-    let [low, median, high] = seconds.map(|seconds| seconds * 1e9);
-    let interval = json!({ "lower_bound": low, "upper_bound": high });
-    let estimates = json!({ "median": { "point_estimate": median, "confidence_interval": interval } });
-    let throughput = if name.contains("windows") { "Elements" } else { "Bytes" };
-    let benchmark = json!({ "full_id": name, "throughput": { throughput: units as u64 } });
-    for (file, value) in [("estimates.json", estimates), ("benchmark.json", benchmark)] {
-        std::fs::write(folder.join(file), value.to_string()).expect("a result can be written");
     }
 }
 
@@ -195,19 +132,6 @@ fn read(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     }
 }
 
-/// Bytes that this process got from devices.
-fn device_bytes() -> u64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    io.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok()).unwrap_or(0)
-}
-
-/// Drops what the page cache holds of the file.
-fn cool(path: &Path) {
-    let file = std::fs::File::open(path).expect("it is there");
-    file.sync_all().expect("it is written");
-    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).expect("a regular file");
-}
-
 fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     let (path, bytes) = (folder.join("zstd.h5"), (ROWS * WIDTH as u64 * 4) as f64);
     let values = RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]);
@@ -217,7 +141,7 @@ fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
         let mut is_said = false;
         let name = name.to_owned();
         entrant(&name.clone(), bytes, move || {
-            cool(&path);
+            drop_cache(&path);
             let before = device_bytes();
             let result = read_whole(&table, &mut values.borrow_mut());
             if !std::mem::replace(&mut is_said, true) {
@@ -227,7 +151,7 @@ fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
         })
     };
     let theirs = entrant("h5py", bytes, || {
-        cool(&path);
+        drop_cache(&path);
         rivals.borrow_mut().run(&request)
     });
     let mut entrants = vec![theirs, ours("diapason-pread", Backend::Pread)];
@@ -317,9 +241,126 @@ fn gather(values: &[f32]) -> (f64, f64) {
     (start.elapsed().as_secs_f64(), f64::NAN)
 }
 
+/// The same values in our own layout beside Parquet: bytes on disk, and a read of the whole.
+fn layout(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+    let (bytes, values) =
+        ((ROWS * WIDTH as u64 * 4) as f64, RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]));
+    let (ours, parquet) = (folder.join("ours.h5"), folder.join("zstd.parquet"));
+    let input = open(&folder.join("zstd.h5"), 2, Backend::Pread);
+    repack::repack(&[&input], &ours, &repack::Options::default(), &mut |_| {}).expect("it can be repacked");
+    let mut before = values.borrow().clone();
+    read_whole(&input, &mut before);
+    let table = open(&ours, 2, Backend::Pread);
+    read_whole(&table, &mut values.borrow_mut());
+    assert!(before == *values.borrow(), "the layout loses bits");
+    let size = |path: &Path| std::fs::metadata(path).map_or(f64::NAN, |file| file.len() as f64);
+    println!(
+        "rivals/layout: {:.1} MB of values; ours {:.1} MB, Parquet zstd-3 {:.1} MB, ratio {:.3}; equal in every bit",
+        bytes / 1e6,
+        size(&ours) / 1e6,
+        size(&parquet) / 1e6,
+        size(&ours) / size(&parquet)
+    );
+    let theirs = |library: &'static str| {
+        let request = json!({ "task": "read", "library": library, "path": parquet });
+        entrant(library, bytes, move || rivals.borrow_mut().run(&request))
+    };
+    // Rows as windows need them, and columns as a data frame has them.
+    let rows = entrant("diapason-rows", bytes, || Some(read_whole(&table, &mut values.borrow_mut())));
+    let mut columns = vec![vec![0.0f32; ROWS as usize]; WIDTH];
+    let columns = entrant("diapason-columns", bytes, || {
+        let start = Instant::now();
+        for (name, column) in names(&table).iter().zip(&mut columns) {
+            let selection = table.select(&[name]).expect("its own column");
+            table.read_selected(&selection, 0..ROWS, column, Damage::Fail).expect("it is whole");
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Some((seconds, columns[0].iter().map(|value| f64::from(*value)).sum()))
+    });
+    let mut entrants = [theirs("polars"), theirs("pyarrow"), rows, columns];
+    race("rivals/layout-hot", "B", &mut entrants, rounds, 1e-6);
+}
+
+/// A file of a million chunks: the index read from it, and from a side-car.
+fn index(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+    const CHUNKS: u64 = 1_000_000;
+    let (path, sidecar) = (folder.join("chunks.h5"), folder.join("chunks.idx"));
+    if !path.exists() {
+        rivals.borrow_mut().run(&json!({ "task": "chunks", "count": CHUNKS, "path": path }));
+    }
+    let one = |sidecar: Option<PathBuf>| {
+        let options = Options { sidecar, ..Options::default() };
+        let start = Instant::now();
+        let table = Table::open_with(&path, &options).expect("the rivals wrote it");
+        let seconds = start.elapsed().as_secs_f64();
+        let chunks = table.columns()[0].chunks;
+        assert_eq!(chunks, CHUNKS);
+        // Its last value is its number of rows less one.
+        let mut last = [0.0];
+        table.read_f64("m", table.rows() - 1..table.rows(), &mut last).expect("it is whole");
+        Some((seconds, last[0]))
+    };
+    one(Some(sidecar.clone()));
+    let mut entrants = [
+        entrant("from-the-file", CHUNKS as f64, || one(None)),
+        entrant("from-the-side-car", CHUNKS as f64, || one(Some(sidecar.clone()))),
+    ];
+    race("rivals/index-windows", "chunks", &mut entrants, rounds, 0.0);
+}
+
+/// What tells a process of this program that it is only to give a batch.
+const FIRST: &str = "LOADER_FIRST_BATCH";
+
+/// Opens the file and says when the first batch is there.
+fn first_batch(path: &Path) {
+    let sidecar = std::env::var_os("LOADER_FIRST_SIDECAR").map(PathBuf::from);
+    let table =
+        Arc::new(Table::open_with(path, &Options { sidecar, ..Options::default() }).expect("it is there"));
+    let windows = Windows::new(0..table.rows(), &[], Shape { length: LENGTH, stride: 1, horizon: 1 });
+    let (features, order) = (names(&table), Order::Shuffled { seed: 1 });
+    let options =
+        stream::Options { features, order, budget_bytes: BUDGET_BYTES, ..stream::Options::default() };
+    let loader = Loader::new(table, windows.expect("they fit"), &options).expect("the budget is enough");
+    let batch = loader.batches(0).expect("there is memory").next().expect("a batch").expect("it is whole");
+    println!("{}", batch.windows()[[0, 0, 0]]);
+}
+
+/// From the start of a process to its first batch of shuffled windows.
+fn first(_: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+    let (path, sidecar) = (folder.join("zstd.h5"), folder.join("zstd.idx"));
+    let run = |sidecar: Option<&Path>, is_cold: bool| {
+        if is_cold {
+            drop_cache(&path);
+        }
+        let mut command = Command::new(std::env::current_exe().expect("it runs"));
+        command.env(FIRST, &path).stdout(Stdio::piped());
+        if let Some(sidecar) = sidecar {
+            command.env("LOADER_FIRST_SIDECAR", sidecar);
+        }
+        let start = Instant::now();
+        let mut child = command.spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it answers");
+        let seconds = start.elapsed().as_secs_f64();
+        child.wait().expect("it ends");
+        Some((seconds, line.trim().parse().expect("a value")))
+    };
+    run(Some(&sidecar), false);
+    let mut entrants = [
+        entrant("hot-side-car", 1.0, || run(Some(&sidecar), false)),
+        entrant("hot", 1.0, || run(None, false)),
+        entrant("cold", 1.0, || run(None, true)),
+        entrant("cold-side-car", 1.0, || run(Some(&sidecar), true)),
+    ];
+    race("rivals/first-batch-windows", "batches", &mut entrants, 3 * rounds, 0.0);
+}
+
 type Group = fn(&RefCell<Rivals>, &Path, usize);
 
 fn main() {
+    if let Some(path) = std::env::var_os(FIRST) {
+        return first_batch(Path::new(&path));
+    }
     let once = std::env::args().any(|word| word == "--test");
     let rounds = if once { 1 } else { 5 };
     let Some(rivals) = Rivals::start() else {
@@ -327,15 +368,26 @@ fn main() {
         return;
     };
     let rivals = RefCell::new(rivals);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    rivals.borrow_mut().run(&json!({ "task": "write", "rows": ROWS, "folder": folder.path() }));
+    let temporary = tempfile::tempdir().expect("a temporary folder can be made");
+    let kept = std::env::var_os("RIVALS_DATA").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    if !folder.join("zstd.parquet").exists() {
+        rivals.borrow_mut().run(&json!({ "task": "write", "rows": ROWS, "folder": folder }));
+    }
     // A word on the command line chooses one group.
-    let groups: [(&str, Group); 3] = [("read", read), ("cold", cold), ("windows", windows)];
+    let groups: [(&str, Group); 6] = [
+        ("read", read),
+        ("cold", cold),
+        ("layout", layout),
+        ("windows", windows),
+        ("first", first),
+        ("index", index),
+    ];
     let is_chosen = |name: &str| std::env::args().any(|word| word == name);
     let all = !groups.iter().any(|(name, _)| is_chosen(name));
     for (name, group) in groups {
         if all || is_chosen(name) {
-            group(&rivals, folder.path(), rounds);
+            group(&rivals, folder, rounds);
         }
     }
     let _ = rivals.into_inner().child.kill();

@@ -1,4 +1,8 @@
-//! The LSTM beside PyTorch and onnxruntime: the same weights, the same windows, one run of each in turn.
+//! The LSTM beside PyTorch, TorchScript, onnxruntime and JAX: the same weights, the same windows, one run of each in turn.
+//!
+//! Limits of the same core run in turn with them. `limit-f32` and its like are the time in which the multiply-add or dot-product
+//! units would do the products' operations ([`Unit`]); for ticks, the time in which the core reads the weights
+//! ([`Executable::floor`]). Words on the command line choose races by name, such as `predict` or `train/h64`.
 //!
 //! `make rivals` sets their environment up and runs this; without it (`RIVALS_PYTHON` names its interpreter) nothing is
 //! measured, and that is said. Answers are compared before times are. Results go where criterion's go, so that
@@ -14,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use diapason_benches::peak::Unit;
 use diapason_kernels::lstm::{
-    CompileOptions, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
+    CompileOptions, Executable, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
 };
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use serde_json::{Value, json};
@@ -28,6 +33,17 @@ struct Load {
     time: usize,
     /// Rows of a training step.
     rows: usize,
+}
+
+impl Load {
+    /// Operations of the products of all windows, forward; and with back-propagation, where the features have no gradient.
+    fn flop(&self) -> (f64, f64) {
+        let Spec { input, hidden, layers, .. } = self.spec;
+        let product = |depth: usize| (8 * hidden * depth * self.time * self.batch) as f64;
+        let above = (layers - 1) as f64 * product(hidden);
+        let recurrent = layers as f64 * product(hidden);
+        (product(input) + above + recurrent, 2.0 * product(input) + 3.0 * (above + recurrent))
+    }
 }
 
 const fn spec(input: usize, hidden: usize, layers: usize) -> Spec {
@@ -53,6 +69,7 @@ impl Rivals {
         let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/worker.py");
         let mut child = Command::new(python)
+            .args(["-W", "ignore"])
             .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -86,31 +103,64 @@ fn windows(load: &Load) -> Array3<f32> {
 /// What is measured: a name, and a run that gives seconds and the first values of its answer.
 type Entrant<'a> = (String, Box<dyn FnMut() -> (f64, Vec<f64>) + 'a>);
 
-/// Runs all entrants in turn, after one round that compares their answers with the first one's. Writes median, least and
-/// greatest, per `units`.
-fn race(group: &str, entrants: &mut [Entrant], (rounds, units): (usize, usize), tolerance: f64) {
+/// How far answers may be apart: of the first round, as a distance; of the last, relative to it.
+#[derive(Clone, Copy)]
+struct Tolerance {
+    first: f64,
+    last: f64,
+}
+
+/// The greatest distance from the expected answer; a limit has no answer.
+fn distance(answer: &[f64], expected: &[f64]) -> f64 {
+    answer.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Runs all entrants in turn, after one round that compares their answers with the first one's; the answers of the last round are
+/// compared as well. Writes median, least and greatest, per `units`, and which share of its limit an entrant reaches.
+fn race(group: &str, entrants: &mut [Entrant], (rounds, units): (usize, usize), tolerance: Tolerance) {
     let expected = entrants[0].1().1;
     for (name, run) in entrants.iter_mut().skip(1) {
-        let worst = run().1.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        assert!(worst <= tolerance, "{group}: {name} is {worst} away from the first, more than {tolerance}");
+        let (worst, most) = (distance(&run().1, &expected), tolerance.first);
+        assert!(worst <= most, "{group}: {name} is {worst} away from the first, more than {most}");
     }
     let mut times = vec![Vec::new(); entrants.len()];
+    let mut last = vec![Vec::new(); entrants.len()];
     for _ in 0..rounds {
-        for ((_, run), times) in entrants.iter_mut().zip(&mut times) {
-            times.push(run().0);
+        for (((_, run), times), last) in entrants.iter_mut().zip(&mut times).zip(&mut last) {
+            let (seconds, answer) = run();
+            times.push(seconds);
+            *last = answer;
         }
     }
-    let mut first = f64::NAN;
-    for ((name, _), times) in entrants.iter().zip(&mut times) {
+    let first = last[0].clone();
+    let size = first.iter().fold(0.0_f64, |size, x| size.max(x.abs()));
+    let mut medians: Vec<(String, f64)> = Vec::new();
+    for (((name, _), times), last) in entrants.iter().zip(&mut times).zip(&last) {
+        let (apart, most) = (distance(last, &first), tolerance.last * size);
+        assert!(apart <= most, "{group}: {name} ends {apart} away from the first, more than {most}");
         times.sort_by(f64::total_cmp);
         let [low, median, high] =
             [0, times.len() / 2, times.len() - 1].map(|at| times[at] * 1e9 / units as f64);
-        if first.is_nan() {
-            first = median;
-        }
-        println!("{group}/{name:<18} {median:>14.1} ns ({low:.1} to {high:.1}), {:.2}x", median / first);
         keep(&format!("{group}/{name}"), [low, median, high]);
+        let answer = last.first().map_or(String::new(), |answer| format!(", answer {answer:.6}"));
+        println!("{group}/{name:<24} {median:>12.1} ns ({low:.1} to {high:.1}){answer}");
+        medians.push((name.clone(), median));
     }
+    for (name, median) in &medians {
+        let limit = |of: &str| name.strip_prefix("diapason").is_some_and(|rest| of == format!("limit{rest}"));
+        let limit = medians.iter().find(|(of, _)| limit(of));
+        let share = limit
+            .map_or(String::new(), |(_, limit)| format!(", {:.1} % of its limit", 100.0 * limit / median));
+        println!("{group}/{name:<24} {:.2}x the first{share}", median / medians[0].1);
+    }
+}
+
+/// The seconds that `flop` operations take at most, measured anew in each round.
+fn limits<'a>(flop: f64) -> impl Iterator<Item = Entrant<'a>> {
+    Unit::ALL.into_iter().filter(|unit| unit.rate().is_some()).map(move |unit| -> Entrant<'a> {
+        let run = move || (flop / unit.rate().unwrap_or(f64::NAN), Vec::new());
+        (format!("limit-{}", unit.name()), Box::new(run))
+    })
 }
 
 /// Leaves a result where criterion leaves its own.
@@ -144,32 +194,41 @@ fn values(out: &Array2<f32>) -> Vec<f64> {
     out.iter().take(64).copied().map(f64::from).collect()
 }
 
+fn compiled(model: &Lstm, precision: Precision, threads: usize) -> Executable {
+    let options = CompileOptions { threads, precision, ..CompileOptions::default() };
+    model.compile(&options).expect("this machine has some instruction set")
+}
+
+/// Who runs beside us in batches and in ticks.
+const RIVALS: [(&str, &str); 5] =
+    [("torch", "f32"), ("torch", "bf16"), ("torchscript", "f32"), ("onnxruntime", "f32"), ("jax", "f32")];
+
 fn predict(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let x = &x;
-    let ours = Precision::ALL.map(|precision| -> Entrant {
-        let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
-        let mut executable = model.compile(&options).expect("this machine has some instruction set");
+    let entrant = |precision, threads| -> Entrant {
+        let mut executable = compiled(model, precision, threads);
         let mut out = Array2::zeros((load.batch, 1));
         let run = move || {
             let start = Instant::now();
             executable.predict(x.view(), out.view_mut()).expect("the shape fits");
             (start.elapsed().as_secs_f64(), values(&out))
         };
-        (format!("diapason-{precision}"), Box::new(run))
-    });
-    let theirs = [("torch", "f32"), ("torch", "bf16"), ("onnxruntime", "f32")];
-    let theirs = theirs.map(|rival_of| rival(rivals, request(load, path, "predict", rival_of)));
-    let mut entrants: Vec<Entrant> = ours.into_iter().chain(theirs).collect();
-    race(&format!("rivals/predict/{}", load.name), &mut entrants, (rounds, load.batch), 2e-2);
+        let many = if threads == 1 { String::new() } else { format!("-{threads}-threads") };
+        (format!("diapason-{precision}{many}"), Box::new(run))
+    };
+    let ours = Precision::ALL.into_iter().flat_map(|p| [entrant(p, 1), entrant(p, 2)]);
+    let theirs = RIVALS.map(|rival_of| rival(rivals, request(load, path, "predict", rival_of)));
+    let mut entrants: Vec<Entrant> = ours.chain(theirs).chain(limits(load.flop().0)).collect();
+    let tolerance = Tolerance { first: 2e-2, last: 5e-2 };
+    race(&format!("rivals/predict/{}", load.name), &mut entrants, (rounds, load.batch), tolerance);
 }
 
 fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let x = &x;
     let entrant = |precision, ahead| -> Entrant {
-        let options = CompileOptions { threads: 1, precision, ..CompileOptions::default() };
-        let executable = model.compile(&options).expect("this machine has some instruction set");
+        let executable = compiled(model, precision, 1);
         let options = StreamOptions { ahead, ..StreamOptions::default() };
         let mut stream = executable.stream(&options).expect("one instance is allowed");
         let run = move || {
@@ -189,30 +248,53 @@ fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &
         (format!("diapason-{precision}{}", if ahead { "-ahead" } else { "" }), Box::new(run))
     };
     let ours = Precision::ALL.into_iter().flat_map(|p| [entrant(p, false), entrant(p, true)]);
-    let theirs = [("torch", "f32"), ("torch", "bf16"), ("onnxruntime", "f32")];
-    let theirs = theirs.map(|rival_of| rival(rivals, request(load, path, "tick", rival_of)));
-    let mut entrants: Vec<Entrant> = ours.chain(theirs).collect();
-    race(&format!("rivals/tick/{}", load.name), &mut entrants, (rounds, load.time), 3e-2);
+    let theirs = RIVALS.map(|rival_of| rival(rivals, request(load, path, "tick", rival_of)));
+    // What a whole tick reads; one with work ahead reads less before its prediction, which the suite `latency` knows.
+    let limits = Precision::ALL.map(|precision| -> Entrant {
+        let executable = compiled(model, precision, 1);
+        let run = move || {
+            let floor = executable.floor().expect("there is memory");
+            (load.time as f64 * floor.bytes as f64 / floor.bytes_per_second, Vec::new())
+        };
+        (format!("limit-{precision}"), Box::new(run))
+    });
+    let mut entrants: Vec<Entrant> = ours.chain(theirs).chain(limits).collect();
+    let tolerance = Tolerance { first: 3e-2, last: 1e-1 };
+    race(&format!("rivals/tick/{}", load.name), &mut entrants, (rounds, load.time), tolerance);
 }
 
 fn train(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let y = x.slice(s![.., load.time - 1, ..1]).to_owned();
-    let options = TrainOptions { threads: 1, clip_norm: None, weight_decay: 0.0, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(model.clone(), options).expect("the options are valid");
-    let run = || {
-        let start = Instant::now();
-        let mut loss = f64::NAN;
-        for first in (0..load.batch).step_by(load.rows) {
-            let part = first..load.batch.min(first + load.rows);
-            let (x, y): (ArrayView3<f32>, _) = (x.slice(s![part.clone(), .., ..]), y.slice(s![part, ..]));
-            loss = trainer.step(x, y).expect("the data are finite").loss;
-        }
-        (start.elapsed().as_secs_f64(), vec![loss])
+    let (x, y) = (&x, &y);
+    let entrant = |precision| -> Entrant {
+        let options = TrainOptions {
+            threads: 1,
+            clip_norm: None,
+            weight_decay: 0.0,
+            precision,
+            ..TrainOptions::default()
+        };
+        let mut trainer = Trainer::new(model.clone(), options).expect("the options are valid");
+        let run = move || {
+            let start = Instant::now();
+            let mut loss = f64::NAN;
+            for first in (0..load.batch).step_by(load.rows) {
+                let part = first..load.batch.min(first + load.rows);
+                let (x, y): (ArrayView3<f32>, _) = (x.slice(s![part.clone(), .., ..]), y.slice(s![part, ..]));
+                loss = trainer.step(x, y).expect("the data are finite").loss;
+            }
+            (start.elapsed().as_secs_f64(), vec![loss])
+        };
+        (format!("diapason-{precision}"), Box::new(run))
     };
     let theirs = rival(rivals, request(load, path, "train", ("torch", "f32")));
-    let mut entrants: Vec<Entrant> = vec![("diapason-f32".to_owned(), Box::new(run)), theirs];
-    race(&format!("rivals/train/{}", load.name), &mut entrants, (rounds, load.batch), 1e-3);
+    let limits = limits(load.flop().1).filter(|(name, _)| name != "limit-int8");
+    let ours = Precision::TRAINING.map(entrant);
+    let mut entrants: Vec<Entrant> = ours.into_iter().chain([theirs]).chain(limits).collect();
+    // The losses of the last minibatch: after one epoch, and after all.
+    let tolerance = Tolerance { first: 1e-2, last: 5e-2 };
+    race(&format!("rivals/train/{}", load.name), &mut entrants, (rounds, load.batch), tolerance);
 }
 
 fn main() {
@@ -231,9 +313,15 @@ fn main() {
         (model, path)
     };
     let (reference, path) = model(REFERENCE.spec);
-    predict(&rivals, &REFERENCE, &reference, &path, rounds);
-    ticks(&rivals, &TICKS, &reference, &path, rounds);
-    for load in &EPOCHS {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    if asked("predict/w") {
+        predict(&rivals, &REFERENCE, &reference, &path, rounds);
+    }
+    if asked("tick/w") {
+        ticks(&rivals, &TICKS, &reference, &path, rounds);
+    }
+    for load in EPOCHS.iter().filter(|load| asked(&format!("train/{}", load.name))) {
         let (model, path) = model(load.spec);
         train(&rivals, load, &model, &path, rounds.min(5));
     }

@@ -3,6 +3,7 @@
     {"task": "write", "rows": N, "folder": F}    writes the same float32 matrix in every format
     {"task": "read", "library": L, "path": P}    reads it whole; seconds, and the sum of its values
     {"task": "windows", "path": P, "count": N}   random windows of 60 rows through h5py
+    {"task": "chunks", "path": P, "count": N}    writes a column of N chunks of 8 rows, whose values are their rows
 
 Libraries that are not installed answer with {"missing": name}.
 """
@@ -108,6 +109,16 @@ def windows(request):
     return {"seconds": seconds, "sum": total}
 
 
+def chunks(request):
+    rows, step = 8, 1 << 16
+    with h5py.File(request["path"], "w", libver="latest") as file:
+        data = file.create_dataset("m", (request["count"] * rows,), "<f4", chunks=(rows,))
+        column = np.arange(request["count"] * rows, dtype="<f4")
+        for first in range(0, len(column), step * rows):
+            data[first : first + step * rows] = column[first : first + step * rows]
+    return {"seconds": 0.0, "sum": 0.0}
+
+
 for line in sys.stdin:
     request = json.loads(line)
-    print(json.dumps({"write": write, "read": read, "windows": windows}[request["task"]](request)), flush=True)
+    print(json.dumps({"write": write, "read": read, "windows": windows, "chunks": chunks}[request["task"]](request)), flush=True)

@@ -1,10 +1,12 @@
 """The rivals' side of `benches/rivals.rs`: one request a line of JSON on standard input, one answer a line.
 
 A request names a library, a task and the shape; the first of a kind builds the model from the weights in the given
-safetensors file, each further one runs the task once and answers with its seconds. Threads are set once, by the first.
+safetensors file and warms it up, each further one runs the task once and answers with its seconds. Threads are set once, by the
+first; where there is one, the process stays on one core.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -75,10 +77,58 @@ def session(network, request, example, names):
     return onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
 
 
+class Jax:
+    """The same network in JAX: a projection of the whole sequence, then a scan, layer by layer."""
+
+    def __init__(self, request):
+        # Read once, when the library is loaded.
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+        import jax
+
+        self.jax, self.layers, self.hidden = jax, request["layers"], request["hidden"]
+        self.weights = {name: jax.numpy.asarray(value.numpy()) for name, value in read(request["model"]).items()}
+
+    def layer(self, weights, layer, x, state):
+        """Steps `[time, batch, input]` of a layer from a state: the state after them, and the hidden states of all."""
+        jax, n = self.jax, f"_l{layer}"
+        projected = x @ weights["weight_ih" + n].T + weights["bias_ih" + n] + weights["bias_hh" + n]
+
+        def step(state, projected):
+            h, c = state
+            i, f, g, o = jax.numpy.split(projected + h @ weights["weight_hh" + n].T, 4, axis=-1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
+            h = jax.nn.sigmoid(o) * jax.numpy.tanh(c)
+            return (h, c), h
+
+        return jax.lax.scan(step, state, projected)
+
+    def run(self, weights, x, h, c):
+        """All layers: the prediction for the last step, and the states `[layers, batch, hidden]`."""
+        states = []
+        for layer in range(self.layers):
+            state, x = self.layer(weights, layer, x, (h[layer], c[layer]))
+            states.append(state)
+        h, c = (self.jax.numpy.stack(part) for part in zip(*states))
+        return x[-1] @ weights["fc.weight"].T + weights["fc.bias"], h, c
+
+    def compiled(self):
+        return self.jax.jit(self.run)
+
+    def state(self, batch):
+        return self.jax.numpy.zeros((self.layers, batch, self.hidden))
+
+
 def predict(request):
     """A function that predicts a batch."""
     network = Network(read(request["model"]), request["layers"]).eval()
     x = torch.from_numpy(windows(request))
+    if request["library"] == "jax":
+        model = Jax(request)
+        forward, state = model.compiled(), model.state(len(x))
+        steps = model.jax.numpy.asarray(x.numpy().swapaxes(0, 1))
+        return lambda: np.asarray(forward(model.weights, steps, state, state)[0])
+    if request["library"] == "torchscript":
+        network = torch.jit.freeze(torch.jit.trace(network, x))
     if request["library"] == "onnxruntime":
         run = session(network, request, (x,), ["x"])
         return lambda: run.run(None, {"x": x.numpy()})[0]
@@ -108,13 +158,27 @@ def tick(request):
             return out
 
         return ticks
+    if request["library"] == "jax":
+        model = Jax(request)
+        step, zero = model.compiled(), model.state(1)
+
+        def ticks():
+            h = c = zero
+            for row in rows:
+                out, h, c = step(model.weights, row[None, None], h, c)
+                out.block_until_ready()
+            return np.asarray(out)
+
+        return ticks
     dtype = torch.bfloat16 if request["precision"] == "bf16" else torch.float32
-    step = Step(network.to(dtype))
-    inputs = torch.from_numpy(rows).to(dtype)
+    step = Step(network.to(dtype)).eval()
+    inputs, start = torch.from_numpy(rows).to(dtype), torch.from_numpy(state).to(dtype)
+    if request["library"] == "torchscript":
+        step = torch.jit.freeze(torch.jit.trace(step, (inputs[0][None, None], start, start)))
 
     def ticks():
         with torch.inference_mode():
-            h = c = torch.from_numpy(state).to(dtype)
+            h = c = start
             for row in inputs:
                 out, h, c = step(row[None, None], h, c)
             return out.float().numpy()
@@ -147,10 +211,14 @@ def main():
         request = json.loads(line)
         if not made:
             torch.set_num_threads(request["threads"])
+            if request["threads"] == 1:
+                os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         key = json.dumps(request, sort_keys=True)
         if key not in made:
-            made.clear()
             made[key] = {"predict": predict, "tick": tick, "train": train}[request["task"]](request)
+            # What compiles itself does so in its first runs. Training goes on, so its first is not to be lost.
+            for _ in range(0 if request["task"] == "train" else 2):
+                made[key]()
         start = time.perf_counter()
         out = made[key]()
         seconds = time.perf_counter() - start

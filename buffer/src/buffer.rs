@@ -2,6 +2,9 @@
 //!
 //! A `Vec<f32>` starts at 4 bytes; a vector load that straddles two cache lines costs twice, and direct I/O
 //! refuses the address outright. The block is zeroed when it is made, so no uninitialised byte can be read.
+//!
+//! A block at [`Alignment::HUGE_PAGE`] that holds one asks the kernel for huge pages before it is first written. Whether it
+//! gets them is the kernel's choice (`/sys/kernel/mm/transparent_hugepage/enabled`), and nothing else depends on it.
 
 use std::alloc::{self, Layout};
 use std::fmt;
@@ -49,6 +52,30 @@ unsafe impl<T: Element> Send for Buffer<T> {}
 // SAFETY: a shared reference gives shared slices only, and `Element` is `Sync`.
 unsafe impl<T: Element> Sync for Buffer<T> {}
 
+/// A zeroed block for which huge pages were asked, or null where there is no memory.
+///
+/// # Safety
+/// - `layout` has at least the size of a huge page, and its alignment
+unsafe fn advised(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller keeps the size above zero.
+    let block = unsafe { alloc::alloc(layout) };
+    let Some(start) = NonNull::new(block) else { return block };
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::mman::{MmapAdvise, madvise};
+        // Whole huge pages only: the rest of the last one may be somebody else's.
+        let whole = layout.size() / Alignment::HUGE_PAGE.bytes() * Alignment::HUGE_PAGE.bytes();
+        // SAFETY: the block was allocated above with the alignment of a huge page, `whole` bytes lie within it, and this
+        // advice changes neither contents nor access.
+        let advice = unsafe { madvise(start.cast(), whole, MmapAdvise::MADV_HUGEPAGE) };
+        // A kernel that has no huge pages refuses, and small ones do as well.
+        let _ = advice;
+    }
+    // SAFETY: the block was allocated above with this size, and nobody else knows of it yet.
+    unsafe { start.write_bytes(0, layout.size()) }
+    block
+}
+
 impl<T: Element> Buffer<T> {
     /// A zeroed block of `len` elements.
     ///
@@ -64,8 +91,14 @@ impl<T: Element> Buffer<T> {
             let start = NonNull::new(std::ptr::without_provenance_mut(align)).ok_or(too_large)?;
             return Ok(Self { start, len, layout });
         }
-        // SAFETY: the size was checked to be non-zero on the line above.
-        let block = unsafe { alloc::alloc_zeroed(layout) };
+        let huge = alignment >= Alignment::HUGE_PAGE && bytes >= Alignment::HUGE_PAGE.bytes();
+        let block = if huge {
+            // SAFETY: size and alignment of the layout were compared with a huge page's on the line above.
+            unsafe { advised(layout) }
+        } else {
+            // SAFETY: a size of zero returned above.
+            unsafe { alloc::alloc_zeroed(layout) }
+        };
         let start = NonNull::new(block.cast::<T>()).ok_or(too_large)?;
         Ok(Self { start, len, layout })
     }
@@ -121,6 +154,16 @@ impl<T: Element + fmt::Debug> fmt::Debug for Buffer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_of_huge_pages_is_zeroed_and_whole() {
+        let len = (5 << 20) / size_of::<f32>() + 3;
+        let mut block = Buffer::<f32>::zeroed(len, Alignment::HUGE_PAGE).unwrap();
+        assert_eq!((block.len(), block.alignment()), (len, 2 << 20));
+        assert!(block.iter().all(|x| *x == 0.0));
+        block[len - 1] = 1.0;
+        assert_eq!(block.iter().sum::<f32>(), 1.0);
+    }
 
     #[test]
     fn starts_where_it_was_asked_to() {

@@ -55,6 +55,21 @@ impl Console {
         }
     }
 
+    /// Prints `value` as JSON on one line, or else the line that `text` makes of it: for output without an end. Whether
+    /// somebody reads it still.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> io::Result<bool> {
+        let line =
+            if self.json { serde_json::to_string(value).map_err(io::Error::other)? } else { text(value) };
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Prints `text` and a line end, unless the caller asked for JSON.
     ///
     /// # Errors

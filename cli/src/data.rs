@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use diapason_loader::table::Inspection;
+use diapason_loader::table::{Attribute, Inspection};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, market};
+use diapason_loader::{csv, import, market};
 
 pub mod table;
+pub mod tail;
 
 #[cfg(feature = "libhdf5")]
 use crate::console::Tone;
@@ -17,12 +18,17 @@ use crate::failure::Failure;
 #[cfg(feature = "libhdf5")]
 use crate::write;
 
+/// Rows in one chunk of a file that is imported.
+#[cfg(feature = "libhdf5")]
+const CHUNK_ROWS: u32 = 65_536;
+
 /// What to do with data.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Turn a CSV file of bars, quotes or trades into a compressed HDF5 file
+    /// Turn a CSV, Parquet, Arrow, NumPy or HDF5 file into a compressed HDF5 file
     ///
-    /// Delimiter, header and the form of the time stamps are detected. The output holds one chunked data set a
+    /// What the input is, is told by its first bytes. Of a CSV file of bars, quotes or trades, delimiter, header and the
+    /// form of the time stamps are detected. The output holds one chunked data set a
     /// column, compressed with zstd (HDF5 filter 32015); h5py reads it with hdf5plugin. It appears under its name
     /// only when it is complete and on disk.
     #[cfg(feature = "libhdf5")]
@@ -31,24 +37,26 @@ pub enum Command {
     Inspect(Inspect),
     /// Show rows of an HDF5 file
     Head(table::Head),
+    /// Show rows of an HDF5 file as another process appends them
+    Tail(tail::Tail),
     /// Read every value of an HDF5 file and check its sums and hashes; exit code 1 when something is damaged
     #[cfg(feature = "libhdf5")]
     Verify(table::Verify),
     /// Write HDF5 files of any writer, one after the other, to one of our layout; also other chunks, levels, columns
     #[cfg(feature = "libhdf5")]
     Repack(table::Repack),
-    /// Write the rows of an HDF5 file as a NumPy array of records
+    /// Write the rows of an HDF5 file as CSV, Parquet, Arrow (Feather) or a NumPy array of records
     Export(table::Export),
     /// Write made-up one-minute bars: the same seed gives the same file on every machine
     #[cfg(feature = "libhdf5")]
     Generate(Generate),
 }
 
-/// Import a CSV file.
+/// Import a file.
 #[cfg(feature = "libhdf5")]
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The CSV file; gzip and zstd are read as they are
+    /// The file; CSV packed with gzip or zstd is read as it is
     pub input: PathBuf,
     /// The HDF5 file to write
     pub output: PathBuf,
@@ -61,15 +69,25 @@ pub struct Import {
     /// Dates end with the year: `dmy` for DD/MM/YYYY, `mdy` for MM/DD/YYYY
     #[arg(long, value_parser = dates)]
     pub dates: Option<csv::Dates>,
-    /// Names of the columns of a file without a header line, comma separated
+    /// Names of the columns of a CSV file without a header line or of a plain NumPy array, comma separated
     #[arg(long, value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
     /// Columns to leave out, comma separated
     #[arg(long, value_delimiter = ',')]
     pub skip: Vec<String>,
+    /// The column of times, where a Parquet, Arrow or NumPy file has several
+    #[arg(long)]
+    pub time: Option<String>,
+    /// What a null of Parquet, Arrow or NumPy is in columns of whole numbers, texts and times: `fail`, `skip` (the row is
+    /// left out) or `nan` (columns of whole numbers become floating-point)
+    #[arg(long, default_value = "fail", value_parser = nulls)]
+    pub nulls: import::Nulls,
     /// The zstd level, 1 (fast) to 19 (small)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Put the rows behind those that the output has already; it is replaced whole, or not at all
+    #[arg(long)]
+    pub append: bool,
 }
 
 /// Inspect an HDF5 file.
@@ -107,14 +125,25 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
     match command {
         #[cfg(feature = "libhdf5")]
         Command::Import(arguments) => {
-            let report = import(arguments, console)?;
-            Ok(console.show(&report, import_text)?)
+            match import::Format::of(&arguments.input) {
+                // What is in the way of reading it at all is told as for CSV.
+                Ok(import::Format::Text) | Err(_) => {
+                    let report = import(arguments, console)?;
+                    Ok(console.show(&report, import_text)?)
+                }
+                Ok(import::Format::Hdf5) => table::repack(&arguments.as_repack()?, console),
+                Ok(_) => {
+                    let report = import_other(arguments, console)?;
+                    Ok(console.show(&report, import_other_text)?)
+                }
+            }
         }
         Command::Inspect(arguments) => {
             let table = arguments.input.open()?;
             Ok(console.show(table.inspect(), inspection_text)?)
         }
         Command::Head(arguments) => table::head(arguments, console),
+        Command::Tail(arguments) => tail::run(arguments, console),
         #[cfg(feature = "libhdf5")]
         Command::Verify(arguments) => table::verify(arguments, console),
         #[cfg(feature = "libhdf5")]
@@ -137,7 +166,53 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
     }
 }
 
-/// Imports one file with a progress bar.
+#[cfg(feature = "libhdf5")]
+impl Import {
+    /// The same as a repacking, for an input that is HDF5.
+    fn as_repack(&self) -> Result<table::Repack, Failure> {
+        let group = "/".to_owned();
+        let opened = table::Input { file: self.input.clone(), group: group.clone() }.open()?;
+        for name in &self.skip {
+            opened.position(name)?;
+        }
+        let kept = |name: &String| !self.skip.contains(name);
+        let all = opened.columns().iter().map(|column| column.name.clone());
+        Ok(table::Repack {
+            inputs: vec![self.input.clone()],
+            output: self.output.clone(),
+            group,
+            columns: Some(
+                self.columns.clone().unwrap_or_else(|| all.collect()).into_iter().filter(kept).collect(),
+            ),
+            chunk_rows: CHUNK_ROWS,
+            level: self.level,
+            append: self.append,
+        })
+    }
+}
+
+/// Imports one file of another program with a progress bar.
+#[cfg(feature = "libhdf5")]
+fn import_other(arguments: &Import, console: &Console) -> Result<import::Report, Failure> {
+    write::ready(&arguments.output, &[&arguments.input])?;
+    let bar = console.progress("import", 0);
+    let options = import::Options {
+        columns: arguments.columns.clone(),
+        skip: arguments.skip.clone(),
+        time: arguments.time.clone(),
+        nulls: arguments.nulls,
+        level: arguments.level,
+        append: arguments.append,
+        ..import::Options::default()
+    };
+    let report = import::import(&arguments.input, &arguments.output, &options, &mut |progress| {
+        bar.set_message(format!("{} rows", console::count(progress.rows)));
+    });
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Imports one CSV file with a progress bar.
 ///
 /// # Errors
 /// As the loader's import.
@@ -151,6 +226,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
         level: arguments.level,
+        append: arguments.append,
         ..csv::Options::default()
     };
     let report = csv::import(&arguments.input, &arguments.output, &options, &mut |progress| {
@@ -198,6 +274,39 @@ fn dates(text: &str) -> Result<csv::Dates, String> {
         "mdy" => Ok(csv::Dates::MonthDayYear),
         _ => Err("expected dmy or mdy".to_owned()),
     }
+}
+
+#[cfg(feature = "libhdf5")]
+fn nulls(text: &str) -> Result<import::Nulls, String> {
+    match text {
+        "fail" => Ok(import::Nulls::Fail),
+        "skip" => Ok(import::Nulls::Skip),
+        "nan" => Ok(import::Nulls::Nan),
+        _ => Err("expected fail, skip or nan".to_owned()),
+    }
+}
+
+/// What an import of another program's file did, in words.
+#[cfg(feature = "libhdf5")]
+fn import_other_text(console: &Console, report: &import::Report) -> String {
+    let columns: Vec<String> =
+        report.columns.iter().map(|column| format!("{} ({})", column.name, column.source_type)).collect();
+    format!(
+        "{} rows, {} -> {} in {} ({})\n  columns    {}\n  time       {}\n  content    {}{}",
+        console::count(report.rows),
+        console::bytes(report.bytes_in),
+        console::bytes(report.bytes_out),
+        console::time(report.elapsed),
+        console::rate(report.rows, report.elapsed, "rows"),
+        columns.join(", "),
+        report.zone.as_deref().unwrap_or("none"),
+        console.paint(Tone::Faint, &report.content_hash),
+        if report.rows_skipped > 0 {
+            format!("\n  left out   {} rows with a null", console::count(report.rows_skipped))
+        } else {
+            String::new()
+        },
+    )
 }
 
 /// What an import did, in words.
@@ -250,6 +359,11 @@ fn inspection_text(console: &Console, table: &Inspection) -> String {
         console::bytes(table.file_bytes),
         console.table(&["column", "type", "chunk rows", "chunks", "filters", "raw", "stored", "ratio"], rows),
     );
+    for column in &table.columns {
+        if let Some(Attribute::Text(tried)) = column.attributes.get("packing") {
+            text.push_str(&format!("  {} was packed as its first chunk told: {tried}\n", column.name));
+        }
+    }
     for (name, value) in &table.attributes {
         let value = serde_json::to_string(value).unwrap_or_default();
         text.push_str(&format!("  {name} = {value}\n"));

@@ -8,9 +8,10 @@ use crate::console::{self, Console, Tone};
 use crate::data::{self, Generate, Import};
 use crate::failure::Failure;
 use crate::fit::{self, Lesson, Settings};
+use crate::line::Cache;
 use crate::line::feed::TIME;
 use crate::memory;
-use crate::predict::{self, Ready, Ticks};
+use crate::predict::{self, How, Ready, Ticks};
 use crate::report::Demonstration;
 use crate::{doctor, report, train, tune, write};
 use clap::Args;
@@ -104,7 +105,10 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         dates: None,
         columns: None,
         skip: Vec::new(),
+        time: None,
+        nulls: diapason_loader::import::Nulls::Fail,
         level: 3,
+        append: false,
     };
     let imported = data::import(&import, console)?;
     console.say(&format!("  {}", data::import_text(console, &imported)))?;
@@ -135,7 +139,8 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
     let validation_from = lesson.time_of_validation()?;
     let (mut batched, mut points) = (Vec::new(), Vec::new());
     let unit = ready.recipe.target_unit;
-    let batch = predict::batch(&ready, &feed, (0, Precision::F32), console, &mut |time, value, truth| {
+    let how = How { threads: 0, precision: Precision::F32, cache: &Cache::OFF };
+    let batch = predict::batch(&ready, &feed, &how, console, &mut |time, value, truth| {
         if (batched.len() as u64) < TICKS_MAX {
             batched.push((time, value));
         }
@@ -199,7 +204,8 @@ fn settings(seconds: f64) -> Settings {
         settings: Settings,
     }
     let defaults = Defaults::parse_from(["demo"]).settings;
-    Settings { seconds: Some(seconds), epochs: 200, patience: 10, ..defaults }
+    // The file is in a folder of its own that goes away, so nobody would find what is kept.
+    Settings { seconds: Some(seconds), epochs: 200, patience: 10, cache: Cache::OFF, ..defaults }
 }
 
 /// Generates a market, and writes it as the CSV file that an exchange would have sent.

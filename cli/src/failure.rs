@@ -17,9 +17,11 @@ use diapason_daemon::profile::ProfileError;
 use diapason_daemon::root::RootError;
 use diapason_kernels::IsaError;
 use diapason_kernels::feature::PlanError;
-use diapason_kernels::lstm::{CompileError, FileError, ModelError, PredictError, StreamError, TrainError};
+use diapason_kernels::lstm::{
+    CompileError, FileError, ModelError, NetworkError, PredictError, StreamError, TrainError,
+};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, market, repack};
+use diapason_loader::{csv, export, import, market, repack};
 use diapason_loader::{sampler, table};
 
 use crate::line::feed::FeedError;
@@ -38,6 +40,19 @@ pub enum Failure {
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
     Import(#[from] csv::Error),
+    /// A Parquet, Arrow or NumPy file could not be imported.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    ImportOther(#[from] import::Error),
+    /// A table could not be written for another program.
+    #[cfg(feature = "libhdf5")]
+    #[error("cannot write {}: {error}", file.display())]
+    Export {
+        /// The output.
+        file: PathBuf,
+        /// What is in the way.
+        error: export::Error,
+    },
     /// A table could not be repacked.
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
@@ -49,6 +64,9 @@ pub enum Failure {
     /// An HDF5 file could not be read.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// A growing file cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] diapason_loader::follow::Error),
     /// A file cannot feed a plan.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -79,6 +97,14 @@ pub enum Failure {
         /// What may be given.
         range: &'static str,
     },
+    /// An option has no meaning without another one.
+    #[error("{name} needs {other}")]
+    Needs {
+        /// The option.
+        name: &'static str,
+        /// What it belongs to.
+        other: &'static str,
+    },
     /// A model does not fit.
     #[error("{}: {error}", file.display())]
     Model {
@@ -88,7 +114,7 @@ pub enum Failure {
         error: RecipeError,
     },
     /// A model file could not be read.
-    #[error("{0}; give a model that `diapason train` wrote")]
+    #[error("{0}; give a model that `diapason train` or another program wrote")]
     NoModel(FileError),
     /// A model file could not be written.
     #[error(transparent)]
@@ -105,6 +131,9 @@ pub enum Failure {
     /// A prediction was refused.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// A network cannot be compiled or run as asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A tick was refused.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -216,6 +245,8 @@ impl Failure {
         ExitCode::from(match self {
             #[cfg(feature = "libhdf5")]
             Self::Import(error) if error.is_environment() => 3,
+            #[cfg(feature = "libhdf5")]
+            Self::ImportOther(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]

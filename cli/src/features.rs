@@ -1,4 +1,6 @@
-//! `diapason features`: what can be computed, and what a plan would compute.
+//! `diapason features`: what can be computed, what a plan would compute, and computing it.
+
+mod compute;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub enum Command {
         #[arg(long)]
         data: Option<PathBuf>,
     },
+    /// Compute the features of every row of a file, keep them for later runs, and write them where asked
+    Compute(compute::Arguments),
 }
 
 /// Runs one of the feature commands.
@@ -66,6 +70,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             let plan = Plan::parse(&text, &columns)?;
             Ok(console.show(&plan.explain(), |_, explanation| explanation.to_string())?)
         }
+        Command::Compute(arguments) => compute::run(arguments, console),
     }
 }
 

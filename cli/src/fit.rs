@@ -20,7 +20,7 @@ use crate::console::{self, Console};
 use crate::failure::Failure;
 use crate::line::feed::{Feed, TIME};
 use crate::line::scan::{Question, Scan};
-use crate::line::{Batch, Recipe, batch};
+use crate::line::{Batch, Cached, Recipe, batch};
 use crate::score::{Score, Verdict};
 
 pub use settings::Settings;
@@ -80,6 +80,11 @@ pub struct Outcome {
     pub gaps: usize,
     /// Seconds of the pass over the file before the first epoch.
     pub scan_seconds: f64,
+    /// Whether the features were found, or made and kept.
+    pub cache: Cached,
+    /// Why they could not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_problem: Option<String>,
     /// Values that were not finite and became the mean, of all values computed in training.
     pub missing_values: u64,
     /// All values computed in training.
@@ -124,6 +129,7 @@ impl Lesson {
     /// [`Failure`] when the file is unusable or too short for one window in each part.
     pub fn open(path: &Path, settings: &Settings, console: &Console) -> Result<Self, Failure> {
         settings.check()?;
+        settings.cache.settle(path);
         let feed = Feed::open(path, settings.features.as_deref(), settings.budget << 20)?;
         let of_rows = |error| Failure::Rows { file: path.to_path_buf(), reason: error };
         let shape = Shape { length: settings.window, stride: 1, horizon: settings.horizon };
@@ -143,7 +149,7 @@ impl Lesson {
         let bar = console.progress("scan", feed.table.rows());
         let question =
             Question { train: train.clone(), horizon: settings.horizon, gap_seconds: settings.gap };
-        let scan = Scan::new(&feed, &question, |rows| bar.set_position(rows))?;
+        let scan = Scan::new(&feed, &question, &settings.cache, |rows| bar.set_position(rows))?;
         bar.finish_and_clear();
         let cut =
             |rows, shape| Windows::new(rows, &scan.gaps, shape).map_err(|error| of_rows(error.to_string()));
@@ -198,8 +204,12 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         output: 1,
         head: Head::Linear,
     };
+    let (optimizer, learning_rate) = settings.descent();
     let options = TrainOptions {
-        learning_rate: settings.learning_rate as f32,
+        optimizer,
+        learning_rate,
+        weight_decay: settings.weight_decay as f32,
+        truncation: settings.truncation.map(|rows| settings.size(rows)),
         loss: Loss::Mse,
         clip_norm: Some(1.0),
         threads: settings.threads,
@@ -274,6 +284,8 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         rows: lesson.scan.rows,
         gaps: lesson.scan.gaps.len(),
         scan_seconds: lesson.scan.elapsed.as_secs_f64(),
+        cache: lesson.scan.cached.clone(),
+        cache_problem: lesson.scan.problem.clone(),
         missing_values: tally.missing,
         values: tally.values,
         recipe: lesson.recipe.clone(),

@@ -5,14 +5,18 @@
 //! at the head of every block (`scan`), and from there any block can be computed again, with the same bits, in any
 //! order (`block`). That is why a shuffled epoch needs neither a copy of the features on disk nor all rows in memory.
 //!
-//! `recipe, clock -> feed -> scan -> block -> batch`
+//! What was computed is kept, so that a later run finds it (`keep`).
+//!
+//! `recipe, clock -> feed -> keep -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
 pub mod clock;
 pub mod feed;
+pub mod keep;
 pub mod recipe;
 pub mod scan;
 
 pub use batch::Batch;
+pub use keep::{Cache, Cached};
 pub use recipe::Recipe;

@@ -1,5 +1,6 @@
 //! `diapason predict`: a model over a file, in batches of windows or one row per tick.
 
+mod foreign;
 mod sink;
 mod truth;
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use diapason_kernels::lstm::{CompileOptions, Executable, Lstm, Precision, StreamOptions};
+use diapason_kernels::lstm::{CompileOptions, Network, NetworkExecutable, Precision, StreamOptions};
 use diapason_loader::sampler::{Order, Shape, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
@@ -20,10 +21,12 @@ use crate::line::batch;
 use crate::line::feed::{Feed, Rows};
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
+use crate::line::{Cache, Cached};
 use crate::memory;
 use crate::score::Verdict;
 use crate::write;
 
+pub use foreign::Foreign;
 use sink::Sink;
 use truth::{Scores, Truth};
 
@@ -33,7 +36,7 @@ const BATCH: usize = 1024;
 /// What to predict.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The model that `diapason train` wrote, safetensors or .onnx
+    /// The model, safetensors or .onnx: one that `diapason train` wrote, or with --features and --window one of another program
     pub model: PathBuf,
     /// The HDF5 file to predict on
     pub data: PathBuf,
@@ -55,15 +58,22 @@ pub struct Arguments {
     /// In what matrix products are computed: f32, bf16 or int8
     #[arg(long, default_value_t = Precision::F32)]
     pub precision: Precision,
-    /// The plan that the model is expected to have; another one is an error
+    /// The plan that the model is expected to have, another one is an error; of a model without a recipe the plan that it
+    /// reads
     #[arg(long)]
     pub features: Option<String>,
+    /// What the file of a model does not say
+    #[command(flatten)]
+    pub foreign: Foreign,
     /// Threads; 0 takes every processor this process may run on (batches only)
     #[arg(long, default_value_t = 0, value_parser = threads)]
     pub threads: usize,
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+    /// Whether computed features are kept (batches only).
+    #[command(flatten)]
+    pub cache: Cache,
 }
 
 /// What came out.
@@ -84,6 +94,11 @@ pub struct Report {
     pub missing_values: u64,
     /// From the row to its prediction, features and normalisation included; with `--stream`.
     pub latency: Option<Figures>,
+    /// Whether the features were found, or made and kept; `off` with `--stream`, which computes them tick by tick.
+    pub cache: Cached,
+    /// Why they could not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_problem: Option<String>,
     /// The instruction set that ran.
     pub isa: String,
     /// In what the matrix products were computed.
@@ -96,25 +111,43 @@ pub struct Report {
 
 /// A model with what it must be fed.
 pub struct Ready {
-    /// The weights.
-    pub model: Lstm,
+    /// The model.
+    pub network: Network,
     /// What it learnt from.
     pub recipe: Recipe,
+    /// Which value of its first head is the prediction.
+    pub output: usize,
+    /// Whether its predictions can be held against the price.
+    pub is_judged: bool,
+    /// What a prediction is called in a file.
+    pub column: &'static str,
 }
 
 impl Ready {
-    /// Reads a model file.
+    /// Reads a model file that `diapason train` wrote.
     ///
     /// # Errors
     /// When the file is no model, or has no recipe.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let model = Lstm::load(path).map_err(Failure::NoModel)?;
+        let network = Self::network(path)?;
+        let missing = || RecipeError::NoRecipe { reason: "it is missing".to_owned() };
+        let text = network.metadata().get(KEY).ok_or_else(missing);
+        let text = text.map_err(|error| Failure::Model { file: path.to_path_buf(), error })?;
+        let recipe = Self::recipe(path, text)?;
+        Ok(Self { network, recipe, output: 0, is_judged: true, column: "predicted_log_return" })
+    }
+
+    fn network(path: &Path) -> Result<Network, Failure> {
+        Network::load(path).map_err(Failure::NoModel)
+    }
+
+    /// The recipe in a text of `path`.
+    fn recipe(path: &Path, text: &str) -> Result<Recipe, Failure> {
         let of_file = |error| Failure::Model { file: path.to_path_buf(), error };
-        let no_recipe = |reason: String| of_file(RecipeError::NoRecipe { reason });
-        let text = model.metadata().get(KEY).ok_or_else(|| no_recipe("it is missing".to_owned()))?;
-        let recipe: Recipe = serde_json::from_str(text).map_err(|error| no_recipe(error.to_string()))?;
+        let bad = |error: serde_json::Error| of_file(RecipeError::NoRecipe { reason: error.to_string() });
+        let recipe: Recipe = serde_json::from_str(text).map_err(bad)?;
         recipe.validate().map_err(of_file)?;
-        Ok(Self { model, recipe })
+        Ok(recipe)
     }
 
     /// Opens `data` for this model.
@@ -131,7 +164,7 @@ impl Ready {
         let text = features.unwrap_or(&self.recipe.features);
         let mut feed = Feed::open(data, Some(text), budget_mib << 20)?;
         self.recipe
-            .check(&feed.plan, self.model.spec())
+            .check(&feed.plan, self.network.widths())
             .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
         feed.price = self.recipe.price.clone();
         Ok(feed)
@@ -141,6 +174,17 @@ impl Ready {
 /// One prediction: nanoseconds since 1970 UTC of the last row of the window, the predicted log return over the
 /// horizon, and the true one, NaN where it is not known at that moment.
 pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
+
+/// How batches are predicted.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// Threads; 0 for all processors.
+    pub threads: usize,
+    /// In what matrix products are computed.
+    pub precision: Precision,
+    /// Whether computed features are kept.
+    pub cache: &'a Cache,
+}
 
 /// How a stream takes its rows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,17 +206,18 @@ pub struct Ticks {
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let inputs: [&Path; 2] = [&arguments.model, &arguments.data];
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
-    let ready = Ready::load(&arguments.model)?;
-    let feed =
-        ready.feed(&arguments.model, &arguments.data, arguments.features.as_deref(), arguments.budget)?;
-    let mut sink = arguments.out.as_deref().map(Sink::create).transpose()?;
+    arguments.cache.settle(&arguments.data);
+    let Arguments { model, data, features, foreign, budget, .. } = arguments;
+    let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget)?;
+    let mut sink = arguments.out.as_deref().map(|out| Sink::create(out, ready.column)).transpose()?;
     let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
     let mut report = if arguments.stream {
         let Arguments { carry, ahead, precision, .. } = *arguments;
         let most = arguments.ticks.unwrap_or(u64::MAX);
         tick(&ready, &feed, &Ticks { carry, ahead, precision, most }, console, &mut take)?.0
     } else {
-        batch(&ready, &feed, (arguments.threads, arguments.precision), console, &mut take)?
+        let how = How { threads: arguments.threads, precision: arguments.precision, cache: &arguments.cache };
+        batch(&ready, &feed, &how, console, &mut take)?
     };
     if let Some(sink) = sink {
         report.out = Some(sink.finish()?);
@@ -188,14 +233,15 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 pub fn batch(
     ready: &Ready,
     feed: &Feed,
-    (threads, precision): (usize, Precision),
+    how: &How<'_>,
     console: &Console,
     take: &mut Take<'_>,
 ) -> Result<Report, Failure> {
     let recipe = &ready.recipe;
+    let How { threads, precision, cache } = *how;
     let question = Question { train: 0..0, horizon: recipe.horizon, gap_seconds: Some(recipe.gap_seconds) };
     let bar = console.progress("scan", feed.table.rows());
-    let scan = Scan::new(feed, &question, |rows| bar.set_position(rows))?;
+    let scan = Scan::new(feed, &question, cache, |rows| bar.set_position(rows))?;
     bar.finish_and_clear();
     let rows = feed.table.rows();
     let shape = Shape { length: recipe.window, stride: 1, horizon: 0 };
@@ -203,9 +249,9 @@ pub fn batch(
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
     let mut executable =
-        ready.model.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
+        ready.network.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
     let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
-    let mut out = Array2::zeros((size, 1));
+    let mut out = Array2::zeros((size, ready.network.widths().1));
     let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
     let bar = console.progress("predict", windows.count());
@@ -214,9 +260,11 @@ pub fn batch(
         let count = full.count;
         executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
         for index in 0..count {
-            let value = f64::from(out[[index, 0]]) * recipe.target_unit;
+            let value = f64::from(out[[index, ready.output]]) * recipe.target_unit;
             let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
-            score.push(full.times[index], value, truth);
+            if ready.is_judged {
+                score.push(full.times[index], value, truth);
+            }
             take(full.times[index], value, truth)?;
         }
         done += count as u64;
@@ -225,7 +273,8 @@ pub fn batch(
     })?;
     bar.finish_and_clear();
     let report = report(done, started.elapsed(), &score, None, &executable);
-    Ok(Report { missing_values: tally.missing, ..report })
+    let (cache, cache_problem) = (scan.cached.clone(), scan.problem.clone());
+    Ok(Report { missing_values: tally.missing, cache, cache_problem, ..report })
 }
 
 /// Predicts row by row, as the rows of a live feed would come in.
@@ -240,7 +289,7 @@ pub fn tick(
     take: &mut Take<'_>,
 ) -> Result<(Report, Latency), Failure> {
     let recipe = &ready.recipe;
-    let executable = ready.model.compile(&CompileOptions {
+    let executable = ready.network.compile(&CompileOptions {
         threads: 1,
         precision: ticks.precision,
         ..CompileOptions::default()
@@ -277,12 +326,15 @@ pub fn tick(
                 continue;
             }
             missing += recipe.normalise(&raw, &mut normal);
-            let predicted = model.push(0, &normal)?.map(|out| f64::from(out[0]) * recipe.target_unit);
+            let predicted =
+                model.push(0, &normal)?.map(|out| f64::from(out[ready.output]) * recipe.target_unit);
             let elapsed = begun.elapsed();
             model.prepare(0)?;
             if let Some(value) = predicted {
                 latency.record(elapsed);
-                truth.predicted(value);
+                if ready.is_judged {
+                    truth.predicted(value);
+                }
                 take(rows.times[index], value, f64::NAN)?;
                 done += 1;
             }
@@ -307,7 +359,7 @@ fn report(
     elapsed: Duration,
     scores: &Scores,
     latency: Option<Figures>,
-    executable: &Executable,
+    executable: &NetworkExecutable,
 ) -> Report {
     let seconds = elapsed.as_secs_f64();
     Report {
@@ -318,6 +370,8 @@ fn report(
         earlier: scores.earlier.verdict(),
         missing_values: 0,
         latency,
+        cache: Cached::Off,
+        cache_problem: None,
         isa: executable.product_isa().to_string(),
         precision: executable.precision().to_string(),
         peak_bytes: memory::peak_bytes(),
@@ -348,7 +402,9 @@ fn text(report: &Report) -> String {
     }
     match (&report.later, &report.earlier) {
         (None, Some(_)) => {
-            lines.push("  no row is later than the training: these figures are no evidence".to_owned());
+            lines.push(
+                "  no row is known to be later than the training: these figures are no evidence".to_owned(),
+            );
         }
         (Some(_), Some(_)) => lines.push("  rows that training may have seen are no evidence".to_owned()),
         _ => {}
@@ -356,6 +412,9 @@ fn text(report: &Report) -> String {
     if report.missing_values > 0 {
         let count = console::count(report.missing_values);
         lines.push(format!("  not finite     {count} feature values were taken as their mean"));
+    }
+    if let Some(problem) = &report.cache_problem {
+        lines.push(format!("  not kept       the features: {problem}"));
     }
     lines.push(format!("  peak memory    {}", console::bytes(report.peak_bytes)));
     if let Some(out) = &report.out {

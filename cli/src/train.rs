@@ -113,5 +113,8 @@ pub fn text(console: &Console, outcome: &Outcome) -> String {
             console::count(outcome.missing_values)
         ));
     }
+    if let Some(problem) = &outcome.cache_problem {
+        lines.push(format!("  not kept     the features: {problem}"));
+    }
     lines.join("\n")
 }

@@ -60,6 +60,20 @@ fn import_cases() -> Vec<Case> {
         csv("a day that is none", &format!("{ROW}2022-02-30 10:01:00,11,12,10,11.5,6\n")),
         raw("a column name twice", &format!("timestamp,close,close\n{}", "2022-01-03 10:00:00,1,2\n")),
         raw("no column of times", "open,high,low,close\n1,2,0.5,1\n2,3,1,2\n"),
+        case("a Parquet file that is cut off", "data import cut.parquet out.h5"),
+        case("an array with a time that several columns may be", "data import two.npy out.h5"),
+        case("an array without a column that is named", "data import two.npy out.h5 --time c"),
+        case("an array and names beside those of its columns", "data import two.npy out.h5 --columns a,b"),
+        case("an Arrow file that is cut off", "data import cut.arrow out.h5"),
+        case("a NumPy array that is cut off", "data import cut.npy out.h5"),
+        case("a NumPy array of objects", "data import objects.npy out.h5"),
+        case("a NumPy array with too few names", "data import plain.npy out.h5 --columns a"),
+        case("appending to a file that is missing", "data import good.csv nowhere.h5 --append"),
+        case("appending to a file that is not HDF5", "data import good.csv quotes.csv --append"),
+        case("appending to other columns", "data import good.csv quotes.h5 --append"),
+        case("appending rows from before the last one", "data import good.csv bars.h5 --append"),
+        case("exporting to a form that is not known", "data export good.h5 out.xlsx"),
+        case("exporting a file that is missing", "data export nowhere.h5 out.parquet"),
         case("a wrong delimiter on the command line", "data import good.csv out.h5 --delimiter x"),
     ]
 }
@@ -104,12 +118,20 @@ fn file_cases() -> Vec<Case> {
         case("a feature parameter out of range", "train good.h5 -o out.safetensors --features rsi(1)"),
         case("a plan that breaks off", "train good.h5 -o out.safetensors --features rsi(14"),
         case("a learning rate out of range", "train good.h5 -o out.safetensors --learning-rate 0"),
+        case("an optimiser that there is not", "train good.h5 -o out.safetensors --optimizer lion"),
+        case("momentum for an optimiser that has none", "train good.h5 -o out.safetensors --momentum 0.9"),
+        case("momentum out of range", "train good.h5 -o out.safetensors --optimizer sgd --momentum 1"),
         case("a validation share out of range", "train good.h5 -o out.safetensors --validation 1.5"),
         case("a window out of range", "train good.h5 -o out.safetensors --window 0"),
         case("a model that is missing", "predict nowhere.safetensors good.h5"),
         foreign("a model that is not one", "predict foreign.h5 good.h5"),
         case("a model that is truncated", "predict cut.safetensors good.h5"),
         case("a model with another feature list", "predict model.safetensors good.h5 --features rsi(14)"),
+        case("a window for a model that has its own", "predict model.safetensors good.h5 --window 16"),
+        case(
+            "a recipe for a model that has its own",
+            "predict model.safetensors good.h5 --recipe model.safetensors.json",
+        ),
         case("a file that lacks a column of the model", "predict model.safetensors quotes.h5"),
         case("a file too short for the model", "predict model.safetensors short.h5"),
         case("streaming a file too short for the model", "predict model.safetensors short.h5 --stream"),
@@ -168,6 +190,7 @@ fn diapason(folder: &Path, arguments: &[&str]) -> std::process::Output {
         .current_dir(folder)
         .env("NO_COLOR", "1")
         .env_remove("KERNELS_ISA")
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the command starts")
 }
@@ -196,6 +219,19 @@ fn prepare(folder: &Path) {
         std::fs::write(folder.join(to), &bytes[..bytes.len() / 2]).unwrap();
     };
     cut("good.h5", "cut.h5");
+    made(folder, "data import good.csv bars.h5");
+    for end in ["parquet", "arrow", "npy"] {
+        made(folder, &format!("data export quotes.h5 whole.{end}"));
+        cut(&format!("whole.{end}"), &format!("cut.{end}"));
+    }
+    let array = |kind: &str, shape: &str, bytes: usize| {
+        let header = format!("{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &vec![0; bytes]].concat()
+    };
+    std::fs::write(folder.join("objects.npy"), array("'|O'", "(2,)", 16)).unwrap();
+    std::fs::write(folder.join("plain.npy"), array("'<f8'", "(2, 2)", 32)).unwrap();
+    std::fs::write(folder.join("two.npy"), array("[('a', '<M8[s]'), ('b', '<M8[s]')]", "(2,)", 32)).unwrap();
     cut("model.safetensors", "cut.safetensors");
     let mut bytes = std::fs::read(folder.join("good.h5")).unwrap();
     // The frame magic of zstd (RFC 8878); the bytes after it are the compressed rows of a chunk.

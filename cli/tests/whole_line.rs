@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use diapason_tests::{need, require};
+use diapason_kernels::lstm::Lstm;
+use diapason_tests::{need, oracle, require};
 use serde_json::Value;
 
 fn diapason(folder: &Path, arguments: &[&str]) -> Output {
@@ -13,6 +14,7 @@ fn diapason(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("KERNELS_ISA")
+        .env("XDG_CACHE_HOME", folder)
         .output()
         .expect("the command starts")
 }
@@ -131,6 +133,143 @@ fn a_model_trained_in_bf16_predicts_and_repeats_to_the_bit() {
     let output = diapason(folder, &["train", "bars.h5", "-o", "no.onnx", "--precision", "int8"]);
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && message.contains("expected f32 or bf16"), "{message}");
+}
+
+/// A module through torch.onnx.export, whose file knows nothing of features and windows, against the module itself.
+#[test]
+fn a_model_that_pytorch_exported_predicts_on_a_file_what_pytorch_predicts() {
+    require!(Oracles);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (source, model) = (folder.join("bars.csv"), folder.join("model.onnx"));
+    std::fs::write(&source, bars(700, 9, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/exported.py");
+    let answer = oracle::ask(&script, &[source.to_str().unwrap(), model.to_str().unwrap(), "24"], b"");
+    let wanted: Vec<[f64; 2]> = serde_json::from_slice(&answer).unwrap();
+    let features = "log_return(close,1), (close/open-1)*100";
+    let predict = |more: &str| -> Result<(Value, Vec<f64>), String> {
+        let mut words =
+            vec!["--json", "predict", "model.onnx", "bars.h5", "-o", "out.csv", "--features", features];
+        words.extend(more.split(' '));
+        let output = diapason(folder, &words);
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let text = std::fs::read_to_string(folder.join("out.csv")).unwrap();
+        let value = |line: &str| line.split_once(',').unwrap().1.parse().unwrap();
+        Ok((serde_json::from_slice(&output.stdout).unwrap(), text.lines().skip(1).map(value).collect()))
+    };
+    for output in [0, 1] {
+        let (report, batch) = predict(&format!("--window 24 --output {output}")).unwrap();
+        assert_eq!(
+            (batch.len(), &report["later"], &report["earlier"]),
+            (wanted.len(), &Value::Null, &Value::Null)
+        );
+        for (ours, theirs) in batch.iter().zip(&wanted) {
+            assert!((ours - theirs[output]).abs() < 1e-5, "{ours} {theirs:?}");
+        }
+        let (_, stream) = predict(&format!("--window 24 --output {output} --stream")).unwrap();
+        assert_eq!(stream, batch);
+        let (report, scaled) =
+            predict(&format!("--window 24 --output {output} --unit 0.25 --horizon 3 --gap 600")).unwrap();
+        assert!(report["earlier"]["count"].as_u64().unwrap() > 600 && report["later"].is_null());
+        assert!(scaled.iter().zip(&batch).all(|(scaled, ours)| *scaled == ours * 0.25));
+    }
+    let refused = |more: &str, wanted: &str| {
+        let message = predict(more).unwrap_err();
+        assert!(message.contains(wanted), "{message}");
+    };
+    refused(
+        "--threads 1",
+        "has no usable recipe under \"recipe\" (it is missing); for a model of another program say",
+    );
+    refused("--window 24", "the model gives 2 values; say which one with --output, counted from 0");
+    refused("--window 24 --output 2", "the model gives 2 values; say which one with --output");
+    refused("--window 24 --output 0 --precision bf16", "bf16 was asked for, but this model runs in f32 only");
+    refused("--window 24 --output 0 --stream --carry", "reads the series from its end");
+    let other =
+        ["predict", "model.onnx", "bars.h5", "--features", "rsi(14)", "--window", "24", "--output", "0"];
+    let message = diapason(folder, &other).stderr;
+    let message = String::from_utf8_lossy(&message);
+    assert!(message.contains("the model reads 2 values of a row, and --features gives 1"), "{message}");
+}
+
+/// A model whose file lost its recipe, and the recipe that lies beside it.
+#[test]
+fn a_recipe_can_be_given_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(2500, 8, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    json(folder, "train bars.h5 -o model.onnx --epochs 1 --hidden 8");
+    let mut bare = Lstm::load(&folder.join("model.onnx")).unwrap();
+    bare.metadata_mut().clear();
+    bare.save(&folder.join("bare.onnx")).unwrap();
+    json(folder, "predict model.onnx bars.h5 -o wanted.csv");
+    json(folder, "predict bare.onnx bars.h5 -o got.csv --recipe model.onnx.json");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert_eq!(read("got.csv"), read("wanted.csv"));
+    std::fs::write(folder.join("broken.json"), "{\"recipe\": {\"features\": 3}}").unwrap();
+    for (arguments, wanted) in [
+        (
+            "predict model.onnx bars.h5 --window 32",
+            "--window is for models without a recipe, and this one has its own",
+        ),
+        ("predict model.onnx bars.h5 --recipe model.onnx.json", "--recipe is for models without a recipe"),
+        (
+            "predict bare.onnx bars.h5 --recipe broken.json",
+            "broken.json: the model file has no usable recipe",
+        ),
+        (
+            "predict bare.onnx bars.h5 --recipe nowhere.json",
+            "nowhere.json: the model file has no usable recipe",
+        ),
+        ("predict bare.onnx bars.h5", "bare.onnx: the model file has no usable recipe"),
+        ("predict bare.onnx bars.h5 --recipe model.onnx.json --window 3", "cannot be used with"),
+    ] {
+        let output = diapason(folder, &arguments.split(' ').collect::<Vec<_>>());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && message.contains(wanted), "{message}");
+    }
+}
+
+#[test]
+fn the_optimiser_and_the_truncation_are_a_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(2500, 6, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    let train = |more: &str| {
+        json(folder, &format!("train bars.h5 -o model.safetensors --epochs 1 --hidden 8{more}"));
+        std::fs::read(folder.join("model.safetensors")).unwrap()
+    };
+    let plain = train("");
+    assert_eq!(train(" --optimizer adamw --learning-rate 0.001 --truncation 32"), plain);
+    let others = [
+        " --optimizer sgd",
+        " --optimizer sgd --nesterov",
+        " --optimizer sgd --momentum 0 --learning-rate 2",
+        " --optimizer adam --weight-decay 0.01",
+        " --weight-decay 0.01",
+        " --truncation 5",
+    ]
+    .map(train);
+    let all: std::collections::BTreeSet<_> = others.iter().chain([&plain]).collect();
+    assert_eq!(all.len(), 7, "each option changes the model");
+    for (more, wanted) in [
+        ("--optimizer lion", "expected adamw or adam or sgd"),
+        ("--optimizer sgd --momentum 1", "momentum is 1; it must be at least 0 and below 1"),
+        ("--optimizer sgd --momentum 0 --nesterov", "momentum is 0; it must be above 0 with nesterov"),
+        ("--nesterov", "--nesterov needs --optimizer sgd"),
+        ("--learning-rate 2", "learning_rate is 2; it must be above 0 and at most 1"),
+    ] {
+        let arguments = format!("train bars.h5 -o no.safetensors {more}");
+        let output = diapason(folder, &arguments.split(' ').collect::<Vec<_>>());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && message.contains(wanted), "{message}");
+        assert!(!folder.join("no.safetensors").exists());
+    }
 }
 
 #[test]

@@ -40,9 +40,9 @@ pub mod stream;
 
 pub mod train;
 
-pub mod checkpoint;
-
 pub mod network;
+
+pub mod checkpoint;
 
 pub use crate::op::activation::Activations;
 pub use crate::op::loss::Loss;
@@ -56,10 +56,12 @@ pub use file::{FileError, ForeignError};
 pub use floor::Floor;
 pub use matrix::{Precision, PrecisionError};
 pub use model::{Lstm, ModelError};
-pub use network::{Network, NetworkError, NetworkExecutable, NetworkStream};
+pub use network::{
+    Network, NetworkError, NetworkExecutable, NetworkStream, NetworkTrainError, NetworkTrainer,
+};
 pub use non_finite::{NonFinite, NonFiniteError};
 pub use onnx::OnnxError;
 pub use plain::NotPlain;
 pub use stream::{Snapshot, Stream, StreamError, StreamOptions, Wait};
-pub use train::{Schedule, StepReport, TrainError, TrainOptions, Trainer};
+pub use train::{Optimizer, Schedule, States, StepReport, TrainError, TrainOptions, Trainer};
 pub use tuning::{Tuned, TuningError};

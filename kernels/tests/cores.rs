@@ -32,7 +32,9 @@ fn pinned(core: usize, work: impl FnOnce() + Send) {
 
 fn compiled(hidden: usize, precision: Precision) -> Executable {
     let spec = Spec { input: 12, hidden, layers: 2, output: 3, head: Head::Softmax };
-    Lstm::new(spec, 0).unwrap().compile(&CompileOptions { precision, ..CompileOptions::default() }).unwrap()
+    // One thread: those of a pool that has just begun give way some times before they sleep, which is a system call.
+    let options = CompileOptions { precision, threads: 1, ..CompileOptions::default() };
+    Lstm::new(spec, 0).unwrap().compile(&options).unwrap()
 }
 
 fn run(mut stream: Stream, ticks: usize) -> Vec<Option<Vec<f32>>> {

@@ -1,4 +1,5 @@
-//! PyTorch in float64 as the judge: outputs, losses, every gradient, Adam, and a model file read by PyTorch.
+//! PyTorch in float64 as the judge: outputs, losses, every gradient, truncated ones,
+//! every optimiser, and a model file read by PyTorch.
 //!
 //! "To 1e-10" and "to 1e-5" are norm-wise, tensor by tensor: `|ours - theirs| / |theirs|` in the Euclidean norm.
 
@@ -10,13 +11,13 @@ use std::path::Path;
 
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{
-    CompileOptions, Head, Loss, Lstm, Precision, Spec, TrainOptions, Trainer, Weights,
+    CompileOptions, Head, Loss, Lstm, Optimizer, Precision, Spec, States, TrainOptions, Trainer, Weights,
 };
 use diapason_kernels::op::network::backward::backward;
 use diapason_kernels::op::network::forward::forward;
 use diapason_kernels::random;
 use diapason_tests::{oracle, require};
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 struct Case {
     spec: Spec,
@@ -219,48 +220,141 @@ fn in_bf16(case: &Case, loss: f64, gradient: &[f64]) {
     assert!(off <= 2e-2, "gradient of {tensor} of {case}: {off:e}");
 }
 
+/// Every optimiser with and without decay and clip, after every step.
 #[test]
-fn adam_is_pytorchs() {
+fn every_optimiser_is_pytorchs_step_by_step() {
     require!(Oracles);
-    let settings = [(0.0, None, 1e-3), (0.0, Some(0.1), 1e-2), (0.05, Some(5.0), 3e-3)];
+    let sgd = |momentum, dampening, nesterov| Optimizer::Sgd { momentum, dampening, nesterov };
+    let optimizers = [
+        (Optimizer::ADAM_W, 3e-3),
+        (Optimizer::ADAM, 1e-2),
+        (Optimizer::Adam { beta1: 0.7, beta2: 0.95, epsilon: 1e-4 }, 1e-3),
+        (Optimizer::SGD, 0.5),
+        (sgd(0.9, 0.0, false), 0.1),
+        (sgd(0.8, 0.3, false), 2.0),
+        (sgd(0.9, 0.0, true), 0.05),
+    ];
     let steps = 25;
-    let cases: Vec<_> = settings
-        .iter()
-        .map(|&(weight_decay, clip_norm, learning_rate)| {
+    let mut cases = Vec::new();
+    for (optimizer, learning_rate) in optimizers {
+        for (weight_decay, clip_norm) in [(0.0, None), (0.0, Some(0.1)), (0.05, Some(5.0)), (0.05, None)] {
             let case = Case::new([6, 20, 2, 2], Head::Linear, Loss::Mse, 30, 8);
-            let options = TrainOptions { learning_rate, weight_decay, clip_norm, ..TrainOptions::default() };
-            (case, options)
-        })
-        .collect();
+            let options =
+                TrainOptions { optimizer, learning_rate, weight_decay, clip_norm, ..TrainOptions::default() };
+            cases.push((case, options));
+        }
+    }
     let question = |(case, options): &(Case, TrainOptions)| {
-        let TrainOptions { learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm, .. } = options;
-        let clip = serde_json::json!(clip_norm);
+        let TrainOptions { optimizer, learning_rate, weight_decay, clip_norm, .. } = options;
+        let (optimizer, clip) = (serde_json::json!(optimizer), serde_json::json!(clip_norm));
         let more = format!(
-            ",\"steps\":{steps},\"rate\":{learning_rate},\"beta1\":{beta1},\"beta2\":{beta2},\"epsilon\":{epsilon},\
+            ",\"steps\":{steps},\"rate\":{learning_rate},\"optimizer\":{optimizer},\
              \"weight_decay\":{weight_decay},\"clip_norm\":{clip}"
         );
         (case.json(&more), case.numbers().collect())
     };
-    let answers = ask(&["adam"], &cases.iter().map(question).collect::<Vec<_>>());
+    let answers = ask(&["descent"], &cases.iter().map(question).collect::<Vec<_>>());
     let mut rest = answers.as_slice();
     for (case, options) in cases {
-        let (weights, tail) = rest.split_at(case.weights.len());
-        let (losses, tail) = tail.split_at(steps);
-        rest = tail;
         let mut trainer = Trainer::new(case.model(), options.clone()).unwrap();
         let (x, y) = (case.windows(), case.targets());
-        for (step, &loss) in losses.iter().enumerate() {
-            let report = trainer.step(x.view(), y.view()).unwrap();
-            assert!((report.loss - loss).abs() <= 1e-5 * loss, "step {step}: {} {loss}", report.loss);
-        }
         // The way gone, not the place: the weights start equal, so their distance would flatter.
         let gone =
             |to: &[f64]| to.iter().zip(&case.weights).map(|(a, &b)| a - f64::from(b)).collect::<Vec<_>>();
-        let ours = wide(&trainer.model().weights().values);
-        let off = distance(gone(&ours), &gone(weights));
-        println!("{options:?}: {off:e}");
-        assert!(off <= 1e-4, "{options:?}: {off:e}");
+        let mut worst = 0.0f64;
+        for step in 0..steps {
+            let (loss, tail) = rest.split_at(1);
+            let (weights, tail) = tail.split_at(case.weights.len());
+            rest = tail;
+            let report = trainer.step(x.view(), y.view()).unwrap();
+            let off = (report.loss - loss[0]).abs() / loss[0];
+            assert!(off <= 1e-5, "step {step} of {options:?}: {} {}", report.loss, loss[0]);
+            worst = worst.max(distance(gone(&wide(&trainer.model().weights().values)), &gone(weights)));
+            assert!(worst <= 2e-4, "step {step} of {options:?}: {worst:e}");
+        }
+        println!("{:?}, decay {}: {worst:e}", options.optimizer, options.weight_decay);
     }
+    assert!(rest.is_empty());
+}
+
+/// Segments of long series with their states carried on and detached, and windows whose early steps are.
+#[test]
+fn truncated_gradients_are_pytorchs_with_detach() {
+    require!(Oracles);
+    let grid = [
+        ([3, 5, 1, 2], 7, 12, 3, None),
+        ([4, 17, 2, 1], 33, 40, 4, None),
+        ([4, 17, 2, 1], 33, 40, 1, Some(7)),
+        ([5, 16, 3, 3], 9, 60, 2, Some(8)),
+        ([20, 48, 2, 1], 65, 100, 5, Some(15)),
+        ([2, 9, 3, 1], 3, 200, 2, Some(90)),
+        ([6, 33, 1, 1], 1, 30, 3, Some(1)),
+    ];
+    let case = |(sizes, batch, time, segments, truncation): ([usize; 4], _, _, usize, Option<usize>)| {
+        let mut case = Case::new(sizes, Head::Linear, Loss::Mse, batch, time);
+        let one = case.y.clone();
+        case.y =
+            (0..segments).flat_map(|segment| one.iter().map(move |y| y * (1.0 + segment as f32))).collect();
+        (case, segments, truncation)
+    };
+    let cases: Vec<_> = grid.into_iter().map(case).collect();
+    let question = |(case, segments, truncation): &(Case, usize, Option<usize>)| {
+        let more = format!(",\"segments\":{segments},\"truncation\":{}", serde_json::json!(truncation));
+        (case.json(&more), case.numbers().collect())
+    };
+    let answers = ask(&["truncated"], &cases.iter().map(question).collect::<Vec<_>>());
+    let mut rest = answers.as_slice();
+    for (case, segments, truncation) in &cases {
+        let mut take = |len: usize| {
+            let (head, tail) = rest.split_at(len);
+            rest = tail;
+            head
+        };
+        let (x, steps) = (case.windows(), case.time / segments);
+        let mut runs = Vec::new();
+        for isa in Isa::available() {
+            let options = TrainOptions {
+                truncation: *truncation,
+                isa: Some(isa),
+                threads: 2,
+                ..TrainOptions::default()
+            };
+            runs.push((
+                isa,
+                Trainer::new(case.model(), options).unwrap(),
+                States::zeros(case.spec, case.batch),
+            ));
+        }
+        for (segment, y) in case.y.chunks_exact(case.batch * case.spec.output).enumerate() {
+            let (loss, gradient) = (take(1)[0], take(case.weights.len()));
+            let part = x.slice(s![.., segment * steps..(segment + 1) * steps, ..]);
+            let y = Array2::from_shape_vec((case.batch, case.spec.output), y.to_vec()).unwrap();
+            for (isa, trainer, states) in &mut runs {
+                let evaluated = trainer.evaluate_from(part, y.view(), &mut states.clone()).unwrap();
+                let (our_loss, ours) = trainer.gradients_from(part, y.view(), states).unwrap();
+                assert_eq!(our_loss, evaluated);
+                assert!(
+                    (our_loss - loss).abs() <= 1e-5 * loss,
+                    "{case}, segment {segment}: {our_loss} {loss}"
+                );
+                let (off, tensor) = worst(case.spec, &wide(&ours.values), gradient);
+                println!("{case}, {truncation:?}, segment {segment} on {isa}: {tensor} {off:e}");
+                assert!(
+                    off <= 1e-5,
+                    "{tensor} of {case}, {truncation:?}, segment {segment} on {isa}: {off:e}"
+                );
+            }
+        }
+        let len = case.spec.layers * case.batch * case.spec.hidden;
+        let (h, c) = (take(len), take(len));
+        for (isa, _, states) in &runs {
+            for (ours, theirs) in [(&states.h, h), (&states.c, c)] {
+                let off = distance(ours.iter().map(|&x| f64::from(x)), theirs);
+                assert!(off <= 1e-5, "states of {case} on {isa}: {off:e}");
+            }
+        }
+    }
+    assert!(rest.is_empty());
 }
 
 #[test]

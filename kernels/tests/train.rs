@@ -6,10 +6,11 @@ use std::fs;
 
 use diapason_kernels::Isa;
 use diapason_kernels::lstm::{
-    CheckpointError, Head, Loss, Lstm, Precision, Schedule, Spec, TrainError, TrainOptions, Trainer, Weights,
+    CheckpointError, Head, Loss, Lstm, Optimizer, Precision, Schedule, Spec, States, TrainError,
+    TrainOptions, Trainer, Weights,
 };
 use diapason_kernels::random;
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 const SPEC: Spec = Spec { input: 5, hidden: 20, layers: 2, output: 2, head: Head::Linear };
 
@@ -165,6 +166,131 @@ fn a_resumed_training_has_the_same_bits() {
     assert!(message.contains("\"adam."), "{message}");
 }
 
+/// The file of a training with these words for its JSON, whatever the length.
+fn with_training(bytes: &[u8], change: &dyn Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let mut json: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let place = &mut json["__metadata__"]["diapason.training"];
+    let mut training = serde_json::from_str(place.as_str().unwrap()).unwrap();
+    change(&mut training);
+    *place = training.to_string().into();
+    let json = json.to_string().into_bytes();
+    [&(json.len() as u64).to_le_bytes()[..], &json, &bytes[header..]].concat()
+}
+
+#[test]
+fn every_optimiser_resumes_to_the_bit_and_old_checkpoints_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let sgd = |momentum, dampening, nesterov| Optimizer::Sgd { momentum, dampening, nesterov };
+    let all = [Optimizer::ADAM, Optimizer::SGD, sgd(0.9, 0.5, false), sgd(0.9, 0.0, true), Optimizer::ADAM_W];
+    for optimizer in all {
+        let options = TrainOptions { optimizer, ..options() };
+        let mut whole = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options).unwrap();
+        train(&mut whole, 0..3);
+        whole.save(&path).unwrap();
+        let mut resumed = Trainer::resume(&path, 1, None).unwrap();
+        assert_eq!((resumed.steps(), resumed.options().optimizer), (3, optimizer));
+        assert_eq!(train(&mut resumed, 3..6), train(&mut whole, 3..6), "{optimizer:?}");
+        assert_eq!(bits(resumed.model()), bits(whole.model()), "{optimizer:?}");
+    }
+    // What the first version wrote, of the training that is in the file now.
+    let bytes = fs::read(&path).unwrap();
+    let old = with_training(&bytes, &|training| {
+        *training = serde_json::from_str(
+            r#"{"options":{"learning_rate":0.005,"beta1":0.9,"beta2":0.999,"epsilon":1e-8,"weight_decay":0.0001,
+            "clip_norm":1.0,"loss":"mse","dropout":0.2,"seed":3,
+            "schedule":{"cosine":{"warmup_steps":2,"total_steps":20,"floor":0.1}},"precision":"f32"},"steps":3}"#,
+        )
+        .unwrap();
+    });
+    let whole = Trainer::resume(&path, 1, None).unwrap();
+    fs::write(&path, &old).unwrap();
+    let resumed = Trainer::resume(&path, 1, None).unwrap();
+    assert_eq!((resumed.options(), resumed.steps()), (whole.options(), 3));
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        fs::write(&path, with_training(&bytes, change)).unwrap();
+        Trainer::resume(&path, 1, None).unwrap_err().to_string()
+    };
+    let message = refused(&|training| training["version"] = 3.into());
+    assert!(
+        message.contains("is a checkpoint of version 3; this program reads versions 1 to 2"),
+        "{message}"
+    );
+    let message = refused(&|training| training["options"]["optimizer"] = "lion".into());
+    assert!(message.contains("unknown variant `lion`"), "{message}");
+    let message = refused(&|training| training["options"]["optimizer"] = serde_json::json!(Optimizer::SGD));
+    assert!(message.contains("has a tensor \"adam."), "{message}");
+}
+
+/// A long series in segments of any length, and with its early steps only carried on.
+#[test]
+fn a_series_in_segments_has_the_bits_of_the_whole_and_its_gradient_ends_at_the_border() {
+    let (x, y) = batch(41, 23, 6);
+    for precision in Precision::TRAINING {
+        for threads in [1, 3] {
+            let trainer = |truncation| {
+                let options = TrainOptions { truncation, precision, threads, ..options() };
+                Trainer::new(Lstm::new(SPEC, 2).unwrap(), options).unwrap()
+            };
+            let whole = trainer(None).evaluate(x.view(), y.view()).unwrap();
+            for steps in [1, 4, 22, 23, 100] {
+                let mut cut = trainer(Some(steps));
+                assert_eq!(cut.evaluate(x.view(), y.view()).unwrap(), whole, "{precision}, {steps}");
+                let gradient = bits_of(cut.gradients(x.view(), y.view()).unwrap().1);
+                // Without dropout the same as a segment of that length after all others.
+                let plain = TrainOptions { dropout: 0.0, ..cut.options().clone() };
+                let mut cut = Trainer::new(Lstm::new(SPEC, 2).unwrap(), plain.clone()).unwrap();
+                let wanted = bits_of(cut.gradients(x.view(), y.view()).unwrap().1);
+                let border = 23 - steps.min(23);
+                let mut parts =
+                    Trainer::new(Lstm::new(SPEC, 2).unwrap(), TrainOptions { truncation: None, ..plain })
+                        .unwrap();
+                let got = if border > 0 {
+                    let mut states = States::zeros(SPEC, 41);
+                    parts.evaluate_from(x.slice(s![.., ..border, ..]), y.view(), &mut states).unwrap();
+                    parts.gradients_from(x.slice(s![.., border.., ..]), y.view(), &mut states)
+                } else {
+                    parts.gradients(x.view(), y.view())
+                };
+                let got = bits_of(got.unwrap().1);
+                assert!(got == wanted, "{precision}, {steps}, {threads} threads");
+                // Dropout knows a value by its place in the window, not in the segment.
+                if steps >= 23 {
+                    assert!(gradient == bits_of(trainer(None).gradients(x.view(), y.view()).unwrap().1));
+                }
+            }
+        }
+    }
+}
+
+fn bits_of(gradient: &Weights<f32>) -> Vec<u32> {
+    gradient.values.iter().map(|g| g.to_bits()).collect()
+}
+
+#[test]
+fn states_that_do_not_fit_are_named_and_stay_as_they_were() {
+    let (x, y) = batch(3, 4, 0);
+    let mut trainer = Trainer::new(Lstm::new(SPEC, 1).unwrap(), options()).unwrap();
+    let mut states = States::zeros(SPEC, 2);
+    let message = trainer.step_from(x.view(), y.view(), &mut states).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the hidden states have shape [2, 2, 20], not [2, 3, 20], which is [layers, batch, hidden]"
+    );
+    let mut states = States::zeros(SPEC, 3);
+    states.c[[1, 2, 5]] = f32::INFINITY;
+    let before = states.clone();
+    let message = trainer.step_from(x.view(), y.view(), &mut states).unwrap_err().to_string();
+    assert_eq!(message, "the cell state of layer 1, window 2, unit 5 is inf");
+    states.c[[1, 2, 5]] = 0.0;
+    let far = y.mapv(|_| 1e30);
+    trainer.step_from(x.view(), far.view(), &mut states).unwrap_err();
+    assert_eq!((states.c[[1, 2, 5]], &states.h, trainer.steps()), (0.0, &before.h, 0));
+    trainer.step_from(x.view(), y.view(), &mut states).unwrap();
+    assert_ne!(states.h, before.h);
+}
+
 #[test]
 fn a_batch_of_other_sizes_between_steps_changes_nothing() {
     let plain = TrainOptions { dropout: 0.0, ..options() };
@@ -255,7 +381,10 @@ fn options_and_shapes_are_checked() {
         "learning_rate is 0; it must be above 0 and at most 1"
     );
     assert_eq!(
-        refused(TrainOptions { beta2: 1.0, ..options() }),
+        refused(TrainOptions {
+            optimizer: Optimizer::Adam { beta1: 0.9, beta2: 1.0, epsilon: 1e-8 },
+            ..options()
+        }),
         "beta2 is 1; it must be at least 0 and below 1"
     );
     assert_eq!(
@@ -266,6 +395,16 @@ fn options_and_shapes_are_checked() {
         refused(TrainOptions { precision: Precision::Int8, ..options() }),
         "there is no training in int8; train in f32 or bf16, and compile for int8"
     );
+    assert_eq!(
+        refused(TrainOptions { truncation: Some(0), ..options() }),
+        "truncation is 0; it must be at least 1 step"
+    );
+    let sgd = |momentum, dampening, nesterov| {
+        refused(TrainOptions { optimizer: Optimizer::Sgd { momentum, dampening, nesterov }, ..options() })
+    };
+    assert_eq!(sgd(1.0, 0.0, false), "momentum is 1; it must be at least 0 and below 1");
+    assert_eq!(sgd(0.0, 0.0, true), "momentum is 0; it must be above 0 with nesterov");
+    assert_eq!(sgd(0.9, 0.5, true), "dampening is 0.5; it must be 0 with nesterov");
     assert!(refused(TrainOptions { dropout: f32::NAN, ..options() }).starts_with("dropout is NaN"));
     assert!(refused(TrainOptions { clip_norm: Some(-1.0), ..options() }).starts_with("clip_norm is -1"));
     assert!(
@@ -285,7 +424,8 @@ fn options_and_shapes_are_checked() {
 #[test]
 fn a_step_that_would_leave_f32_is_refused_and_changes_nothing() {
     // Without memory of squares, a gradient of zero after a large one divides the mean by epsilon alone.
-    let options = TrainOptions { beta2: 0.0, epsilon: 1e-40, learning_rate: 1.0, ..TrainOptions::default() };
+    let optimizer = Optimizer::AdamW { beta1: 0.9, beta2: 0.0, epsilon: 1e-40 };
+    let options = TrainOptions { optimizer, learning_rate: 1.0, ..TrainOptions::default() };
     let spec = Spec { input: 1, hidden: 1, layers: 1, output: 1, head: Head::Linear };
     let mut trainer = Trainer::new(Lstm::new(spec, 1).unwrap(), options).unwrap();
     let x = Array3::from_elem((1, 1, 1), 0.5);

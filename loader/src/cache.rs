@@ -16,14 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use nix::fcntl::{Flock, FlockArg};
-
 mod entry;
 
 mod map;
 
 pub use entry::Sink;
-pub use map::Mapped;
+pub use map::{Changed, Mapped};
 
 /// What a result is made of, as one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,13 +83,13 @@ pub struct Store {
 }
 
 /// The ends of names: results, results that are being written, and locks.
-const WHOLE: &str = "f32";
+const WHOLE: &str = "result";
 const NEW: &str = "new";
 const LOCK: &str = "lock";
 
 impl Store {
     /// Opens the results in `folder`, which is made for this user alone if it is not there; they take at most
-    /// `bytes_max` bytes. What was left half written by somebody who died is removed.
+    /// `bytes_max` bytes, and the one that is being written as many at most. What was left half written by somebody who died is removed.
     ///
     /// # Errors
     /// What the system says of the folder.
@@ -102,11 +100,11 @@ impl Store {
         let store = Self { folder, bytes_max, hits: zero(), made: zero(), bypassed: zero(), evicted: zero() };
         for entry in fs::read_dir(&store.folder)?.flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|end| end == NEW)
+            if path.extension().is_some_and(|end| end == NEW || end == LOCK)
                 && let Some(lock) = try_lock(&path.with_extension(LOCK))
             {
                 // Its maker is gone, or the lock were not free.
-                let _ = fs::remove_file(&path);
+                let _ = fs::remove_file(path.with_extension(NEW));
                 unlock(lock, &path.with_extension(LOCK));
             }
         }
@@ -150,7 +148,7 @@ impl Store {
             return Ok(Outcome::Hit(mapped));
         }
         let path = self.path(key, LOCK);
-        let lock = lock(&path);
+        let lock = tracing::debug_span!("wait", result = key.name()).in_scope(|| lock(&path));
         if let (Ok(_), Some(mapped)) = (&lock, self.get(key)) {
             lock.into_iter().for_each(|lock| unlock(lock, &path));
             return Ok(Outcome::Hit(mapped));
@@ -159,7 +157,7 @@ impl Store {
             Ok(_) => Sink::new(&self.path(key, NEW), self.bytes_max),
             Err(error) => Sink::broken(io::Error::new(error.kind(), error.to_string())),
         };
-        let made = make(&mut sink);
+        let made = tracing::debug_span!("make", result = key.name()).in_scope(|| make(&mut sink));
         let kept = match &made {
             Ok(()) => sink.finish(key, &self.path(key, WHOLE)),
             Err(_) => Err(io::ErrorKind::Interrupted.into()),
@@ -184,6 +182,11 @@ impl Store {
                 Outcome::Bypassed(error)
             }
         })
+    }
+
+    /// Removes the result of `key`, if it is there. Who has it mapped keeps it.
+    pub fn remove(&self, key: Key) {
+        let _ = fs::remove_file(self.path(key, WHOLE));
     }
 
     /// Removes the longest unused results until the rest fits. What is mapped stays mapped.
@@ -214,33 +217,36 @@ impl Store {
     }
 }
 
-/// Waits for the lock at `path`.
-fn lock(path: &Path) -> io::Result<Flock<File>> {
+/// Waits for the lock at `path`. It is free again when the file is closed, however its holder ends.
+fn lock(path: &Path) -> io::Result<File> {
     loop {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
-        if is_at(&lock, path) {
-            return Ok(lock);
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            locked => locked?,
+        }
+        if is_at(&file, path) {
+            return Ok(file);
         }
     }
 }
 
 /// The lock at `path`, if it is free.
-fn try_lock(path: &Path) -> Option<Flock<File>> {
+fn try_lock(path: &Path) -> Option<File> {
     let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
-    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
-    is_at(&lock, path).then_some(lock)
+    file.try_lock().ok()?;
+    is_at(&file, path).then_some(file)
 }
 
 /// Whether the locked file is the one at `path` still: its holder before may have removed it.
-fn is_at(lock: &Flock<File>, path: &Path) -> bool {
+fn is_at(lock: &File, path: &Path) -> bool {
     let here = lock.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
     let there = fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
     matches!((here, there), (Ok(here), Ok(there)) if here == there)
 }
 
 /// Removes the lock at `path` while it is held, so that nobody takes one that is gone.
-fn unlock(lock: Flock<File>, path: &Path) {
+fn unlock(lock: File, path: &Path) {
     let _ = fs::remove_file(path);
     drop(lock);
 }

@@ -42,15 +42,19 @@ mod rows;
 
 mod intake;
 
+use crate::append::Before;
 use crate::format::libhdf5::Writer;
 use crate::parallel;
 use block::{Block, Blocks, Next};
 pub use dialect::{Dates, Dialect};
 pub use error::{Error, Problem};
+pub(crate) use input::Stamp;
 use intake::Intake;
+pub(crate) use layout::{is_time_name, role_by_word as role_of};
 use plan::Plan;
 use record::Records;
 use rows::Rows;
+pub(crate) use time::Unit as TimeUnit;
 
 /// Blocks that are read together for each thread: enough that no thread waits long for another.
 const BLOCKS_EACH: usize = 4;
@@ -79,6 +83,8 @@ pub struct Options {
     pub level: i32,
     /// Threads that read and compress; 0 for as many as there are processors. The output is the same with any number.
     pub threads: usize,
+    /// Whether the output is there, and the rows are put behind its own.
+    pub append: bool,
 }
 
 impl Default for Options {
@@ -92,6 +98,7 @@ impl Default for Options {
             chunk_rows: 65_536,
             level: 1,
             threads: 0,
+            append: false,
         }
     }
 }
@@ -110,8 +117,10 @@ pub struct Progress {
 /// What an import did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Rows written.
+    /// Rows of the output.
     pub rows: u64,
+    /// Rows of it that were there before, where it was appended to.
+    pub rows_before: u64,
     /// Columns written, in order, the time first.
     pub columns: Vec<Column>,
     /// The byte between fields.
@@ -174,13 +183,18 @@ pub fn import(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Error> {
     let started = Instant::now();
+    let stamp = Stamp::of(input).map_err(|error| Error::Input { path: input.to_path_buf(), error })?;
     let plan = Plan::of(input, output, options)?;
+    let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
     let mut intake = Intake::new(&plan, writer);
+    if let Some(before) = &before {
+        intake.follow(before)?;
+    }
     let opened = plan.text()?;
     let taken = Arc::clone(&opened.taken);
     let mut told = |rows| {
@@ -196,9 +210,33 @@ pub fn import(
     let blocks = in_blocks(&plan, Blocks::new(rest, line), &mut intake, threads, &mut told)?;
     let (rest, line) = blocks.into_rest();
     record_by_record(&plan, Records::new(rest, plan.delimiter).starting_at(line), &mut intake, &mut told)?;
+    if Stamp::of(input).ok() != Some(stamp) {
+        return Err(Error::Changed { path: input.to_path_buf() });
+    }
     let report = intake.finish(options.rows_min, started)?;
     progress(Progress { bytes: plan.bytes, bytes_total: plan.bytes, rows: report.rows });
     Ok(report)
+}
+
+/// Reads all rows of `input` on this thread and writes nothing; gives their number.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read(input: &Path, options: &Options) -> Result<u64, Error> {
+    let plan = Plan::of(input, Path::new(""), options)?;
+    let mut head = Records::new(plan.text()?.text, plan.delimiter);
+    if plan.header {
+        head.next().map_err(|error| plan.record_error(error))?;
+    }
+    let (line, rest) = head.into_rest();
+    let (mut blocks, mut rows) = (Blocks::new(rest, line), Rows::new(&plan));
+    while let Next::Block(block) = blocks.next(Block::default()).map_err(|error| plan.record_error(error))? {
+        rows.take_block(&block)?;
+    }
+    let (rest, line) = blocks.into_rest();
+    let mut records = Records::new(rest, plan.delimiter).starting_at(line);
+    while let Some(record) = records.next().map_err(|error| plan.record_error(error))? {
+        rows.take(&record)?;
+    }
+    Ok(rows.times.len() as u64)
 }
 
 /// Reads blocks up to the end or the first quote, and gives what is left. One thread cuts blocks while the others read those

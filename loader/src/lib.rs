@@ -1,9 +1,10 @@
 //! Market data from files, lazily and in bounded memory.
 //!
 //! ```text
-//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> sampler (order) -> stream (windows)
+//! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> dataset (tables) -> sampler (order) -> stream (windows)
 //! keep:   results -> cache (made once, mapped later)
-//! write:  csv | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
+//! give:   table -> npy | export -> file of another program
+//! write:  csv | import | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
 //! Modules are declared leaf first: each uses only those above it and its own children.
@@ -22,6 +23,10 @@ pub mod format;
 
 pub mod table;
 
+pub mod follow;
+
+pub mod dataset;
+
 pub mod sampler;
 
 pub mod stream;
@@ -33,7 +38,13 @@ pub mod fuzz;
 pub mod market;
 
 #[cfg(feature = "libhdf5")]
+pub mod append;
+
+#[cfg(feature = "libhdf5")]
 pub mod csv;
+
+#[cfg(feature = "libhdf5")]
+pub mod import;
 
 #[cfg(feature = "libhdf5")]
 pub mod verify;
@@ -42,3 +53,6 @@ pub mod verify;
 pub mod repack;
 
 pub mod npy;
+
+#[cfg(feature = "libhdf5")]
+pub mod export;

@@ -23,13 +23,15 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// The header of an array of `rows` records of these columns.
-fn header(columns: &[Column], rows: u64) -> Vec<u8> {
+/// Magic, version and header of an array of `rows` records with these fields: names, and whether the values are floating
+/// point; else they are whole numbers. Either takes eight bytes, little-endian.
+#[must_use]
+pub fn header<'a>(fields: impl IntoIterator<Item = (&'a str, bool)>, rows: u64) -> Vec<u8> {
     const PREFIX_BYTES: usize = 12;
     let quoted =
         |name: &str| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"));
-    let kind = |column: &Column| if column.dtype.starts_with('f') { "<f8" } else { "<i8" };
-    let fields = columns.iter().map(|column| format!("({}, '{}'), ", quoted(&column.name), kind(column)));
+    let kind = |is_float| if is_float { "<f8" } else { "<i8" };
+    let fields = fields.into_iter().map(|(name, is)| format!("({}, '{}'), ", quoted(name), kind(is)));
     let fields: String = fields.collect();
     let mut text = format!(
         "{{'descr': [{}], 'fortran_order': False, 'shape': ({rows},), }}",
@@ -50,7 +52,9 @@ pub fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -
     const BYTES: usize = 8;
     let mut output = BufWriter::with_capacity(1 << 20, output);
     let columns = table.columns();
-    output.write_all(&header(columns, table.rows()))?;
+    let field = |column: &'_ Column| column.dtype.starts_with('f');
+    let fields = columns.iter().map(|column| (column.name.as_str(), field(column)));
+    output.write_all(&header(fields, table.rows()))?;
     let row_bytes = columns.len() * BYTES;
     let (mut records, mut from) = (Vec::new(), 0);
     while from < table.rows() {

@@ -8,11 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::append::{self, Before};
 use crate::format::libhdf5::{self, Kind, Value, Writer};
 use crate::table::{self, Attribute, Column, Table};
-
-/// Rows that are in memory at once.
-const ROWS: u64 = 65_536;
 
 /// How a table is written.
 #[derive(Clone, Debug)]
@@ -23,11 +21,13 @@ pub struct Options {
     pub chunk_rows: usize,
     /// The zstd level of the output.
     pub level: i32,
+    /// Whether the output is there, and the rows are put behind its own.
+    pub append: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { columns: None, chunk_rows: 65_536, level: 3 }
+        Self { columns: None, chunk_rows: 65_536, level: 3, append: false }
     }
 }
 
@@ -54,6 +54,9 @@ pub enum Error {
     /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] libhdf5::Error),
+    /// The output cannot be lengthened.
+    #[error(transparent)]
+    Append(#[from] append::Error),
     /// Input and output are the same file.
     #[error("{} is both input and output; name another output", path.display())]
     SameFile {
@@ -90,7 +93,11 @@ impl Error {
     /// Whether the machine is in the way rather than the input.
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Output(error) if error.is_environment())
+        match self {
+            Self::Output(error) => error.is_environment(),
+            Self::Append(error) => error.is_environment(),
+            _ => false,
+        }
     }
 }
 
@@ -104,6 +111,9 @@ pub fn repack(
     options: &Options,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, Error> {
+    let before = if options.append { Some(Before::open(output)?) } else { None };
+    let tables: Vec<&Table> =
+        before.iter().map(|before| &before.table).chain(tables.iter().copied()).collect();
     let Some(first) = tables.first() else {
         return Ok(Report { rows: 0, columns: Vec::new(), bytes_out: 0, content_hash: String::new() });
     };
@@ -111,8 +121,10 @@ pub fn repack(
         Some(names) => names.clone(),
         None => first.columns().iter().map(|column| column.name.clone()).collect(),
     };
-    for table in tables {
-        fits(first, table, &names, output)?;
+    for (at, table) in tables.iter().enumerate() {
+        // The file that is lengthened is the output by intent.
+        let others = if options.append && at == 0 { None } else { Some(output) };
+        fits(first, table, &names, others)?;
     }
     for pair in tables.windows(2) {
         follows(pair[0], pair[1], &names)?;
@@ -124,29 +136,9 @@ pub fn repack(
     let own: Vec<libhdf5::Column> = columns.iter().map(|column| written(column)).collect();
     let mut writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
     let mut done = 0;
-    for table in tables {
-        let mut from = 0;
-        while from < table.rows() {
-            let to = (from + ROWS).min(table.rows());
-            let count = (to - from) as usize;
-            for (number, column) in own.iter().enumerate() {
-                match column.kind {
-                    Kind::I64 => {
-                        let mut values = vec![0; count];
-                        table.read_i64(&names[number], from..to, &mut values)?;
-                        writer.push_i64(number, &values)?;
-                    }
-                    Kind::F64 => {
-                        let mut values = vec![0.0; count];
-                        table.read_f64(&names[number], from..to, &mut values)?;
-                        writer.push_f64(number, &values)?;
-                    }
-                }
-            }
-            done += to - from;
-            from = to;
-            progress(done);
-        }
+    for table in &tables {
+        append::copy::<Error>(table, &names, &mut writer, &mut |rows| progress(done + rows))?;
+        done += table.rows();
     }
     let notes = notes(first);
     let notes: Vec<(&str, Value)> =
@@ -156,14 +148,16 @@ pub fn repack(
     Ok(Report { rows, columns, bytes_out: bytes, content_hash })
 }
 
-/// Whether `table` can be written to `output` with the rows of `first` before its own.
-fn fits(first: &Table, table: &Table, names: &[String], output: &Path) -> Result<(), Error> {
+/// Whether `table` can be written to `output`, unless it is the one that is lengthened, with the rows of `first` before its own.
+fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -> Result<(), Error> {
     let (first_path, path) = (&first.inspect().path, &table.inspect().path);
-    if std::fs::canonicalize(output).is_ok_and(|output| std::fs::canonicalize(path).ok() == Some(output)) {
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    if output.and_then(place).is_some_and(|output| place(path) == Some(output)) {
         return Err(Error::SameFile { path: path.clone() });
     }
     let kinds = |table: &Table| -> Vec<(String, Option<Kind>)> {
-        let kind = |name: &String| table.position(name).ok().map(|at| kind(&table.columns()[at]));
+        let kind =
+            |name: &String| table.position(name).ok().map(|at| append::kind(&table.columns()[at].dtype));
         names.iter().map(|name| (name.clone(), kind(name))).collect()
     };
     let shown = |table: &Table| {
@@ -200,10 +194,6 @@ fn follows(above: &Table, table: &Table, names: &[String]) -> Result<(), Error> 
     })
 }
 
-fn kind(column: &Column) -> Kind {
-    if column.dtype.starts_with('f') { Kind::F64 } else { Kind::I64 }
-}
-
 /// The column of the output for one of the input.
 fn written(column: &Column) -> libhdf5::Column {
     let text = |name: &str, default: &str| match column.attributes.get(name) {
@@ -213,7 +203,7 @@ fn written(column: &Column) -> libhdf5::Column {
     libhdf5::Column {
         // Slashes part the names of groups.
         name: column.name.replace('/', "_"),
-        kind: kind(column),
+        kind: append::kind(&column.dtype),
         unit: text("unit", "as in the source"),
         role: text("role", if column.name == "timestamp" { "timestamp" } else { "other" }),
     }

@@ -5,11 +5,14 @@
 //! training.
 //!
 //! ```text
-//! Split (rows in time) -> Windows (starts in one part, cut at gaps) -> Epoch (blocks of rows, shuffled) -> Mixes -> Cursor
+//! Split (rows in time) -> Windows (starts in one part, cut at gaps, weighted) -> Epoch (blocks of rows, shuffled) -> Mixes -> Cursor
 //! ```
 
 mod order;
 pub mod split;
+
+pub mod weights;
+
 pub mod windows;
 
 pub mod epoch;

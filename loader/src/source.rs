@@ -7,6 +7,8 @@
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
 
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -45,8 +47,38 @@ pub struct Identity {
     pub size: u64,
     /// The device and the inode; zeros for memory.
     pub place: (u64, u64),
-    /// The time of the last change in nanoseconds since 1970; 0 for memory.
+    /// The time of the last change of the bytes in nanoseconds since 1970; 0 for memory.
     pub modified_ns: i128,
+    /// The time of the last change of the bytes or of what is noted of the file, which nobody can set back; 0 for memory.
+    pub changed_ns: i128,
+}
+
+impl Identity {
+    /// The identity of the file at `path` now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|metadata| pread::identity_of(&metadata))
+    }
+
+    /// Nanoseconds until no change of the file can be noted at the same time as its last one: 0 when every later change
+    /// would give another identity. File systems note times by the tick of the kernel, 10 ms at most.
+    #[must_use]
+    pub fn unsettled_ns(&self) -> u64 {
+        const TICK_NS: i128 = 20_000_000;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now_ns = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+        let settled_ns = self.modified_ns.max(self.changed_ns) + TICK_NS;
+        u64::try_from((settled_ns - now_ns).max(0)).unwrap_or(u64::MAX)
+    }
+
+    /// The identity as bytes, to be a part of a name.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let words = [self.size, self.place.0, self.place.1].map(u64::to_le_bytes).concat();
+        [words, [self.modified_ns, self.changed_ns].map(i128::to_le_bytes).concat()].concat()
+    }
 }
 
 /// A piece of a source.

@@ -12,7 +12,7 @@
 //! The order depends on the seed, the epoch, the rank, the batch and the budget, never on threads or timing. All memory is
 //! planned before it is taken ([`Explanation`]) and used again from batch to batch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use diapason_buffer::{Alignment, Buffer, buffer::OutOfMemory};
@@ -22,16 +22,28 @@ mod memory;
 
 mod schedule;
 
+mod tally;
+
+/// The locks of [`handover`], which a test replaces.
+mod sync {
+    pub use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+}
+
+mod handover;
+
 mod gather;
 
 mod worker;
 
+use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
-use crate::table::{self, Damaged, Selection, Table};
+use crate::table::{self, Damaged};
 use gather::{Form, Slab};
+use handover::{Handover, Next};
 pub use memory::Explanation;
 use memory::Sizes;
-use schedule::{Output, Poll, Portion, Schedule};
+use schedule::{Output, Portion, Schedule};
+pub use tally::Metrics;
 use worker::{Run, Work, lock};
 
 /// Why there is no stream, or none any more.
@@ -67,6 +79,14 @@ pub enum Error {
         needed: u64,
         /// The rows of the table.
         rows: u64,
+    },
+    /// A window that would reach from one table into the next.
+    #[error(
+        "a window reaches over row {border}, where another table begins; give the borders of the data set as gaps (Dataset::with_borders)"
+    )]
+    Crosses {
+        /// The first row of the other table.
+        border: u64,
     },
     /// The consumer holds everything.
     #[error(
@@ -147,7 +167,7 @@ struct Pool {
     slabs: Vec<Slab>,
 }
 
-/// Epochs of windows of one table.
+/// Epochs of windows of one table, or of several.
 #[derive(Debug)]
 pub struct Loader {
     work: Arc<Work>,
@@ -167,11 +187,13 @@ impl Loader {
     /// Bytes that a stream takes when nothing else is said.
     pub const BUDGET_BYTES: u64 = 256 << 20;
 
-    /// Plans the epochs of `windows` over `table`.
+    /// Plans the epochs of `windows` over a table or a data set of several.
     ///
     /// # Errors
-    /// [`Error`] when a column or row is not there, or the budget is too small.
-    pub fn new(table: Arc<Table>, windows: Windows, options: &Options) -> Result<Self, Error> {
+    /// [`Error`] when a column or row is not there, a window reaches from one table into the next, or the budget is too
+    /// small.
+    pub fn new(data: impl Into<Dataset>, windows: Windows, options: &Options) -> Result<Self, Error> {
+        let dataset = data.into();
         for (what, is_zero) in
             [("batch", options.batch == 0), ("the number of features", options.features.is_empty())]
         {
@@ -179,8 +201,13 @@ impl Loader {
                 return Err(Error::Zero { what });
             }
         }
-        if windows.rows().end > table.rows() {
-            return Err(Error::OutOfRange { needed: windows.rows().end, rows: table.rows() });
+        if windows.rows().end > dataset.rows() {
+            return Err(Error::OutOfRange { needed: windows.rows().end, rows: dataset.rows() });
+        }
+        let reach = windows.shape().span() - 1;
+        let crosses = |border: &&u64| !windows.starting_in(border.saturating_sub(reach)..**border).is_empty();
+        if let Some(&border) = dataset.borders().iter().find(crosses) {
+            return Err(Error::Crosses { border });
         }
         let mut names: Vec<&str> = options.features.iter().map(String::as_str).collect();
         let mut targets = Vec::new();
@@ -191,20 +218,20 @@ impl Loader {
             });
             targets.push(at);
         }
-        let selection = table.select(&names)?;
-        table.check::<f32>(&selection)?;
+        let selections = dataset.select(&names)?;
+        dataset.check::<f32>(&selections)?;
         let threads = match options.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
         let (width, features, shape) = (names.len(), options.features.len(), windows.shape());
         let form = Form { shape, block_rows: 1, width, features, targets };
-        let needs = Needs { table: &table, selection: &selection, form: &form, options, threads };
+        let needs = Needs { dataset: &dataset, selections: &selections, form: &form, options, threads };
         let (block_rows, explanation) = needs.plan(&windows)?;
         let form = Form { block_rows: u32::try_from(block_rows).unwrap_or(u32::MAX), ..form };
         let work = Work {
-            table,
-            selection,
+            dataset,
+            selections,
             windows,
             form,
             order: options.order,
@@ -217,6 +244,7 @@ impl Loader {
             },
             heads: explanation.keeps_heads.then(Mutex::default),
             damaged: Mutex::default(),
+            tally: tally::Tally::default(),
         };
         work.mixes(0)?;
         let (work, pool) = (Arc::new(work), Arc::default());
@@ -227,6 +255,12 @@ impl Loader {
     #[must_use]
     pub const fn explain(&self) -> &Explanation {
         &self.explanation
+    }
+
+    /// What was done so far, in all epochs.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.work.tally.metrics()
     }
 
     /// The chunks that could not be had so far.
@@ -282,9 +316,7 @@ impl Loader {
         lock(&self.pool).slabs = spare;
         let run = Arc::new(Run {
             work: Arc::clone(&self.work),
-            state: Mutex::new(Schedule::new(self.batch, blocks, slabs)),
-            jobs: std::sync::Condvar::new(),
-            outputs: std::sync::Condvar::new(),
+            handover: Handover::new(Schedule::new(self.batch, blocks, slabs)),
             next: Mutex::new(Some(cursor)),
         });
         let mut stream = Stream { run, threads: Vec::new(), pool: Arc::clone(&self.pool) };
@@ -299,8 +331,8 @@ impl Loader {
 
 /// What a stream needs, before its blocks are sized.
 struct Needs<'a> {
-    table: &'a Table,
-    selection: &'a Selection,
+    dataset: &'a Dataset,
+    selections: &'a Selections,
     form: &'a Form,
     options: &'a Options,
     threads: usize,
@@ -310,7 +342,7 @@ impl Needs<'_> {
     /// Rows of a block, and where the memory goes: blocks as long as they can be while a mix still has enough of them.
     fn plan(&self, windows: &Windows) -> Result<(u64, Explanation), Error> {
         let (batch, shape) = (self.options.batch as u64, self.form.shape);
-        let chunk_rows = self.table.chunk_rows(self.selection);
+        let chunk_rows = self.dataset.chunk_rows(self.selections);
         // A batch reaches over two mixes at most, so a block should hold one.
         let least = batch.saturating_mul(shape.stride).div_ceil(chunk_rows).max(1);
         let planned = |chunks: u64| {
@@ -346,12 +378,12 @@ impl Needs<'_> {
         // Heads are of one block; longer windows reach over more.
         let heads = if span - 1 > block_rows { u64::MAX } else { heads };
         Sizes {
-            index: self.table.index_bytes(),
+            index: self.dataset.index_bytes().saturating_add(windows.bytes()),
             threads: self.threads as u64,
-            scratch: self.table.scratch_bytes(self.selection).saturating_add(DECODER_BYTES),
+            scratch: self.dataset.scratch_bytes(self.selections).saturating_add(DECODER_BYTES),
             slab: self.form.slab_bytes(self.options.batch),
             block: block_rows.saturating_add(span - 1).saturating_mul(row_bytes).saturating_add(64),
-            order: block_rows.div_ceil(self.form.shape.stride).saturating_mul(4),
+            order: (block_rows.div_ceil(self.form.shape.stride)).saturating_mul(4 * windows.times_max()),
             heads,
             blocks_max: blocks
                 .div_ceil(self.options.shard.world.max(1))
@@ -372,32 +404,23 @@ type Found = Output<Buffer<f32>, Slab, Error>;
 
 impl Stream {
     fn next(&self) -> Option<Result<Found, Error>> {
-        let mut state = lock(&self.run.state);
-        loop {
-            match state.poll() {
-                Poll::Ready(Output::Failed(error)) => return Some(Err(error)),
-                Poll::Ready(output) => {
-                    drop(state);
-                    self.run.jobs.notify_all();
-                    return Some(Ok(output));
-                }
-                Poll::End => return None,
-                Poll::Held(held) => return Some(Err(Error::Held { held })),
-                Poll::Wait => state = self.run.outputs.wait(state).unwrap_or_else(PoisonError::into_inner),
-            }
+        match self.run.handover.next(&self.run.work.tally) {
+            Next::Output(Output::Failed(error)) => Some(Err(error)),
+            Next::Output(output) => Some(Ok(output)),
+            Next::End => None,
+            Next::Held(held) => Some(Err(Error::Held { held })),
         }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        lock(&self.run.state).stop();
-        self.run.jobs.notify_all();
+        self.run.handover.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; its memory is gone and is taken anew.
             let _ = thread.join();
         }
-        let (blocks, slabs) = lock(&self.run.state).take();
+        let (blocks, slabs) = self.run.handover.take();
         let mut pool = lock(&self.pool);
         pool.blocks.extend(blocks);
         pool.slabs.extend(slabs);
@@ -456,7 +479,7 @@ impl Batch {
         ArrayView2::from_shape((starts.len(), count), values).expect("as many values as the shape has")
     }
 
-    /// The row of the table that each window starts in.
+    /// The row of the table, or of the data set, that each window starts in.
     #[must_use]
     pub fn starts(&self) -> &[u64] {
         self.slab().2
@@ -472,8 +495,7 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         if let Some(slab) = self.slab.take() {
-            lock(&self.run.state).returned(slab);
-            self.run.jobs.notify_all();
+            self.run.handover.returned(slab);
         }
     }
 }
@@ -544,7 +566,6 @@ impl Referenced {
 
 impl Drop for Referenced {
     fn drop(&mut self) {
-        lock(&self.run.state).unreferenced(std::mem::take(&mut self.portions));
-        self.run.jobs.notify_all();
+        self.run.handover.unreferenced(std::mem::take(&mut self.portions));
     }
 }

@@ -16,7 +16,7 @@ mod matlab;
 mod number;
 mod storage;
 
-mod error;
+pub(crate) mod error;
 
 mod rows;
 
@@ -35,8 +35,8 @@ use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
 pub use number::Number;
-pub(crate) use rows::Scratch;
 pub use rows::{Damage, Damaged, Selection};
+pub(crate) use rows::{Done, Scratch};
 use rows::{Origin, Origins};
 use sidecar::Known;
 pub use storage::Error as ChunkError;
@@ -149,13 +149,14 @@ impl Table {
     /// # Errors
     /// As [`Table::open_with`].
     pub fn of_source(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
+        let _span = tracing::debug_span!("open", path = %path.display(), group = options.group).entered();
         let identity = source.identity();
         let sidecar = options.sidecar.as_deref();
         let kept = sidecar.and_then(|sidecar| sidecar::load(sidecar, identity, &options.group));
         let (known, index) = match kept {
             Some(known) => (known, Index::SideCar),
             None => {
-                let known = open::known(&source, path, &options.group)?;
+                let known = open::known(&source, path, (&options.group, false))?;
                 let saved = sidecar.map(|sidecar| sidecar::save(sidecar, identity, &options.group, &known));
                 (
                     known,
@@ -163,6 +164,15 @@ impl Table {
                 )
             }
         };
+        Self::of_known(source, path, options, (known, index))
+    }
+
+    fn of_known(
+        source: Arc<dyn Source>,
+        path: &Path,
+        options: &Options,
+        (known, index): (Known, Index),
+    ) -> Result<Self, Error> {
         let Known { columns, storages, attributes, skipped } = known;
         let (columns, origins): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let rows = check(path, options, (&columns, &origins), &storages, &skipped)?;
@@ -177,10 +187,36 @@ impl Table {
         Ok(Self { source, inspection, index, storages, origins, threads, cache })
     }
 
+    /// As [`Table::of_source`], without a side-car, of a file that grows: as many rows as every column has, up to the first
+    /// chunk that is not there yet.
+    pub(crate) fn of_growing(source: Arc<dyn Source>, path: &Path, options: &Options) -> Result<Self, Error> {
+        let mut known = open::known(&source, path, (&options.group, true))?;
+        let rows = known.storages.iter().map(Storage::rows_there).min().unwrap_or(0);
+        for storage in &mut known.storages {
+            storage.rows = rows;
+        }
+        Self::of_known(source, path, options, (known, Index::File))
+    }
+
+    /// Rows in chunks that are full, of every column.
+    pub(crate) fn rows_full(&self) -> u64 {
+        self.storages
+            .iter()
+            .map(|storage| storage.rows / storage.chunk_rows * storage.chunk_rows)
+            .min()
+            .unwrap_or(0)
+    }
+
     /// Where the index of the chunks came from.
     #[must_use]
     pub const fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What the file was when it was opened.
+    #[must_use]
+    pub fn identity(&self) -> crate::source::Identity {
+        self.source.identity()
     }
 
     /// Rows of each column.
@@ -341,6 +377,10 @@ impl Table {
         let count = usize::try_from((rows.end - rows.start).div_ceil(step)).unwrap_or(usize::MAX);
         let room = self.inspection.budget_bytes / self.scratch_bytes(selection).max(1);
         let threads = self.threads.min(count).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1);
+        let (first_row, count) = (rows.start, rows.end - rows.start);
+        let _span =
+            tracing::debug_span!("read", path = %self.inspection.path.display(), first_row, count, threads)
+                .entered();
         let damaged = parallel::run(threads, jobs, Scratch::default, |scratch, (rows, out)| {
             rows::fill(self.origins_of(), selection, rows, out, (scratch, damage))
         })?;

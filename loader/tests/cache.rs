@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use diapason_loader::cache::{Counts, Key, Outcome, Sink, Store};
+use diapason_loader::cache::{Changed, Counts, Key, Outcome, Sink, Store};
 
 fn key(name: &str) -> Key {
     Key::of(&[("name", name.as_bytes())])
@@ -43,15 +43,15 @@ fn made_once_and_mapped_later() {
         let name = format!("of {count}");
         assert!(store.get(key(&name)).is_none());
         let Outcome::Made(made) = get(&store, &name, count) else { panic!("{count}") };
-        assert_eq!(made.values(), values(&name, count));
+        assert_eq!(made.values::<f32>(), values(&name, count));
         let Outcome::Hit(hit) = get(&Store::open(folder.path().join("a/b"), 1 << 20).unwrap(), &name, count)
         else {
             panic!("{count}")
         };
-        assert_eq!(hit.values(), values(&name, count));
-        assert_eq!(hit.values().as_ptr().addr() % 64, 0);
+        assert_eq!(hit.values::<f32>(), values(&name, count));
+        assert_eq!(hit.bytes().as_ptr().addr() % 64, 0);
     }
-    assert!(files(&folder.path().join("a/b")).iter().all(|name| name.ends_with(".f32")));
+    assert!(files(&folder.path().join("a/b")).iter().all(|name| name.ends_with(".result")));
     assert_eq!(store.counts(), Counts { made: 3, ..Counts::default() });
     // What a part is called and where it ends are a part of the key.
     let keys = [
@@ -78,7 +78,7 @@ fn of_many_who_ask_one_makes() {
                 });
                 match outcome.unwrap() {
                     Outcome::Hit(found) | Outcome::Made(found) => {
-                        assert_eq!(found.values(), values("shared", 3000));
+                        assert_eq!(found.values::<f32>(), values("shared", 3000));
                     }
                     Outcome::Bypassed(error) => panic!("{error}"),
                 }
@@ -110,10 +110,17 @@ fn the_longest_unused_go_first() {
     assert!(store.get(key("two")).is_none());
     assert_eq!(store.counts().evicted, 2);
     // What is mapped stays.
-    assert_eq!(lost.values(), values("two", 1000));
-    assert_eq!(held.values(), values("one", 1000));
+    assert_eq!(lost.values::<f32>(), values("two", 1000));
+    assert_eq!(held.values::<f32>(), values("one", 1000));
     let Outcome::Bypassed(why) = get(&store, "large", 100_000) else { panic!("it does not fit") };
     assert!(why.to_string().contains("larger than the cache"), "{why}");
+    // Who says beforehand how much will come writes nothing in vain.
+    let outcome = store.get_or_make::<Infallible>(key("said"), |sink| {
+        sink.expect(1 << 40);
+        assert!(!sink.is_kept());
+        push(sink, "said", 10)
+    });
+    assert!(matches!(outcome, Ok(Outcome::Bypassed(_))));
     assert_eq!(files(folder.path()).len(), 3);
 }
 
@@ -129,14 +136,48 @@ fn a_broken_file_is_made_again_and_an_error_of_the_maker_keeps_nothing() {
     {
         std::fs::write(&path, broken).unwrap();
         let Outcome::Made(made) = get(&store, "it", 100) else { panic!("{} bytes", broken.len()) };
-        assert_eq!(made.values(), values("it", 100));
+        assert_eq!(made.values::<f32>(), values("it", 100));
     }
     let refused = store.get_or_make(key("other"), |sink| {
-        sink.push(&[1.0]);
+        sink.push(&[1.0f32]);
         Err("no")
     });
     assert!(matches!(refused, Err("no")));
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[test]
+fn other_types_and_changed_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), 1 << 20).unwrap();
+    let numbers: Vec<u64> = (0..50_000).map(|at| at * at).collect();
+    let outcome = store.get_or_make::<Infallible>(key("numbers"), |sink| {
+        numbers.chunks(333).for_each(|part| sink.push(part));
+        sink.push(b"end");
+        Ok(())
+    });
+    let Ok(Outcome::Made(made)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(made.values::<u64>(), numbers);
+    assert_eq!(&made.bytes()[400_000..], b"end");
+    made.check().unwrap();
+    let mut copy = vec![7; 400_010];
+    made.copy_to(&mut copy).unwrap();
+    assert_eq!((&copy[..400_003], &copy[400_003..]), (made.bytes(), &[7; 7][..]));
+    // What is let go comes back.
+    for bytes in [0..400_003, 0..usize::MAX, 5..6, 400_003..400_003] {
+        made.release(bytes);
+        assert_eq!(made.values::<u64>(), numbers);
+    }
+    drop(made);
+    // A bit that turned on the disk is found by who looks, and the result is made again.
+    let path = folder.path().join(&files(folder.path())[0]);
+    let mut whole = std::fs::read(&path).unwrap();
+    whole[200_000] ^= 4;
+    std::fs::write(&path, &whole).unwrap();
+    let turned = store.get(key("numbers")).unwrap();
+    assert_eq!((turned.check(), turned.copy_to(&mut copy)), (Err(Changed), Err(Changed)));
+    store.remove(key("numbers"));
+    assert!(store.get(key("numbers")).is_none());
 }
 
 #[test]
@@ -156,7 +197,7 @@ fn bytes_of(folder: &tempfile::TempDir, store: &Store) -> [u8; 32] {
     get(store, "it", 1);
     let name = files(folder.path()).remove(0);
     std::fs::remove_file(folder.path().join(&name)).unwrap();
-    *blake3::Hash::from_hex(name.strip_suffix(".f32").unwrap()).unwrap().as_bytes()
+    *blake3::Hash::from_hex(name.strip_suffix(".result").unwrap()).unwrap().as_bytes()
 }
 
 #[test]
@@ -173,6 +214,51 @@ fn a_full_disk_is_a_bypass() {
 }
 
 const CHILD: &str = "CACHE_TEST_FOLDER";
+const SLOW: &str = "CACHE_TEST_SLOW";
+
+/// Not a test of its own: one of the processes of the next one.
+#[test]
+fn makes_slowly() {
+    let Some(folder) = std::env::var_os(SLOW) else { return };
+    let folder = Path::new(&folder);
+    let store = Store::open(folder.join("cache"), 1 << 20).unwrap();
+    let outcome = store.get_or_make(key("shared"), |sink| {
+        let mut made = std::fs::File::options().append(true).create(true).open(folder.join("made")).unwrap();
+        std::io::Write::write_all(&mut made, b"x").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        push(sink, "shared", 3000)
+    });
+    let (Outcome::Hit(found) | Outcome::Made(found)) = outcome.unwrap() else { panic!("it was not kept") };
+    assert_eq!(found.values::<f32>(), values("shared", 3000));
+}
+
+#[test]
+fn of_many_processes_one_makes_and_another_takes_over_when_it_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "makes_slowly"])
+            .env(SLOW, folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let made = || std::fs::read(folder.path().join("made")).unwrap_or_default().len();
+    let mut first = start();
+    while made() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let others: Vec<_> = (0..5).map(|_| start()).collect();
+    std::thread::sleep(std::time::Duration::from_millis(40));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    for mut other in others {
+        assert!(other.wait().unwrap().success());
+    }
+    // Who was killed had begun; one of the others made it, once.
+    assert_eq!(made(), 2);
+    assert_eq!(files(&folder.path().join("cache")).len(), 1);
+}
 
 /// Not a test of its own: what the next one starts and kills.
 #[test]
@@ -193,7 +279,7 @@ fn writes_until_it_is_killed() {
             let _ = std::fs::remove_file(Path::new(&folder).join("nothing"));
         }
         if round % 5 == 4 {
-            for file in files(Path::new(&folder)).iter().filter(|name| name.ends_with(".f32")) {
+            for file in files(Path::new(&folder)).iter().filter(|name| name.ends_with(".result")) {
                 let _ = std::fs::remove_file(Path::new(&folder).join(file));
             }
         }
@@ -219,13 +305,13 @@ fn whole_or_nothing_after_any_death() {
             for round in 0..5 {
                 let name = format!("{name}{round}");
                 if let Some(found) = store.get(key(&name)) {
-                    assert_eq!(found.values(), values(&name, 20_000), "death {death}");
+                    assert_eq!(found.values::<f32>(), values(&name, 20_000), "death {death}");
                 }
             }
         }
         let (Outcome::Hit(after) | Outcome::Made(after)) = get(&store, "a0", 20_000) else {
             panic!("death {death}")
         };
-        assert_eq!(after.values(), values("a0", 20_000));
+        assert_eq!(after.values::<f32>(), values("a0", 20_000));
     }
 }

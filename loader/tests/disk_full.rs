@@ -12,11 +12,14 @@ use diapason_loader::market::{self, Options};
 
 const FOLDER: &str = "DIAPASON_TEST_FULL_DISK";
 
+fn options() -> Options {
+    Options { rows: 400_000, ..Options::default() }
+}
+
 /// What the child does: writes until it cannot, twice, since the library must stay usable after the failure.
 fn fill(folder: &Path) {
     for name in ["first.h5", "second.h5"] {
-        let options = Options { rows: 400_000, ..Options::default() };
-        let refused = market::generate(&folder.join(name), &options, &mut |_| {}).unwrap_err();
+        let refused = market::generate(&folder.join(name), &options(), &mut |_| {}).unwrap_err();
         assert!(refused.is_environment());
         let refused = refused.to_string();
         let cause = std::io::Error::from_raw_os_error(nix::libc::EFBIG);
@@ -31,8 +34,11 @@ fn a_full_disk_leaves_nothing_behind() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return fill(Path::new(&folder));
     }
-    // 64 KiB is met at the first chunk, 700 KiB in the middle, 5 MiB at the end, where only metadata is missing.
-    for limit_kib in [64, 700, 5500] {
+    let roomy = tempfile::tempdir().unwrap();
+    market::generate(&roomy.path().join("whole.h5"), &options(), &mut |_| {}).unwrap();
+    let whole_kib = std::fs::metadata(roomy.path().join("whole.h5")).unwrap().len() / 1024;
+    // 64 KiB is met at the first chunk, 700 KiB in the middle, the last at the end, where only metadata is missing.
+    for limit_kib in [64, 700, whole_kib - 2] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("first.h5"), "older").unwrap();
         let script = format!(

@@ -9,6 +9,7 @@ use diapason_tests::need::repository;
 const PLACES: &[(&str, &str)] = &[
     ("benches/benches/latency.rs", "the read bandwidth that ticks are compared with"),
     ("benches/benches/lstm.rs", "the multiply-add peak that speeds are compared with"),
+    ("benches/src/peak.rs", "the multiply-add and dot-product peaks that speeds are compared with"),
     ("buffer/src/buffer.rs", "one aligned allocation"),
     ("daemon/src/root/call", "system calls that no safe wrapper covers"),
     ("kernels/examples/lstm_speed.rs", "the multiply-add peak that speeds are compared with"),

@@ -1,13 +1,13 @@
 //! Commands on a table that is a file already: show rows, verify, repack, append, export.
 
+use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use diapason_loader::npy;
 use diapason_loader::table::{Column, Options, Table};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{repack, verify};
+use diapason_loader::{export, repack, verify};
 use serde::Serialize;
 
 use crate::console::{self, Console};
@@ -99,10 +99,6 @@ fn values(
     if column.dtype.starts_with('f') {
         let mut values = vec![0.0; count];
         table.read_f64(&column.name, rows, &mut values)?;
-        let json = |value: f64| {
-            serde_json::Number::from_f64(value)
-                .map_or_else(|| value.to_string().into(), serde_json::Value::from)
-        };
         return Ok(values.into_iter().map(json).collect());
     }
     let mut values = vec![0; count];
@@ -110,7 +106,12 @@ fn values(
     Ok(values.into_iter().map(serde_json::Value::from).collect())
 }
 
-fn text(value: &serde_json::Value) -> String {
+/// A number; NaN and infinities as text.
+pub(super) fn json(value: f64) -> serde_json::Value {
+    serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), serde_json::Value::from)
+}
+
+pub(super) fn text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -182,6 +183,9 @@ pub struct Repack {
     /// The zstd level, 1 (fast) to 19 (small)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Put the rows behind those that the output has already
+    #[arg(long)]
+    pub append: bool,
 }
 
 /// Writes the rows of some files to another.
@@ -190,7 +194,7 @@ pub struct Repack {
 /// As the loader's repacking.
 #[cfg(feature = "libhdf5")]
 pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
-    let inputs: Vec<&std::path::Path> = arguments.inputs.iter().map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> = arguments.inputs.iter().map(PathBuf::as_path).collect();
     write::ready(&arguments.output, &inputs)?;
     let open = |file: &PathBuf| Input { file: file.clone(), group: arguments.group.clone() }.open();
     let tables: Vec<Table> = arguments.inputs.iter().map(open).collect::<Result<_, _>>()?;
@@ -199,6 +203,7 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
         columns: arguments.columns.clone(),
         chunk_rows: arguments.chunk_rows as usize,
         level: arguments.level,
+        append: arguments.append,
     };
     let tables: Vec<&Table> = tables.iter().collect();
     let report = repack::repack(&tables, &arguments.output, &options, &mut |rows| bar.set_position(rows));
@@ -215,7 +220,7 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
 pub struct Export {
     #[command(flatten)]
     pub input: Input,
-    /// The file to write: `.npy`
+    /// The file to write; its form is told by the end of its name: .npy, .csv, .parquet, .arrow or .feather
     pub output: PathBuf,
 }
 
@@ -224,23 +229,16 @@ pub struct Export {
 /// # Errors
 /// When the form is not known, the table cannot be read or the output refuses.
 pub fn export(arguments: &Export, console: &Console) -> Result<(), Failure> {
-    let (output, refused) =
-        (&arguments.output, |reason| Failure::Refused { file: arguments.output.clone(), reason });
-    if output.extension().is_none_or(|extension| extension != "npy") {
-        return Err(refused("its name does not end with .npy, which is what is written; give such a name"));
-    }
+    let output = &arguments.output;
+    is_known(output)?;
     write::ready(output, &[&arguments.input.file])?;
     let table = arguments.input.open()?;
     let bar = console.progress("export", table.rows());
     let of_file = |error| Failure::Write { file: output.clone(), error };
     let mut file = write::beside(output).map_err(of_file)?;
-    let written = npy::write(&table, BufWriter::new(file.as_file_mut()), &mut |rows| bar.set_position(rows));
+    let written = give(&table, output, file.as_file_mut(), &mut |rows| bar.set_position(rows));
     bar.finish_and_clear();
-    written.map_err(|error| match error {
-        npy::Error::Output(error) => of_file(error),
-        npy::Error::Input(error) => error.into(),
-        error => Failure::Found(error.to_string()),
-    })?;
+    written?;
     file.as_file().sync_all().map_err(of_file)?;
     file.persist(output).map_err(|error| of_file(error.error))?;
     let bytes = std::fs::metadata(output).map_err(of_file)?.len();
@@ -257,4 +255,42 @@ pub fn export(arguments: &Export, console: &Console) -> Result<(), Failure> {
             console::bytes(report.bytes_out)
         )
     })?)
+}
+
+#[cfg(feature = "libhdf5")]
+fn is_known(output: &Path) -> Result<export::Format, Failure> {
+    const REASON: &str = if cfg!(feature = "arrow") {
+        "its name does not end with .npy, .csv, .parquet, .arrow or .feather, which are what is written; give such a name"
+    } else {
+        "its name does not end with .npy or .csv, which are what this build writes; give such a name"
+    };
+    let refused = || Failure::Refused { file: output.to_path_buf(), reason: REASON };
+    export::Format::of(output).ok_or_else(refused)
+}
+
+/// Writes `table` to `file`, which will stand at `output`, in the form that the name tells.
+#[cfg(feature = "libhdf5")]
+fn give(table: &Table, output: &Path, file: &mut File, told: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+    let written = export::write(table, is_known(output)?, BufWriter::new(file), told);
+    written.map_err(|error| match error {
+        export::Error::Output(error) => Failure::Write { file: output.to_path_buf(), error },
+        export::Error::Input(error) => error.into(),
+        error => Failure::Export { file: output.to_path_buf(), error },
+    })
+}
+
+#[cfg(not(feature = "libhdf5"))]
+fn is_known(output: &Path) -> Result<(), Failure> {
+    let reason = "its name does not end with .npy, which is what this build writes; give such a name";
+    let is_npy = output.extension().is_some_and(|extension| extension == "npy");
+    if is_npy { Ok(()) } else { Err(Failure::Refused { file: output.to_path_buf(), reason }) }
+}
+
+#[cfg(not(feature = "libhdf5"))]
+fn give(table: &Table, output: &Path, file: &mut File, told: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+    diapason_loader::npy::write(table, BufWriter::new(file), told).map_err(|error| match error {
+        diapason_loader::npy::Error::Output(error) => Failure::Write { file: output.to_path_buf(), error },
+        diapason_loader::npy::Error::Input(error) => error.into(),
+        error => Failure::Found(error.to_string()),
+    })
 }

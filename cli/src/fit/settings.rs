@@ -1,10 +1,11 @@
 //! What the user may say about training, and what is refused before anything is read.
 
 use clap::Args;
-use diapason_kernels::lstm::Precision;
+use diapason_kernels::lstm::{Optimizer, Precision};
 
 use crate::console;
 use crate::failure::Failure;
+use crate::line::Cache;
 use crate::memory;
 
 /// How to train.
@@ -37,9 +38,24 @@ pub struct Settings {
     /// Epochs without a better validation before training stops
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: u64,
-    /// The step size of Adam
-    #[arg(long, default_value_t = 1e-3)]
-    pub learning_rate: f64,
+    /// Which way a gradient moves the weights: adamw, adam or sgd, as torch.optim has them
+    #[arg(long, default_value = "adamw", value_parser = optimizer)]
+    pub optimizer: Optimizer,
+    /// The step size; without it 0.001, for sgd 0.1
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
+    /// With sgd: what stays of the last step's direction; without it 0.9
+    #[arg(long)]
+    pub momentum: Option<f64>,
+    /// With sgd: Nesterov's momentum
+    #[arg(long)]
+    pub nesterov: bool,
+    /// Decay of the weights; with adamw apart from the gradient
+    #[arg(long, default_value_t = 0.0)]
+    pub weight_decay: f64,
+    /// Rows over which gradients go back at most; without it, the window
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub truncation: Option<u64>,
     /// In what the matrix products are computed: f32, or bf16, which is faster where the processor has it
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
@@ -58,12 +74,22 @@ pub struct Settings {
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
+    /// Whether computed features are kept.
+    #[command(flatten)]
+    pub cache: Cache,
 }
 
 /// A precision in which a model can be trained.
 fn precision(text: &str) -> Result<Precision, String> {
     let known = Precision::TRAINING.into_iter().find(|precision| precision.name() == text);
     known.ok_or_else(|| format!("expected {}", Precision::TRAINING.map(Precision::name).join(" or ")))
+}
+
+/// An optimiser by its name.
+fn optimizer(text: &str) -> Result<Optimizer, String> {
+    let all = [Optimizer::ADAM_W, Optimizer::ADAM, Optimizer::SGD];
+    let known = all.into_iter().find(|optimizer| optimizer.name() == text);
+    known.ok_or_else(|| format!("expected {}", all.map(Optimizer::name).join(" or ")))
 }
 
 /// A number of threads: more than a machine could have is a slip of the keyboard.
@@ -73,14 +99,31 @@ pub fn threads(text: &str) -> Result<usize, String> {
 }
 
 impl Settings {
+    /// What trains, and its step size.
+    pub(super) fn descent(&self) -> (Optimizer, f32) {
+        match self.optimizer {
+            Optimizer::Sgd { dampening, .. } => {
+                let (momentum, nesterov) = (self.momentum.unwrap_or(0.9) as f32, self.nesterov);
+                (Optimizer::Sgd { momentum, dampening, nesterov }, self.learning_rate.unwrap_or(0.1) as f32)
+            }
+            adam => (adam, self.learning_rate.unwrap_or(1e-3) as f32),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), Failure> {
         let positive =
-            [("--learning-rate", Some(self.learning_rate)), ("--seconds", self.seconds), ("--gap", self.gap)];
+            [("--learning-rate", self.learning_rate), ("--seconds", self.seconds), ("--gap", self.gap)];
         for (name, value) in positive {
             if let Some(value) = value
                 && !(value.is_finite() && value > 0.0)
             {
                 return Err(Failure::OutOfRange { name, value, range: "a finite number above 0" });
+            }
+        }
+        if !matches!(self.optimizer, Optimizer::Sgd { .. }) {
+            let given = [("--nesterov", self.nesterov), ("--momentum", self.momentum.is_some())];
+            if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {
+                return Err(Failure::Needs { name, other: "--optimizer sgd" });
             }
         }
         // A thousand years; longer times do not fit what the system counts time in.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::feed::{Feed, FeedError, Rows};
+use super::keep::Panel;
 use super::recipe::Recipe;
 use super::scan::Scan;
 
@@ -61,13 +62,18 @@ impl<'a> Blocks<'a> {
         Self { feed, scan, recipe, missing: 0, values: 0 }
     }
 
-    /// Computes `rows` into `block`, from the head of the block of the scan that they start in.
+    /// Computes `rows` into `block`, from the head of the block of the scan that they start in, or takes them from where
+    /// they are kept.
     ///
     /// # Errors
     /// [`FeedError`] when the file is broken there.
     pub fn load(&mut self, rows: Range<u64>, block: &mut Block) -> Result<(), FeedError> {
         let number = rows.start / self.scan.block_rows;
         let first = number * self.scan.block_rows;
+        if let Some(panel) = &self.scan.panel {
+            self.take(panel, first..rows.end, block);
+            return Ok(());
+        }
         self.feed.read(first..rows.end, &mut block.rows)?;
         block.first = first;
         block.prices.clone_from(&block.rows.prices);
@@ -85,5 +91,21 @@ impl<'a> Blocks<'a> {
         }
         self.values += block.features.len() as u64;
         Ok(())
+    }
+
+    fn take(&mut self, panel: &Panel, rows: Range<u64>, block: &mut Block) {
+        let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        let width = self.feed.plan.names().len();
+        block.first = rows.start;
+        block.prices.clear();
+        block.times.clear();
+        block.features.resize(count * width, 0.0);
+        for (row, features) in panel.rows(rows.clone()).zip(block.features.chunks_exact_mut(width)) {
+            block.prices.push(row.price);
+            block.times.push(row.time);
+            self.missing += self.recipe.normalise(row.features, features);
+        }
+        self.values += block.features.len() as u64;
+        panel.release(rows);
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use diapason_kernels::feature::{Normaliser, Plan};
-use diapason_kernels::lstm::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The price whose future is predicted.
@@ -58,6 +57,9 @@ pub struct Recipe {
     pub target_unit: f64,
     /// The time of the first row that training did not see, in nanoseconds since 1970-01-01 UTC.
     pub trained_before_ns: i64,
+    /// Whether features are taken as they are, without normaliser and clip: those of a model that has its own.
+    #[serde(skip)]
+    pub is_raw: bool,
 }
 
 /// How far a normalised feature may be from its mean, in standard deviations. A single bad print would otherwise
@@ -100,11 +102,34 @@ pub enum RecipeError {
     },
     /// The model file has no recipe, or a broken one.
     #[error(
-        "the model file has no usable recipe under {KEY:?} ({reason}); only models of `diapason train` can be run on a file"
+        "the model file has no usable recipe under {KEY:?} ({reason}); for a model of another program say what it reads \
+         with --features PLAN and --window ROWS, or give --recipe FILE"
     )]
     NoRecipe {
         /// What is wrong.
         reason: String,
+    },
+    /// An option for models without a recipe was given for one that has it.
+    #[error("{option} is for models without a recipe, and this one has its own; leave it out")]
+    Surplus {
+        /// The option.
+        option: &'static str,
+    },
+    /// The plan on the command line does not fit the model.
+    #[error(
+        "the model reads {inputs} values of a row, and --features gives {features}; give the plan that it was trained with"
+    )]
+    Width {
+        /// Inputs of the model.
+        inputs: usize,
+        /// Outputs of the plan.
+        features: usize,
+    },
+    /// Which of several outputs is meant was not said, or is none of them.
+    #[error("the model gives {outputs} values; say which one with --output, counted from 0")]
+    Outputs {
+        /// How many.
+        outputs: usize,
     },
 }
 
@@ -132,16 +157,13 @@ impl Recipe {
         }
     }
 
-    /// Whether `plan` computes what a model of this shape learnt from.
+    /// Whether `plan` computes what a model with so many inputs and outputs learnt from.
     ///
     /// # Errors
     /// [`RecipeError`] names the difference.
-    pub fn check(&self, plan: &Plan, spec: Spec) -> Result<(), RecipeError> {
-        let inputs = spec.input;
-        if spec.output != 1 {
-            return Err(RecipeError::NoRecipe {
-                reason: format!("the model has {} outputs, not 1", spec.output),
-            });
+    pub fn check(&self, plan: &Plan, (inputs, outputs): (usize, usize)) -> Result<(), RecipeError> {
+        if outputs != 1 {
+            return Err(RecipeError::NoRecipe { reason: format!("the model has {outputs} outputs, not 1") });
         }
         if plan.hash() != self.features_hash {
             return Err(RecipeError::OtherFeatures {
@@ -159,13 +181,13 @@ impl Recipe {
         Ok(())
     }
 
-    /// Normalises one row of features into the model's input. A value that is not finite becomes the mean, 0;
+    /// Normalises one row of features into the model's input. A value that is not finite becomes 0, which is the mean;
     /// returns how many there were.
     pub fn normalise(&self, features: &[f64], input: &mut [f32]) -> u64 {
         let mut missing = 0;
         let Normaliser { mean, inverse_deviation } = &self.normaliser;
         for (((value, input), mean), inverse) in features.iter().zip(input).zip(mean).zip(inverse_deviation) {
-            let normal = ((value - mean) * inverse).clamp(-CLIP, CLIP);
+            let normal = if self.is_raw { *value } else { ((value - mean) * inverse).clamp(-CLIP, CLIP) };
             *input = if value.is_finite() { normal as f32 } else { 0.0 };
             missing += u64::from(!value.is_finite());
         }
@@ -199,6 +221,7 @@ mod tests {
             },
             target_unit: 1.0,
             trained_before_ns: 0,
+            is_raw: false,
         };
         let mut input = [9.0; 4];
         assert_eq!(recipe.normalise(&[2.0, f64::NAN, f64::INFINITY, 1e30], &mut input), 2);

@@ -3,13 +3,18 @@
 //! It leaves what later passes need to start anywhere: the state of the feature stream at the head of each block,
 //! the gaps in time, and, over the training rows alone, the mean and deviation of each feature and the size of the
 //! target. Times and prices are checked on the way, so that a file that somebody else made cannot run backwards unnoticed.
+//! Where an earlier run kept the features, they are read instead of computed, and looked at in the same way.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use diapason_kernels::feature::{Fit, Normaliser, Stream};
 
+use diapason_loader::cache::{Outcome, Sink};
+
+use super::clock::Clock;
 use super::feed::{Feed, FeedError, Rows};
+use super::keep::{self, Cache, Cached, Panel, Row};
 use super::recipe::{Price, Recipe};
 
 /// Rows that are loaded and computed together: the rows of one chunk of our own files.
@@ -73,8 +78,14 @@ pub enum ScanError {
 pub struct Scan {
     /// Rows in a block.
     pub block_rows: u64,
-    /// The feature stream just before the first row of each block.
+    /// The features of every row, where they are kept.
+    pub panel: Option<Panel>,
+    /// The feature stream just before the first row of each block, where they are not.
     pub states: Vec<Stream>,
+    /// What became of the features.
+    pub cached: Cached,
+    /// Why they could not be kept.
+    pub problem: Option<String>,
     /// The first row after each gap.
     pub gaps: Vec<u64>,
     /// The seconds that make a gap.
@@ -99,62 +110,85 @@ pub struct Question {
     pub gap_seconds: Option<f64>,
 }
 
+/// What is called for each row: its number and what it holds.
+pub type Each<'a> = dyn FnMut(u64, Row<'_>) + 'a;
+
+/// Words that are gathered before they are written.
+const WORDS: usize = 32 << 10;
+
 impl Scan {
-    /// Reads `feed` once from end to end; `progress` gets the rows done.
+    /// Looks at every row of `feed` from end to end, computed or, where `cache` has them, read; `progress` gets the rows
+    /// done.
     ///
     /// # Errors
     /// [`ScanError`] names the row and the remedy.
-    pub fn new(feed: &Feed, question: &Question, mut progress: impl FnMut(u64)) -> Result<Self, ScanError> {
-        let started = Instant::now();
-        let total = feed.table.rows();
-        let blocks = (STATES_BYTES_MAX / (feed.plan.state_bytes() as u64).max(1)).clamp(8, BLOCKS_MAX);
-        let block_rows = total.div_ceil(blocks).next_power_of_two().max(BLOCK_ROWS_MIN);
-        let gap_seconds = match question.gap_seconds {
-            Some(seconds) => seconds,
-            None => usual_gap(feed, &question.train)?,
-        };
-        let (mut clock, mut gaps) = (feed.clock(gap_seconds), Vec::new());
-        let mut fit = Fit::new(feed.plan.names().len());
-        let mut target = Target::new(question);
-        let (mut rows, mut features) = (Rows::default(), vec![0.0; feed.plan.names().len()]);
-        let mut stream = feed.plan.stream();
-        let mut states = Vec::new();
-        for first in (0..total).step_by(usize::try_from(block_rows).unwrap_or(usize::MAX)) {
-            states.push(stream.clone());
-            let range = first..total.min(first + block_rows);
-            feed.read(range.clone(), &mut rows)?;
-            let width = feed.plan.inputs().len();
-            for (index, row) in range.clone().enumerate() {
-                let after_gap = feed.check(&mut clock, row, rows.times[index], rows.prices[index])?;
-                if after_gap {
-                    if gaps.len() == GAPS_MAX {
-                        return Err(ScanError::Gaps { seconds: gap_seconds, row });
-                    }
-                    gaps.push(row);
-                }
-                target.push(row, rows.prices[index], after_gap);
-                stream.push(&rows.inputs[index * width..(index + 1) * width], &mut features);
-                if question.train.contains(&row) {
-                    fit.push(&features);
-                }
+    pub fn new(
+        feed: &Feed,
+        question: &Question,
+        cache: &Cache,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Self, ScanError> {
+        Self::with(feed, question, cache, &mut |row, _| {
+            if row.is_multiple_of(BLOCK_ROWS_MIN) {
+                progress(row);
             }
-            progress(range.end);
-        }
-        if let Some(silent) = fit.silent().filter(|_| !question.train.is_empty()) {
-            let name = feed.plan.names()[silent].clone();
-            return Err(ScanError::NoValue { name, rows: question.train.clone() });
-        }
-        let target_unit = target.unit(question, &feed.price)?;
-        Ok(Self {
-            block_rows,
-            states,
-            gaps,
-            gap_seconds,
-            normaliser: fit.finish(),
-            target_unit,
-            rows: total,
-            elapsed: started.elapsed(),
         })
+    }
+
+    /// As [`Scan::new`], and hands each row to `each`.
+    ///
+    /// # Errors
+    /// As [`Scan::new`].
+    pub fn with(
+        feed: &Feed,
+        question: &Question,
+        cache: &Cache,
+        each: &mut Each<'_>,
+    ) -> Result<Self, ScanError> {
+        let width = feed.plan.names().len();
+        let (mut problem, store) = match cache.store().transpose() {
+            Ok(store) => (None, store),
+            Err(error) => (Some(error.to_string()), None),
+        };
+        let Some(store) = store else {
+            let cached = if problem.is_some() { Cached::Bypassed } else { Cached::Off };
+            let pass = Pass::start(feed, question)?.compute(None, each)?;
+            return pass.finish((None, cached, problem));
+        };
+        let key = keep::key(feed);
+        // What was kept and is damaged is made again.
+        if let Some(kept) = store.get(key)
+            && Panel::new(kept, width, feed.table.rows()).is_none()
+        {
+            store.remove(key);
+        }
+        let mut computed = None;
+        let outcome = store.get_or_make(key, |sink| -> Result<(), ScanError> {
+            sink.expect(feed.table.rows().saturating_mul(Row::bytes(width)));
+            computed = Some(Pass::start(feed, question)?.compute(Some(sink), each)?);
+            if let Some(doubt) = keep::doubt(feed) {
+                sink.refuse(doubt);
+            }
+            Ok(())
+        })?;
+        let (cached, panel) = match outcome {
+            Outcome::Hit(mapped) => (Cached::Hit, Panel::new(mapped, width, feed.table.rows())),
+            Outcome::Made(mapped) => (Cached::Made, Panel::new(mapped, width, feed.table.rows())),
+            Outcome::Bypassed(error) => {
+                problem = Some(error.to_string());
+                (Cached::Bypassed, None)
+            }
+        };
+        let (pass, cached) = match (computed, &panel) {
+            (Some(pass), _) => (pass, cached),
+            (None, Some(panel)) => (Pass::start(feed, question)?.replay(panel, each)?, cached),
+            // It was damaged in the moment since it was looked at.
+            (None, None) => {
+                problem = Some("what was kept is damaged".to_owned());
+                (Pass::start(feed, question)?.compute(None, each)?, Cached::Bypassed)
+            }
+        };
+        pass.finish((panel, cached, problem))
     }
 
     /// Whether time has a gap between table rows `from` and `to`.
@@ -177,12 +211,137 @@ impl Scan {
             normaliser: self.normaliser.clone(),
             target_unit: self.target_unit,
             trained_before_ns,
+            is_raw: false,
         }
     }
 }
 
+/// One pass on its way.
+struct Pass<'a> {
+    feed: &'a Feed,
+    question: &'a Question,
+    block_rows: u64,
+    gap_seconds: f64,
+    clock: Clock,
+    gaps: Vec<u64>,
+    fit: Fit,
+    target: Target,
+    states: Vec<Stream>,
+    started: Instant,
+}
+
+impl<'a> Pass<'a> {
+    fn start(feed: &'a Feed, question: &'a Question) -> Result<Self, ScanError> {
+        let started = Instant::now();
+        let blocks = (STATES_BYTES_MAX / (feed.plan.state_bytes() as u64).max(1)).clamp(8, BLOCKS_MAX);
+        let gap_seconds = match question.gap_seconds {
+            Some(seconds) => seconds,
+            None => usual_gap(feed, &question.train)?,
+        };
+        Ok(Self {
+            feed,
+            question,
+            block_rows: feed.table.rows().div_ceil(blocks).next_power_of_two().max(BLOCK_ROWS_MIN),
+            gap_seconds,
+            clock: feed.clock(gap_seconds),
+            gaps: Vec::new(),
+            fit: Fit::new(feed.plan.names().len()),
+            target: Target::new(question),
+            states: Vec::new(),
+            started,
+        })
+    }
+
+    /// The rows of each block of the file.
+    fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (total, block_rows) = (self.feed.table.rows(), self.block_rows);
+        let step = usize::try_from(block_rows).unwrap_or(usize::MAX);
+        (0..total).step_by(step).map(move |first| first..total.min(first + block_rows))
+    }
+
+    /// Whether the next row may follow, and what it adds.
+    fn row(&mut self, row: u64, found: Row<'_>) -> Result<(), ScanError> {
+        let after_gap = self.feed.check(&mut self.clock, row, found.time, found.price)?;
+        if after_gap {
+            if self.gaps.len() == GAPS_MAX {
+                return Err(ScanError::Gaps { seconds: self.gap_seconds, row });
+            }
+            self.gaps.push(row);
+        }
+        self.target.push(row, found.price, after_gap);
+        if self.question.train.contains(&row) {
+            self.fit.push(found.features);
+        }
+        Ok(())
+    }
+
+    /// Computes every row, into `sink` where there is one.
+    fn compute(mut self, mut sink: Option<&mut Sink>, each: &mut Each<'_>) -> Result<Self, ScanError> {
+        let (mut rows, mut features) = (Rows::default(), vec![0.0; self.feed.plan.names().len()]);
+        let (mut stream, mut words) = (self.feed.plan.stream(), Vec::new());
+        let width = self.feed.plan.inputs().len();
+        for range in self.blocks() {
+            self.states.push(stream.clone());
+            self.feed.read(range.clone(), &mut rows)?;
+            for (index, row) in range.enumerate() {
+                stream.push(&rows.inputs[index * width..(index + 1) * width], &mut features);
+                let found = Row { time: rows.times[index], price: rows.prices[index], features: &features };
+                self.row(row, found)?;
+                each(row, found);
+                if let Some(sink) = sink.as_deref_mut().filter(|sink| sink.is_kept()) {
+                    found.write(&mut words);
+                    if words.len() >= WORDS {
+                        sink.push(&words);
+                        words.clear();
+                    }
+                }
+            }
+        }
+        if let Some(sink) = sink {
+            sink.push(&words);
+        }
+        Ok(self)
+    }
+
+    /// Looks at rows that were kept.
+    fn replay(mut self, panel: &Panel, each: &mut Each<'_>) -> Result<Self, ScanError> {
+        for range in self.blocks() {
+            for (row, found) in range.clone().zip(panel.rows(range.clone())) {
+                self.row(row, found)?;
+                each(row, found);
+            }
+            panel.release(range);
+        }
+        Ok(self)
+    }
+
+    fn finish(
+        self,
+        (panel, cached, problem): (Option<Panel>, Cached, Option<String>),
+    ) -> Result<Scan, ScanError> {
+        let Self { feed, question, fit, .. } = self;
+        if let Some(silent) = fit.silent().filter(|_| !question.train.is_empty()) {
+            let name = feed.plan.names()[silent].clone();
+            return Err(ScanError::NoValue { name, rows: question.train.clone() });
+        }
+        Ok(Scan {
+            block_rows: self.block_rows,
+            states: if panel.is_some() { Vec::new() } else { self.states },
+            panel,
+            cached,
+            problem,
+            gaps: self.gaps,
+            gap_seconds: self.gap_seconds,
+            normaliser: fit.finish(),
+            target_unit: self.target.unit(question, &feed.price)?,
+            rows: feed.table.rows(),
+            elapsed: self.started.elapsed(),
+        })
+    }
+}
+
 /// Ten times the median step of the first training rows, at least ten minutes.
-fn usual_gap(feed: &Feed, train: &Range<u64>) -> Result<f64, FeedError> {
+pub fn usual_gap(feed: &Feed, train: &Range<u64>) -> Result<f64, FeedError> {
     let mut rows = Rows::default();
     feed.read(train.start..train.end.min(train.start + BLOCK_ROWS_MIN), &mut rows)?;
     let mut steps: Vec<i64> = rows.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();

@@ -15,14 +15,14 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts the file.
+    /// Starts the file; `column` is what a prediction is called.
     ///
     /// # Errors
     /// When its folder cannot be written.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
+    pub fn create(path: &Path, column: &str) -> Result<Self, Failure> {
         let of_file = |error| Failure::Write { file: path.to_path_buf(), error };
         let mut writer = BufWriter::new(write::beside(path).map_err(of_file)?);
-        writeln!(writer, "timestamp,predicted_log_return").map_err(of_file)?;
+        writeln!(writer, "timestamp,{column}").map_err(of_file)?;
         Ok(Self { writer, path: path.to_path_buf() })
     }
 

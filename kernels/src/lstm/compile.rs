@@ -213,6 +213,13 @@ impl Executable {
             spec.hidden,
             packed.bytes()
         );
+        let huge = packed.bytes_huge();
+        if huge > 0 {
+            let _ = writeln!(
+                text,
+                "huge pages   asked for {huge} bytes, where matrices fill one; the kernel may refuse"
+            );
+        }
         if packed.has_tail() && self.product_isa() == Isa::Avx512 {
             let _ = writeln!(
                 text,
@@ -281,9 +288,14 @@ mod tests {
         };
         let bytes = Precision::ALL.map(|precision| compiled(Isa::Scalar, precision).packed.bytes());
         assert!(bytes[1] < bytes[0] * 11 / 20 && bytes[2] < bytes[1], "{bytes:?}");
+        let large =
+            Lstm::new(Spec { input: 600, hidden: 300, layers: 1, output: 1, head: Head::Linear }, 0).unwrap();
+        let text = large.compile(&CompileOptions::default()).unwrap().explain();
+        // 600 x 1,216 weights; the 300 x 1,216 of the hidden states do not fill a huge page.
+        assert!(text.contains("huge pages   asked for 2918400 bytes"), "{text}");
         for isa in Isa::available() {
             let text = compiled(isa, Precision::F32).explain();
-            assert!(text.contains("33 units padded to 48"), "{text}");
+            assert!(text.contains("33 units padded to 48") && !text.contains("huge pages"), "{text}");
             assert!(
                 text.contains(isa.name()) && text.contains("29304 FLOP in a step of one series"),
                 "{text}"

@@ -27,6 +27,7 @@ pub use foreign::ForeignError;
 use foreign::Names;
 
 pub(super) const SPEC_KEY: &str = "diapason.spec";
+pub(super) const STACK_KEY: &str = "diapason.stack";
 pub(super) const RESERVED: &str = "diapason.";
 /// No file of a model that we can hold is larger: every parameter, and room for a long header. A checkpoint has three
 /// times that.
@@ -59,7 +60,7 @@ impl Lstm {
         if is_onnx(path) {
             return load_plain_onnx(path);
         }
-        Ok(read(path, &[], &[])?.model)
+        Ok(decode(path, &content(path, FILE_BYTES_MAX)?, &[], &[])?.model)
     }
 }
 
@@ -90,8 +91,6 @@ fn load_plain_onnx(path: &Path) -> Result<Lstm, FileError> {
 /// What a file holds besides its model.
 pub(super) struct Contents {
     pub model: Lstm,
-    /// The reserved metadata that was asked for.
-    pub metadata: BTreeMap<String, String>,
     /// The extra tensors that were asked for, each with one value a parameter.
     pub extra: Vec<Vec<f32>>,
 }
@@ -118,11 +117,11 @@ pub(super) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     synced.map_err(|source| FileError::NotSynced { path: path.to_path_buf(), source })
 }
 
-/// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
-/// the keys is.
-pub(super) fn read(path: &Path, reserved: &[&str], extra: &[&str]) -> Result<Contents, FileError> {
-    let content = content(path, FILE_BYTES_MAX * (1 + extra.len() as u64))?;
-    decode(path, &content, reserved, extra)
+/// The metadata of one key in the bytes of a file, if it is there.
+pub(super) fn metadata(path: &Path, bytes: &[u8], key: &str) -> Result<Option<String>, FileError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|source| FileError::Format { path: path.to_path_buf(), source })?;
+    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned()))
 }
 
 /// All bytes of a regular file of at most `max`.
@@ -226,6 +225,8 @@ fn tensors<'a>(spec: Spec, extra: impl Iterator<Item = &'a str>) -> Vec<Tensor> 
     tensors
 }
 
+/// Reads a model, the reserved metadata of these keys where they are there, and these extra tensors where one of
+/// the keys is.
 pub(super) fn decode(
     path: &Path,
     bytes: &[u8],
@@ -254,6 +255,7 @@ pub(super) fn decode(
     let found: BTreeMap<String, String> =
         reserved.iter().filter_map(|key| metadata.remove_entry(*key)).collect();
 
+    metadata.retain(|key, _| !key.starts_with(RESERVED));
     let extra = if found.is_empty() { &[] } else { extra };
     let mut tensors = tensors(spec, extra.iter().copied());
     tensors.iter_mut().take(spec.tensors().len()).for_each(|t| t.name = names.in_file(&t.name));
@@ -284,7 +286,7 @@ pub(super) fn decode(
         .map_err(|source| FileError::Model { path: place(), source })?;
     *model.metadata_mut() = metadata;
     let extra = rest.chunks_exact(spec.parameters()).map(<[f32]>::to_vec).collect();
-    Ok(Contents { model, metadata: found, extra })
+    Ok(Contents { model, extra })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use diapason_buffer::buffer::OutOfMemory;
+use diapason_buffer::buffer::{Element, OutOfMemory};
 use diapason_buffer::{Alignment, Buffer};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,17 @@ impl FromStr for Precision {
     }
 }
 
+/// Where so many bytes of weights are placed: on huge pages where they fill one. A tick reads all of them, and small pages of
+/// more than a few megabytes are more than a core keeps addresses of.
+pub(super) const fn placement(bytes: usize) -> Alignment {
+    if bytes >= Alignment::HUGE_PAGE.bytes() { Alignment::HUGE_PAGE } else { Alignment::CACHE_LINE }
+}
+
+/// A copy of weights.
+fn copied<T: Element>(values: &[T]) -> Result<Buffer<T>, OutOfMemory> {
+    Buffer::copied(values, placement(size_of_val(values)))
+}
+
 /// A packed matrix `[depth, cols]`.
 #[derive(Debug)]
 pub(super) struct Matrix {
@@ -137,7 +148,8 @@ impl Matrix {
         let values = match precision {
             Precision::F32 => Values::F32(full),
             Precision::Bf16 => {
-                let mut words = Buffer::zeroed(depth.div_ceil(2) * cols, Alignment::CACHE_LINE)?;
+                let len = depth.div_ceil(2) * cols;
+                let mut words = Buffer::zeroed(len, placement(size_of::<u32>() * len))?;
                 let panels = words.chunks_exact_mut((depth.div_ceil(2) * WIDTH).max(1));
                 for (panel, words) in panels.enumerate() {
                     for (place, word) in words.iter_mut().enumerate() {
@@ -150,7 +162,7 @@ impl Matrix {
             Precision::Int8 => {
                 let (scale, offset, words) = int8::columns(depth, cols, at);
                 Values::Int8 {
-                    words: Buffer::copied(&words, Alignment::CACHE_LINE)?,
+                    words: copied(&words)?,
                     scale: Buffer::copied(&scale, Alignment::CACHE_LINE)?,
                     offset: Buffer::copied(&offset, Alignment::CACHE_LINE)?,
                 }
@@ -176,14 +188,10 @@ impl Matrix {
         let panels = |words: usize| cols.start * words..cols.end * words;
         let depth = self.depth;
         let values = match &self.values {
-            Values::F32(values) => {
-                Values::F32(Buffer::copied(&values[panels(depth)], Alignment::CACHE_LINE)?)
-            }
-            Values::Bf16(words) => {
-                Values::Bf16(Buffer::copied(&words[panels(depth.div_ceil(2))], Alignment::CACHE_LINE)?)
-            }
+            Values::F32(values) => Values::F32(copied(&values[panels(depth)])?),
+            Values::Bf16(words) => Values::Bf16(copied(&words[panels(depth.div_ceil(2))])?),
             Values::Int8 { words, scale, offset } => Values::Int8 {
-                words: Buffer::copied(&words[panels(depth.div_ceil(4))], Alignment::CACHE_LINE)?,
+                words: copied(&words[panels(depth.div_ceil(4))])?,
                 scale: Buffer::copied(&scale[cols.clone()], Alignment::CACHE_LINE)?,
                 offset: Buffer::copied(&offset[cols.clone()], Alignment::CACHE_LINE)?,
             },
@@ -218,6 +226,17 @@ impl Matrix {
             Values::F32(values) => read(values, panels),
             Values::Bf16(words) | Values::Int8 { words, .. } => read(words, panels),
         }
+    }
+
+    /// Bytes that lie where huge pages were asked for.
+    pub fn bytes_huge(&self) -> usize {
+        let (alignment, bytes) = match &self.values {
+            Values::F32(values) => (values.alignment(), size_of_val(values.as_ref())),
+            Values::Bf16(words) | Values::Int8 { words, .. } => {
+                (words.alignment(), size_of_val(words.as_ref()))
+            }
+        };
+        if alignment >= Alignment::HUGE_PAGE.bytes() { bytes } else { 0 }
     }
 
     /// Whether a product with one row reads a tail in the place of the last panel.

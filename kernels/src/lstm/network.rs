@@ -3,12 +3,13 @@
 //! A network that is a plain [`Lstm`] is compiled as one. Any other one is run layer by layer, with its matrix products
 //! on the same kernels, and [`explain`](NetworkExecutable::explain) says which of the two it is and why.
 //!
-//! `layers -> run -> stream, state_dict`
+//! `layers -> run -> stream, state_dict -> train`
 
 mod layers;
 mod run;
 mod state_dict;
 mod stream;
+mod train;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +27,9 @@ use super::plain::{self, NotPlain};
 use crate::op::lstm_stack::{Stack, StackError};
 pub use run::{Inputs, NetworkExecutable};
 pub use state_dict::{Module, StateDict};
+pub(super) use state_dict::{decode_checkpoint, encode_checkpoint};
 pub use stream::NetworkStream;
+pub use train::{NetworkTrainError, NetworkTrainer};
 
 /// A model of any form, in f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,6 +191,10 @@ impl Network {
     #[must_use]
     pub const fn stack(&self) -> &Stack<f32> {
         &self.stack
+    }
+
+    pub(super) const fn stack_mut(&mut self) -> &mut Stack<f32> {
+        &mut self.stack
     }
 
     /// What the graph said that it was read from; of a model from elsewhere nothing.

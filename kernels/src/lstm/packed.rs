@@ -6,7 +6,7 @@ use std::ops::Range;
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
 
-use super::matrix::{Matrix, Precision};
+use super::matrix::{Matrix, Precision, placement};
 use crate::op::gemm::{GROUP, PANEL};
 use crate::op::network::{Layer, Spec, Weights};
 
@@ -44,8 +44,8 @@ impl Packed {
         let mut layers = Vec::with_capacity(spec.layers);
         for layer in 0..spec.layers {
             let inputs = spec.layer_input(layer);
-            let weight_x = Buffer::zeroed(inputs * gates, Alignment::CACHE_LINE)?;
-            let weight_h = Buffer::zeroed(spec.hidden * gates, Alignment::CACHE_LINE)?;
+            let zeroed = |len| Buffer::zeroed(len, placement(size_of::<f32>() * len));
+            let (weight_x, weight_h) = (zeroed(inputs * gates)?, zeroed(spec.hidden * gates)?);
             let bias = Buffer::zeroed(gates, Alignment::CACHE_LINE)?;
             layers.push(PackedLayer { inputs, weight_x, weight_h, bias });
         }
@@ -119,6 +119,11 @@ impl Packed<Matrix> {
             head_weight: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
             head_bias: Buffer::zeroed(0, Alignment::CACHE_LINE)?,
         })
+    }
+
+    /// Bytes of weights for which huge pages were asked.
+    pub fn bytes_huge(&self) -> usize {
+        self.layers.iter().flat_map(|layer| [&layer.weight_x, &layer.weight_h]).map(Matrix::bytes_huge).sum()
     }
 
     /// Whether the last group of units is read from a tail.

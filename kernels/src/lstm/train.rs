@@ -1,65 +1,71 @@
-//! Training: forward, back-propagation through time, Adam.
+//! Training: forward, back-propagation through time, a step of the optimiser.
 //!
-//! The batch is cut into shards whose number depends only on its size. Threads take shards one by one, each from its
-//! windows to its gradient without waiting for another. Shards go in waves of a few for each thread, and after each
-//! wave its gradients are added to the sum in the order of the shards: memory does not grow with the batch, and any
-//! number of threads gives the same bits, as does any instruction set.
+//! The batch is cut into shards. Threads take shards one by one, each from its windows to its gradient without waiting
+//! for another, and the gradients are added up in the order of the shards (`waves.rs`): any number of threads gives the
+//! same bits, as does any instruction set.
+//!
+//! A long series is trained on in segments: their states go on from one to the next, gradients stop between them.
 //!
 //! In bf16 the matrix products of all passes take rounded weights, states and gradients and sum in f32; the weights
-//! themselves, activations, states, the head, the sum of gradients and Adam are f32 as ever.
+//! themselves, activations, states, the head, the sum of gradients and the optimiser are f32 as ever.
 //!
-//! `error, schedule, options, adam, dropout, gradient, transposed, words -> shard -> Trainer`
+//! `error, schedule, optimizer -> options -> adam, sgd -> descent`
+//!
+//! `states, dropout, gradient, transposed, words, waves -> shard -> Trainer`
 
 pub mod error;
 
 pub mod schedule;
 
+pub mod optimizer;
+
 pub mod options;
 
 mod adam;
 
-mod dropout;
+mod sgd;
+
+pub(in crate::lstm) mod descent;
+
+pub mod states;
+
+pub(in crate::lstm) mod dropout;
 
 mod gradient;
 
-mod transposed;
+pub(in crate::lstm) mod transposed;
 
-mod words;
+pub(in crate::lstm) mod words;
+
+pub(in crate::lstm) mod waves;
 
 mod shard;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Mutex;
 
 use diapason_buffer::Buffer;
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{ArrayView2, ArrayView3, s};
 use rayon_core::ThreadPool;
 
 use super::matrix::Precision;
 use super::model::Lstm;
 use super::packed::Packed;
-use super::threads::{on_each, pool, threads};
+use super::threads::{pool, threads};
 use crate::cpu::Kernels;
-use crate::op::network::{Tensor, Weights};
-use adam::Adam;
+use crate::op::network::Weights;
+use descent::Descent;
 use dropout::Dropout;
 pub use error::TrainError;
 use gradient::Layout;
+pub use optimizer::Optimizer;
 pub use options::TrainOptions;
 pub use schedule::Schedule;
 use shard::{Batch, Workspace};
+pub use states::States;
 use transposed::Transposed;
+use waves::Waves;
 use words::Words;
-
-/// Rows of a shard of a large batch: enough that every load of a weight serves many rows.
-const SHARD: usize = 32;
-/// Rows below which a shard is not cut further, and into how many a small batch is cut for the sake of threads.
-const SHARD_MIN: usize = 8;
-const SHARDS_MIN: usize = 8;
-/// Shards in a wave for each thread: enough that threads seldom wait for the last of a wave.
-const WAVE: usize = 4;
-/// The square root of the largest f32: Adam squares each element of the gradient.
-const GRADIENT_MAX: f64 = 1.8e19;
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,7 +83,7 @@ pub struct StepReport {
 pub struct Trainer {
     model: Lstm,
     options: TrainOptions,
-    adam: Adam,
+    descent: Descent,
     kernels: Kernels,
     pool: Option<ThreadPool>,
     layout: Layout,
@@ -99,6 +105,8 @@ pub struct Trainer {
 struct Shard {
     loss: Result<f64, TrainError>,
     gradient: Buffer<f32>,
+    /// At the end, where states are carried: hidden, then cell, `[layers, rows, hidden]` each.
+    states: Vec<f32>,
 }
 
 impl Trainer {
@@ -125,7 +133,7 @@ impl Trainer {
             Precision::F32 | Precision::Int8 => None,
         };
         let mut trainer = Self {
-            adam: Adam::new(spec.parameters()),
+            descent: Descent::new(options.optimizer, spec.parameters()),
             kernels,
             pool,
             sum: layout.zeros()?,
@@ -152,31 +160,41 @@ impl Trainer {
         }
     }
 
-    /// One step of the optimiser on a batch: windows `[batch, time, input]` and targets `[batch, output]`.
+    /// One step of the optimiser on a batch: windows `[batch, time, input]` and targets `[batch, output]`, from zero
+    /// state.
     ///
     /// # Errors
     /// [`TrainError`] when the batch does not fit or something is not finite; the weights are then unchanged.
     #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn step(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<StepReport, TrainError> {
-        let loss = self.gradients(x, y)?.0;
-        let grad_norm = norm(&self.gradient.values);
-        if grad_norm.is_nan() || grad_norm >= GRADIENT_MAX {
-            return Err(self.bad_gradient());
-        }
-        if let Some(clip) = self.options.clip_norm {
-            // The small number is PyTorch's, against a norm of zero.
-            let scale = (f64::from(clip) / (grad_norm + 1e-6)).min(1.0) as f32;
-            self.gradient.values.iter_mut().for_each(|g| *g *= scale);
-        }
-        let learning_rate =
-            self.options.schedule.rate(f64::from(self.options.learning_rate), self.adam.steps);
-        let updated =
-            self.adam.update(&self.options, learning_rate, &self.gradient.values, self.model.values_mut());
-        if let Err(index) = updated {
-            return Err(self.bad_weight(index));
-        }
+        let (loss, _) = self.slope(&x, &y, None)?;
+        self.descend(loss)
+    }
+
+    /// The same on a segment of longer series: it begins with `states`, which are afterwards those that the next
+    /// segment begins with. The gradient does not go back into the segment before.
+    ///
+    /// # Errors
+    /// [`TrainError`] as for [`Trainer::step`], or when the states do not fit; they are then unchanged, too.
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
+    pub fn step_from(
+        &mut self,
+        x: ArrayView3<f32>,
+        y: ArrayView2<f32>,
+        states: &mut States,
+    ) -> Result<StepReport, TrainError> {
+        let (loss, after) = self.slope(&x, &y, Some(states))?;
+        let report = self.descend(loss)?;
+        after.into_iter().for_each(|after| *states = after);
+        Ok(report)
+    }
+
+    fn descend(&mut self, loss: f64) -> Result<StepReport, TrainError> {
+        let spec = self.model.spec();
+        let (gradient, weights) = (&mut self.gradient.values, self.model.values_mut());
+        let report = self.descent.step(&self.options, loss, gradient, weights, || spec.tensors())?;
         self.pack();
-        Ok(StepReport { loss, grad_norm, learning_rate })
+        Ok(report)
     }
 
     /// The mean loss of a batch and its gradient by every weight, without a step; dropout as the next step has it.
@@ -189,10 +207,37 @@ impl Trainer {
         x: ArrayView3<f32>,
         y: ArrayView2<f32>,
     ) -> Result<(f64, &Weights<f32>), TrainError> {
-        let dropout = Dropout::new(self.options.dropout, self.options.seed, self.adam.steps);
-        let loss = self.run(&x, &y, dropout, true)?;
-        self.layout.unpack(&mut self.sum, &mut self.gradient);
+        let (loss, _) = self.slope(&x, &y, None)?;
         Ok((loss, &self.gradient))
+    }
+
+    /// The same on a segment of longer series, as [`step_from`](Self::step_from) has it.
+    ///
+    /// # Errors
+    /// [`TrainError`] as for [`Trainer::gradients`], or when the states do not fit; they are then unchanged.
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
+    pub fn gradients_from(
+        &mut self,
+        x: ArrayView3<f32>,
+        y: ArrayView2<f32>,
+        states: &mut States,
+    ) -> Result<(f64, &Weights<f32>), TrainError> {
+        let (loss, after) = self.slope(&x, &y, Some(states))?;
+        after.into_iter().for_each(|after| *states = after);
+        Ok((loss, &self.gradient))
+    }
+
+    /// The loss, and the states at the end where there were some at the start; leaves the gradient in its place.
+    fn slope(
+        &mut self,
+        x: &ArrayView3<f32>,
+        y: &ArrayView2<f32>,
+        states: Option<&States>,
+    ) -> Result<(f64, Option<States>), TrainError> {
+        let dropout = Dropout::new(self.options.dropout, self.options.seed, self.descent.steps);
+        let run = self.run(x, y, states, dropout, true)?;
+        self.layout.unpack(&mut self.sum, &mut self.gradient);
+        Ok(run)
     }
 
     /// The mean loss of a batch, without dropout and without a step.
@@ -201,27 +246,47 @@ impl Trainer {
     /// [`TrainError`] as for [`Trainer::step`].
     #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
     pub fn evaluate(&mut self, x: ArrayView3<f32>, y: ArrayView2<f32>) -> Result<f64, TrainError> {
-        self.run(&x, &y, None, false)
+        Ok(self.run(&x, &y, None, None, false)?.0)
     }
 
-    /// Takes every shard forward, and back where asked to: then `sum` is the gradient. The mean loss.
+    /// The same on a segment of longer series, as [`step_from`](Self::step_from) has it.
+    ///
+    /// # Errors
+    /// [`TrainError`] as for [`Trainer::step_from`].
+    #[expect(clippy::needless_pass_by_value, reason = "views go by value, as references do")]
+    pub fn evaluate_from(
+        &mut self,
+        x: ArrayView3<f32>,
+        y: ArrayView2<f32>,
+        states: &mut States,
+    ) -> Result<f64, TrainError> {
+        let (loss, after) = self.run(&x, &y, Some(states), None, false)?;
+        after.into_iter().for_each(|after| *states = after);
+        Ok(loss)
+    }
+
+    /// Takes every shard forward, and back where asked to: then `sum` is the gradient. The mean loss, and the states at
+    /// the end where there were some at the start.
     fn run(
         &mut self,
         x: &ArrayView3<f32>,
         y: &ArrayView2<f32>,
+        states: Option<&States>,
         dropout: Option<Dropout>,
         back: bool,
-    ) -> Result<f64, TrainError> {
+    ) -> Result<(f64, Option<States>), TrainError> {
         let spec = self.model.spec();
         let (batch, time, input) = x.dim();
         if batch == 0 || time == 0 || input != spec.input || y.dim() != (batch, spec.output) {
             let (windows, targets) = ([batch, time, input], y.dim().into());
             return Err(TrainError::Shape { windows, targets, input: spec.input, output: spec.output });
         }
-        let shards = batch.div_ceil(SHARD).max(SHARDS_MIN.min(batch / SHARD_MIN)).max(1);
-        let wave = shards.min(WAVE * self.workspaces.len());
-        while self.shards.len() < wave {
-            self.shards.push(Mutex::new(Shard { loss: Ok(0.0), gradient: self.layout.zeros()? }));
+        states.map(|states| states.check(spec, batch)).transpose()?;
+        let mut after = states.cloned();
+        let waves = Waves::new(batch);
+        while self.shards.len() < waves.wave(self.workspaces.len()) {
+            let (loss, gradient, states) = (Ok(0.0), self.layout.zeros()?, Vec::new());
+            self.shards.push(Mutex::new(Shard { loss, gradient, states }));
         }
         let shared = Batch {
             kernels: &self.kernels,
@@ -231,43 +296,52 @@ impl Trainer {
             layout: &self.layout,
             x,
             y,
+            states,
+            kept: self.options.truncation.map_or(time, |steps| steps.min(time)),
             loss: self.options.loss,
             dropout,
         };
-        let shape = (batch.div_ceil(shards), self.options.dropout > 0.0);
+        let shape = (waves.rows_max(), self.options.dropout > 0.0);
+        let wave = waves.wave(self.workspaces.len());
         let mut losses = 0.0;
-        for first in (0..shards).step_by(wave) {
-            let (count, next) = (wave.min(shards - first), AtomicUsize::new(0));
-            on_each(self.pool.as_ref(), |thread| {
-                let mut workspace = self.workspaces[thread].lock().unwrap_or_else(PoisonError::into_inner);
-                loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(shard) = self.shards[..count].get(place) else { return };
-                    let index = first + place;
-                    let rows = index * batch / shards..(index + 1) * batch / shards;
-                    let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Shard { loss, gradient } = &mut *shard;
-                    *loss = one(&shared, &mut workspace, shape, rows, |workspace, rows| {
-                        if back {
-                            workspace.backward(&shared, rows, gradient);
-                        }
-                    });
-                }
-            });
-            for (place, shard) in self.shards[..count].iter_mut().enumerate() {
-                let Shard { loss, gradient } = shard.get_mut().unwrap_or_else(PoisonError::into_inner);
+        waves.run(
+            self.pool.as_ref(),
+            &self.workspaces,
+            &mut self.shards[..wave],
+            |workspace, Shard { loss, gradient, states }, rows| {
+                *loss = one(&shared, workspace, shape, rows, |workspace, rows| {
+                    if shared.states.is_some() {
+                        workspace.states(&shared, rows, states);
+                    }
+                    if back {
+                        workspace.backward(&shared, rows, gradient);
+                    }
+                });
+            },
+            |Shard { loss, gradient, states }, rows, first| {
                 losses += std::mem::replace(loss, Ok(0.0))?;
-                match (back, first + place) {
+                if let Some(States { h, c }) = &mut after {
+                    let (mut h, mut c) =
+                        (h.slice_mut(s![.., rows.clone(), ..]), c.slice_mut(s![.., rows, ..]));
+                    let places = h.iter_mut().chain(c.iter_mut());
+                    places.zip(states.iter()).for_each(|(place, &state)| *place = state);
+                }
+                match (back, first) {
                     (false, _) => {}
-                    (true, 0) => self.sum.copy_from_slice(gradient),
-                    (true, _) => {
+                    (true, true) => self.sum.copy_from_slice(gradient),
+                    (true, false) => {
                         self.sum.iter_mut().zip(gradient.iter()).for_each(|(sum, &part)| *sum += part);
                     }
                 }
-            }
-        }
+                Ok::<(), TrainError>(())
+            },
+        )?;
         let loss = losses / shard::divisor(&shared);
-        if loss.is_finite() { Ok(loss) } else { Err(TrainError::Diverged { step: self.adam.steps, loss }) }
+        if loss.is_finite() {
+            Ok((loss, after))
+        } else {
+            Err(TrainError::Diverged { step: self.descent.steps, loss })
+        }
     }
 
     /// The model as it is now.
@@ -291,33 +365,15 @@ impl Trainer {
     /// Steps taken.
     #[must_use]
     pub const fn steps(&self) -> u64 {
-        self.adam.steps
+        self.descent.steps
     }
 
-    pub(super) const fn adam(&self) -> &Adam {
-        &self.adam
+    pub(super) const fn descent(&self) -> &Descent {
+        &self.descent
     }
 
-    pub(super) const fn adam_mut(&mut self) -> &mut Adam {
-        &mut self.adam
-    }
-
-    fn bad_weight(&self, index: usize) -> TrainError {
-        let holds = |tensor: &Tensor| tensor.range.contains(&index);
-        let tensor = self.gradient.spec.tensors().into_iter().find(holds);
-        let (tensor, index) = tensor.map_or_else(Default::default, |t| (t.name, index - t.range.start));
-        TrainError::Weight { step: self.adam.steps, tensor, index }
-    }
-
-    fn bad_gradient(&self) -> TrainError {
-        let spec = self.gradient.spec;
-        let largest = |tensor: Tensor| {
-            let values = self.gradient.values[tensor.range].iter().map(|g| g.abs());
-            (tensor.name, values.max_by(f32::total_cmp).unwrap_or(0.0))
-        };
-        let worst = spec.tensors().into_iter().map(largest).max_by(|a, b| a.1.total_cmp(&b.1));
-        let (tensor, value) = worst.unwrap_or_default();
-        TrainError::Gradient { step: self.adam.steps, tensor, value }
+    pub(super) const fn descent_mut(&mut self) -> &mut Descent {
+        &mut self.descent
     }
 }
 
@@ -326,23 +382,18 @@ fn one(
     batch: &Batch,
     workspace: &mut Option<Workspace>,
     (rows_max, keeps_dropout): (usize, bool),
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     back: impl FnOnce(&mut Workspace, usize),
 ) -> Result<f64, TrainError> {
-    let time = batch.x.dim().1;
-    let workspace = match workspace.take().filter(|workspace| workspace.fits(time, rows_max)) {
+    let kept = batch.kept;
+    let workspace = match workspace.take().filter(|workspace| workspace.fits(kept, rows_max)) {
         Some(fitting) => workspace.insert(fitting),
         None => {
             let kinds = (keeps_dropout, batch.words.is_some());
-            workspace.insert(Workspace::new(batch.layout, time, rows_max, kinds)?)
+            workspace.insert(Workspace::new(batch.layout, kept, rows_max, kinds)?)
         }
     };
     let loss = workspace.forward(batch, rows.start, rows.len())?;
     back(workspace, rows.len());
     Ok(loss)
-}
-
-/// The Euclidean norm, in f64 and in order.
-fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt()
 }

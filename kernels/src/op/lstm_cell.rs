@@ -11,7 +11,7 @@
 //! three gates, and one the output gate and the tangent of the state:
 //!
 //! ```text
-//! p = a_i a_f   r = 1 / (p b)   i = r (a_f b)   f = r (a_i b)   g = r (m p)   i g = r (m a_f)
+//! q = a_i b   r = 1 / (q a_f)   f = r q   i g = r (m a_f)   i = r (a_f b)   g = r (m (a_i a_f))
 //! c' = fma(f, c, i g)
 //! s = 1 / (a_o b_c)   o = s b_c   tanh(c') = s (m_c a_o)   h = s m_c
 //! t = tanh(c')   dzo = (dh t) (o (1 - o))   dc' = fma(dh o, fma(-t, t, 1), dc)

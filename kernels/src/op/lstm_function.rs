@@ -92,6 +92,45 @@ impl Function {
         }
     }
 
+    /// Its derivative; at a corner that from the left, as in PyTorch.
+    #[must_use]
+    pub fn slope<R: Real>(self, x: R) -> R {
+        let of = |x: f32| R::of(f64::from(x));
+        let (zero, one) = (R::zero(), R::one());
+        let step = |above: bool| if above { one } else { zero };
+        match self {
+            Self::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
+            Self::Tanh => one - x.tanh() * x.tanh(),
+            Self::Relu => step(x > zero),
+            Self::Affine { alpha, .. } => of(alpha),
+            Self::LeakyRelu { alpha } => {
+                if x > zero {
+                    one
+                } else {
+                    of(alpha)
+                }
+            }
+            Self::ThresholdedRelu { alpha } => step(x > of(alpha)),
+            Self::ScaledTanh { alpha, beta } => {
+                let tanh = (of(beta) * x).tanh();
+                of(alpha) * of(beta) * (one - tanh * tanh)
+            }
+            Self::HardSigmoid { alpha, beta } => {
+                let line = of(alpha) * x + of(beta);
+                if line > zero && line < one { of(alpha) } else { zero }
+            }
+            Self::Elu { alpha } => {
+                if x > zero {
+                    one
+                } else {
+                    of(alpha) * x.exp()
+                }
+            }
+            Self::Softsign => one / ((one + x.abs()) * (one + x.abs())),
+            Self::Softplus => sigmoid(x),
+        }
+    }
+
     /// The name that ONNX gives it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -150,6 +189,29 @@ impl fmt::Display for Function {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slopes_are_those_of_differences() {
+        let functions = [
+            Function::Sigmoid,
+            Function::Tanh,
+            Function::Relu,
+            Function::Affine { alpha: 3.0, beta: 1.0 },
+            Function::LeakyRelu { alpha: 0.3 },
+            Function::ThresholdedRelu { alpha: 0.4 },
+            Function::ScaledTanh { alpha: 1.5, beta: 0.7 },
+            Function::HardSigmoid { alpha: 0.3, beta: 0.4 },
+            Function::Elu { alpha: 0.8 },
+            Function::Softsign,
+            Function::Softplus,
+        ];
+        for function in functions {
+            for x in [-3.1, -0.7, -0.01, 0.02, 0.39, 0.41, 2.7] {
+                let wanted: f64 = (function.apply(x + 1e-5) - function.apply(x - 1e-5)) / 2e-5;
+                assert!((function.slope(x) - wanted).abs() < 1e-8, "{function} at {x}");
+            }
+        }
+    }
 
     #[test]
     fn known_values() {

@@ -4,8 +4,11 @@ Standard input: one line of JSON, a list of cases, then the cases' numbers as li
 
 gradients  in:  weights (flat, in the order of the tensors), windows [batch, time, input], targets [batch, output]
            out: loss, outputs [batch, output], gradient by the weights, gradient by the windows
-adam       in:  the same
-           out: weights after the case's number of steps of AdamW with gradient clipping, and each step's loss
+descent    in:  the same
+           out: after each of the case's steps of its optimiser with gradient clipping the loss before it and the weights
+truncated  in:  the same, with targets [segments, batch, output]
+           out: of each segment loss and gradient by the weights, when states go on from segment to segment and are
+           detached there, and again `truncation` steps before the segment's end; then h_n and c_n [layers, batch, hidden]
 model      in:  the path of a safetensors file as argument, windows [batch, time, input]
            out: outputs [batch, output] of the network in the file
 state-dict in:  the path of a file to write as argument, windows [batch, time, input]
@@ -40,6 +43,14 @@ class Network(torch.nn.Module):
 
     def forward(self, x):
         return self.fc(self.lstm(x)[0][:, -1])
+
+    def segment(self, x, states, truncation):
+        """The logits at the end of a segment, and the states there."""
+        before = 0 if truncation is None else max(x.shape[1] - truncation, 0)
+        if before > 0:
+            states = tuple(state.detach() for state in self.lstm(x[:, :before], states)[1])
+        out, states = self.lstm(x[:, before:], states)
+        return self.fc(out[:, -1]), tuple(state.detach() for state in states)
 
     def activated(self, logits):
         head = self.case["head"]
@@ -89,6 +100,9 @@ def main():
         if sys.argv[1] in ("model", "state-dict"):
             give(network.activated(network(x)))
             continue
+        if sys.argv[1] == "truncated":
+            truncated(network, case, x.detach(), take(case["segments"], case["batch"], case["output"]), give)
+            continue
         y = take(case["batch"], case["output"])
         if sys.argv[1] == "gradients":
             logits = network(x)
@@ -100,19 +114,36 @@ def main():
                 give(tensor.grad)
             give(x.grad)
         else:
-            adam(network, case, x.detach(), y, give)
+            descent(network, case, x.detach(), y, give)
 
 
-def adam(network, case, x, y, give):
+def truncated(network, case, x, y, give):
+    zero = torch.zeros(case["layers"], case["batch"], case["hidden"])
+    states = (zero, zero)
+    for part, y in zip(x.chunk(case["segments"], dim=1), y):
+        network.zero_grad()
+        logits, states = network.segment(part, states, case["truncation"])
+        loss = network.loss(logits, y)
+        loss.backward()
+        give(loss)
+        for _, tensor in network.tensors():
+            give(tensor.grad)
+    give(states[0])
+    give(states[1])
+
+
+def optimiser_of(case, parameters):
+    ((name, numbers),) = case["optimizer"].items()
+    more = {"lr": case["rate"], "weight_decay": case["weight_decay"]}
+    if name == "sgd":
+        return torch.optim.SGD(parameters, **numbers, **more)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    return kind(parameters, betas=(numbers["beta1"], numbers["beta2"]), eps=numbers["epsilon"], **more)
+
+
+def descent(network, case, x, y, give):
     parameters = [tensor for _, tensor in network.tensors()]
-    optimiser = torch.optim.AdamW(
-        parameters,
-        lr=case["rate"],
-        betas=(case["beta1"], case["beta2"]),
-        eps=case["epsilon"],
-        weight_decay=case["weight_decay"],
-    )
-    losses = []
+    optimiser = optimiser_of(case, parameters)
     for _ in range(case["steps"]):
         optimiser.zero_grad()
         loss = network.loss(network(x), y)
@@ -120,10 +151,9 @@ def adam(network, case, x, y, give):
         if case["clip_norm"] is not None:
             torch.nn.utils.clip_grad_norm_(parameters, case["clip_norm"])
         optimiser.step()
-        losses.append(loss.detach())
-    for tensor in parameters:
-        give(tensor)
-    give(torch.stack(losses))
+        give(loss)
+        for tensor in parameters:
+            give(tensor)
 
 
 def read_header(path):

@@ -1,6 +1,6 @@
 """ONNX and PyTorch models with the answers of onnx, onnxruntime and torch.
 
-Argument 1: nodes | attributes | torch | graphs | grid | check. Argument 2: a folder for model files.
+Argument 1: nodes | attributes | torch | graphs | grid | files | check. Argument 2: a folder for model files.
 Standard output: one line of JSON, a list of cases, then their numbers as little-endian f64 in the order of the JSON.
 A series is [batch, time, features]; outputs are [batch, output] or [batch, time, output], whatever the graph has.
 
@@ -9,6 +9,7 @@ attributes  LSTM nodes with random attributes; expected: onnxruntime
 torch       modules through torch.onnx.export; expected: the module in float64
 graphs      graphs as converters of Keras and TensorFlow write them; expected: onnxruntime
 grid        torch.nn.LSTM state_dicts as safetensors; expected: the module in float64
+files       every .onnx file in the folder; expected: onnxruntime
 check       standard input: [{path, batch, time, input}] and series as f64; every file must pass
             onnx.checker.check_model(full_check=True); the numbers are onnxruntime's outputs
 """
@@ -304,6 +305,22 @@ def torch_models():
         case(kind, path, x if first else x.transpose(1, 0, 2), outputs)
 
 
+# files --------------------------------------------------------------------------------------------------------
+
+
+def files():
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".onnx"):
+            continue
+        path = os.path.join(folder, name)
+        run = session(path)
+        (entry,) = run.get_inputs()
+        batch, time, size = (free if isinstance(n, str) or n is None else n for n, free in zip(entry.shape, (4, 9, 3)))
+        x = f32(batch, time, size, scale=2.0)
+        outputs = run.run(None, {entry.name: x})
+        case(name, path, x, [o[:, None] if o.ndim == 1 else o for o in outputs])
+
+
 # graphs -------------------------------------------------------------------------------------------------------
 
 
@@ -535,7 +552,10 @@ def check():
         cases.append({"name": entry["path"], "outputs": [give(output) for output in outputs]})
 
 
-{"nodes": nodes, "attributes": attributes, "torch": torch_models, "graphs": graphs, "grid": grid, "check": check}[command]()
+{
+    "nodes": nodes, "attributes": attributes, "torch": torch_models, "graphs": graphs, "grid": grid, "files": files,
+    "check": check,
+}[command]()
 sys.stdout.buffer.write((json.dumps(cases) + "\n").encode())
 for array in numbers:
     sys.stdout.buffer.write(array.tobytes())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::append;
 use crate::format::libhdf5;
 
 /// Why an import failed. Nothing is left behind.
@@ -22,6 +23,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Somebody else wrote to the input.
+    #[error("{} was changed while it was read; import it when nobody writes to it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output cannot be lengthened.
+    #[error(transparent)]
+    Append(#[from] append::Error),
     /// The input is no UTF-8 text.
     #[error("{} is {kind}, not CSV text; {remedy}", path.display())]
     NotText {
@@ -180,6 +190,7 @@ impl Error {
         match self {
             Self::Input { error, .. } => libhdf5::is_environment(error),
             Self::Output(error) => error.is_environment(),
+            Self::Append(error) => error.is_environment(),
             _ => false,
         }
     }

@@ -5,9 +5,25 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// The largest window of a zstd frame that is taken, as a power of two: what `zstd --long` writes, and no more memory.
 const WINDOW_LOG_MAX: u32 = 27;
+
+/// By which it is seen that a file was changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub bytes: u64,
+    changed: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// That of the file at `path`.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self { bytes: found.len(), changed: found.modified().ok() })
+    }
+}
 
 /// How the text is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,14 @@
 //! Puts the rows of all blocks one after the other, and hands them to the writer.
 
+use std::iter;
 use std::time::Instant;
 
 use super::error::Error;
 use super::plan::{Moment, Plan};
 use super::rows::Rows;
 use super::{Column, Report};
-use crate::format::libhdf5::{Value, Writer};
+use crate::append::Before;
+use crate::format::libhdf5::{Value, Values, Writer};
 
 /// An import under way.
 pub(super) struct Intake<'a> {
@@ -14,6 +16,8 @@ pub(super) struct Intake<'a> {
     writer: Writer,
     may_repeat: bool,
     pub rows: u64,
+    /// Rows that were in the output before.
+    before: u64,
     first: Option<i64>,
     last: Option<Moment>,
     repeated: u64,
@@ -23,7 +27,33 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub fn new(plan: &'a Plan<'a>, writer: Writer) -> Self {
         let may_repeat = !plan.layout.is_bars();
-        Self { plan, writer, may_repeat, rows: 0, first: None, last: None, repeated: 0, crossed: 0 }
+        Self {
+            plan,
+            writer,
+            may_repeat,
+            rows: 0,
+            before: 0,
+            first: None,
+            last: None,
+            repeated: 0,
+            crossed: 0,
+        }
+    }
+
+    /// Puts the rows of `before` first, which those of the input must follow.
+    pub fn follow(&mut self, before: &Before) -> Result<(), Error> {
+        before.check(&self.plan.columns())?;
+        before.copy(&mut self.writer, &mut |_| {})?;
+        self.before = before.table.rows();
+        if let Some([first, last]) = before.ends()? {
+            self.first = Some(first);
+            let told = jiff::Timestamp::from_nanosecond(last.into())
+                .map_or_else(|_| last.to_string(), |time| time.to_string());
+            let name = before.table.inspect().path.display();
+            let text = format!("{told}, the last time of {name}, which is").into_bytes();
+            self.last = Some(Moment { time: last, text, line: 0 });
+        }
+        Ok(())
     }
 
     /// Takes the rows that follow, and the error behind them if there is one, on up to `threads` threads.
@@ -41,13 +71,15 @@ impl<'a> Intake<'a> {
         self.rows += rows.times.len() as u64;
         self.repeated += rows.repeated;
         self.crossed += rows.crossed;
-        Ok(self.writer.push_rows(&rows.times, &rows.values, threads)?)
+        let values = rows.values.iter().map(|values| Values::F64(values));
+        let columns: Vec<Values<'_>> = iter::once(Values::I64(&rows.times)).chain(values).collect();
+        Ok(self.writer.push_rows(&columns, threads)?)
     }
 
     /// Writes what is left and says what was done.
     pub fn finish(self, rows_min: u64, started: Instant) -> Result<Report, Error> {
         let path = || self.plan.input.to_path_buf();
-        let (Some(first_ns), Some(last)) = (self.first, &self.last) else {
+        let (Some(first_ns), Some(last), true) = (self.first, &self.last, self.rows > 0) else {
             return Err(Error::HeaderOnly { path: path(), rows_min });
         };
         if self.rows < rows_min {
@@ -70,7 +102,8 @@ impl<'a> Intake<'a> {
         });
         Ok(Report {
             rows: written.rows,
-            columns: std::iter::once(time).chain(values).collect(),
+            rows_before: self.before,
+            columns: iter::once(time).chain(values).collect(),
             delimiter: char::from(plan.delimiter),
             header: plan.header,
             timestamp: form.to_string(),

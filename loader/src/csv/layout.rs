@@ -272,6 +272,20 @@ pub(super) fn is_header(row: &[&[u8]], dialect: Dialect) -> bool {
     !row.iter().any(|text| dialect.number(text).is_some() || dialect.clock(text).is_some())
 }
 
+/// What a column called `name` is for by that name alone, and what its values count: only the word of a role itself is
+/// understood, in any letters (`Close`, `bidSize`).
+pub(crate) fn role_by_word(name: &str) -> (&'static str, &'static str) {
+    let wanted = plain(name);
+    let found =
+        NAMES.iter().find(|(_, word, _)| plain(word) == wanted).map_or(Role::Other, |(role, ..)| *role);
+    (found.word(), found.unit())
+}
+
+/// Whether a column called `name` holds the time of a row.
+pub(crate) fn is_time_name(name: &str) -> bool {
+    TIME_NAMES.contains(&plain(name).as_str())
+}
+
 /// Letters and digits of a name, in lower case.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()

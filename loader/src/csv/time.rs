@@ -11,7 +11,7 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 
 /// What an epoch number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     Seconds,
     Milliseconds,
     Microseconds,
@@ -19,7 +19,8 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    const fn ns(self) -> i64 {
+    /// Its nanoseconds.
+    pub(crate) const fn ns(self) -> i64 {
         match self {
             Self::Seconds => SECOND_NS,
             Self::Milliseconds => 1_000_000,
@@ -29,7 +30,7 @@ impl Unit {
     }
 
     /// The unit in which `count` lies between 1970 and about 5000.
-    const fn of(count: i64) -> Self {
+    pub(crate) const fn of(count: i64) -> Self {
         match count.unsigned_abs() {
             0..100_000_000_000 => Self::Seconds,
             100_000_000_000..100_000_000_000_000 => Self::Milliseconds,

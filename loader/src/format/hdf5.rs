@@ -50,6 +50,7 @@ pub use half::half;
 use header::{Message, kind};
 use input::{Cursor, Input};
 pub use layout::{Index, Layout};
+pub use superblock::State;
 
 /// An open file.
 #[derive(Clone, Debug)]
@@ -92,6 +93,14 @@ pub struct Dataset {
     pub layout: Layout,
     /// The bytes of an element that was never written; zeros when there are none.
     pub fill: Option<Vec<u8>>,
+}
+
+/// Whether somebody writes the file in `source`, as it says.
+///
+/// # Errors
+/// As [`File::open`].
+pub fn state(source: &Arc<dyn Source>) -> Result<State, Error> {
+    superblock::read(Arc::clone(source)).map(|superblock| superblock.state)
 }
 
 impl File {

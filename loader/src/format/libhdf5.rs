@@ -1,11 +1,11 @@
 //! Writes a file of columns through libhdf5.
 //!
 //! ```text
-//! values -> one open chunk a column -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
+//! values -> one open chunk a column -> (shuffle) -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
 //! ```
 //!
-//! One one-dimensional data set a column, filter 32015 (zstd), no shuffle: prices on a decimal grid compress two to
-//! three times worse when shuffled. Chunks are compressed here and written as they are, so the library's own filter
+//! One one-dimensional data set a column, filter 32015 (zstd), with shuffle before it where the first chunk is smaller so
+//! ([`packing`]). Chunks are compressed here and written as they are, so the library's own filter
 //! pipeline never runs. Library bounds are the earliest, so every HDF5 library since 1.8 reads the file. Time stamps
 //! of objects are off: equal contents give equal files.
 
@@ -15,17 +15,18 @@ use std::path::{Path, PathBuf};
 
 use hdf5_metno::types::VarLenUnicode;
 
-use crate::codec::{Codec, zstd::Zstd};
 use crate::parallel;
 
 mod error;
 
 mod destination;
 mod ffi;
+mod packing;
 
 use destination::Destination;
 pub use error::Error;
 pub(crate) use error::is_environment;
+use packing::Packing;
 
 /// The name of the format in the attribute `format` of the root group.
 pub const FORMAT: &str = "diapason-table";
@@ -49,7 +50,7 @@ pub enum Kind {
 impl Kind {
     const BYTES: usize = 8;
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::I64 => "i64",
             Self::F64 => "f64",
@@ -92,9 +93,31 @@ pub struct Written {
     pub content_hash: String,
 }
 
+/// Values of one column.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// Of [`Kind::I64`].
+    I64(&'a [i64]),
+    /// Of [`Kind::F64`].
+    F64(&'a [f64]),
+}
+
+impl Values<'_> {
+    const fn len(&self) -> usize {
+        match self {
+            Self::I64(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+}
+
 struct Open {
     column: Column,
     dataset: Option<hdf5_metno::Dataset>,
+    /// Attributes beside our own.
+    notes: Vec<(&'static str, Value)>,
+    /// How chunks are stored, from the first one on.
+    packing: Option<Packing>,
     /// The values of the open chunk, little-endian.
     chunk: Vec<u8>,
     rows: u64,
@@ -160,6 +183,8 @@ impl Writer {
         let open = |column: &Column| Open {
             column: column.clone(),
             dataset: None,
+            notes: Vec::new(),
+            packing: None,
             chunk: Vec::with_capacity(chunk_rows.max(1) * Kind::BYTES),
             rows: 0,
         };
@@ -199,6 +224,11 @@ impl Writer {
         self.push(column, values.len(), values.iter().map(|value| value.to_le_bytes()))
     }
 
+    /// Notes an attribute at the column with number `column`, which has rows by the time of [`Writer::finish`].
+    pub fn note(&mut self, column: usize, name: &'static str, value: Value) {
+        self.columns[column].notes.push((name, value));
+    }
+
     fn push(
         &mut self,
         number: usize,
@@ -221,22 +251,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds rows to all columns: the first holds [`Kind::I64`], the others [`Kind::F64`]. Full chunks are compressed on up
+    /// Adds rows to all columns: `rows` has as many values for each of them, of its kind. Full chunks are compressed on up
     /// to `threads` threads, and written in the order of the columns.
     ///
     /// # Errors
     /// As [`Writer::push_i64`].
-    pub fn push_rows(&mut self, first: &[i64], others: &[Vec<f64>], threads: usize) -> Result<(), Error> {
-        debug_assert_eq!(self.columns.len(), others.len() + 1);
-        let (mut done, rows) = (0, first.len());
-        while done < rows {
+    pub fn push_rows(&mut self, rows: &[Values<'_>], threads: usize) -> Result<(), Error> {
+        debug_assert_eq!(self.columns.len(), rows.len());
+        let (mut done, count) = (0, rows.first().map_or(0, Values::len));
+        while done < count {
             let held = self.columns.first().map_or(0, |open| open.chunk.len());
-            let some = (rows - done).min((self.chunk_bytes - held) / Kind::BYTES);
+            let some = (count - done).min((self.chunk_bytes - held) / Kind::BYTES);
             let range = done..done + some;
-            let [time, values @ ..] = &mut self.columns[..] else { return Ok(()) };
-            time.extend(first[range.clone()].iter().map(|value| value.to_le_bytes()));
-            for (open, values) in values.iter_mut().zip(others) {
-                open.extend(values[range.clone()].iter().map(|value| value.to_le_bytes()));
+            for (open, values) in self.columns.iter_mut().zip(rows) {
+                match values {
+                    Values::I64(values) => open.extend(values[range.clone()].iter().map(|v| v.to_le_bytes())),
+                    Values::F64(values) => open.extend(values[range.clone()].iter().map(|v| v.to_le_bytes())),
+                }
             }
             done += some;
             if held + some * Kind::BYTES == self.chunk_bytes {
@@ -249,15 +280,17 @@ impl Writer {
     /// Compresses and writes the open chunks of all columns, which are full.
     fn flush_all(&mut self, threads: usize) -> Result<(), Error> {
         let (level, chunk_bytes) = (self.level, self.chunk_bytes);
-        let jobs = self.columns.iter_mut().map(|open| &mut open.chunk);
-        let hashes = self.hashes.iter_mut().zip(&mut self.packed);
-        let work =
-            |(): &mut (), (chunk, (hash, stored)): (&mut Vec<u8>, (&mut blake3::Hasher, &mut Vec<u8>))| {
+        let open = self.columns.iter_mut().map(|open| (&mut open.chunk, &mut open.packing));
+        let jobs = open.zip(self.hashes.iter_mut().zip(&mut self.packed));
+        let packed = parallel::run(
+            threads,
+            jobs,
+            || (),
+            |(), ((chunk, packing), (hash, stored))| {
                 hash.update(chunk);
-                chunk.resize(chunk_bytes, 0);
-                Zstd.encode(&[level.cast_unsigned()], chunk, stored)
-            };
-        let packed = parallel::run(threads, jobs.zip(hashes), || (), work);
+                packing::pack(chunk, (packing, level), chunk_bytes, stored)
+            },
+        );
         packed.map_err(|error| {
             let column = self.columns.first().map(|open| open.column.name.clone()).unwrap_or_default();
             Error::Codec { column, path: self.output.clone(), error }
@@ -269,10 +302,9 @@ impl Writer {
     fn flush(&mut self, number: usize) -> Result<(), Error> {
         let open = &mut self.columns[number];
         self.hashes[number].update(&open.chunk);
-        // A chunk is stored whole; the rows past the end are zeros that no reader looks at.
-        open.chunk.resize(self.chunk_bytes, 0);
-        let level = [self.level.cast_unsigned()];
-        Zstd.encode(&level, &open.chunk, &mut self.packed[number]).map_err(|error| Error::Codec {
+        let packing = (&mut open.packing, self.level);
+        let packed = packing::pack(&mut open.chunk, packing, self.chunk_bytes, &mut self.packed[number]);
+        packed.map_err(|error| Error::Codec {
             column: open.column.name.clone(),
             path: self.output.clone(),
             error,
@@ -285,10 +317,11 @@ impl Writer {
         let library = |verb| library(verb, &self.output);
         let open = &mut self.columns[number];
         let chunk_rows = self.chunk_bytes / Kind::BYTES;
+        let is_shuffled = open.packing.as_ref().is_some_and(|packing| packing.is_shuffled);
         let dataset = match &mut open.dataset {
             Some(dataset) => dataset,
             none => none.insert(
-                dataset(&self.file, &open.column, chunk_rows, self.level)
+                dataset(&self.file, (&open.column, is_shuffled), chunk_rows, self.level)
                     .map_err(library("create a data set"))?,
             ),
         };
@@ -338,6 +371,12 @@ impl Writer {
                 attribute(dataset, "unit", &Value::Text(open.column.unit.clone()))?;
                 attribute(dataset, "role", &Value::Text(open.column.role.clone()))?;
                 attribute(dataset, "blake3", &Value::Text(hash.to_hex().to_string()))?;
+                for (name, value) in &open.notes {
+                    attribute(dataset, name, value)?;
+                }
+                if let Some(packing) = &open.packing {
+                    attribute(dataset, "packing", &Value::Text(packing.note.clone()))?;
+                }
             }
         }
         let content_hash = content.finalize().to_hex().to_string();
@@ -396,15 +435,15 @@ fn system(error: &hdf5_metno::Error) -> Option<io::Error> {
 /// An empty data set for `column` that may grow.
 fn dataset(
     file: &hdf5_metno::File,
-    column: &Column,
+    (column, is_shuffled): (&Column, bool),
     chunk_rows: usize,
     level: i32,
 ) -> hdf5_metno::Result<hdf5_metno::Dataset> {
     let builder = file.new_dataset_builder();
     let make = |builder: hdf5_metno::DatasetBuilderEmpty| {
+        let builder = builder.shape(0..).chunk(chunk_rows);
+        let builder = if is_shuffled { builder.shuffle() } else { builder };
         builder
-            .shape(0..)
-            .chunk(chunk_rows)
             .obj_track_times(false)
             .add_filter(ffi::ZSTD, &[level.cast_unsigned()])
             .create(column.name.as_str())

@@ -108,7 +108,7 @@ pub struct Block {
     pub cursor: Cursor,
 }
 
-/// An iterator over the [`Block`]s of one epoch: each window exactly once.
+/// An iterator over the [`Block`]s of one epoch: each window exactly once, or as often as its weight says.
 #[derive(Clone, Debug)]
 pub struct Epoch<'a> {
     windows: &'a Windows,
@@ -149,6 +149,7 @@ impl Windows {
         let mut words =
             vec![shuffled, block_rows, rows.start, rows.end, shape.length, shape.stride, shape.horizon];
         words.extend(self.runs().flat_map(|(first, windows)| [first, windows]));
+        words.extend(self.weight_words());
         order::key(&words)
     }
 }
@@ -197,6 +198,11 @@ impl Epoch<'_> {
         Some(self.windows.starts(indices))
     }
 
+    /// How often the window that starts in row `start` is seen.
+    pub(super) fn times(&self, start: u64) -> u64 {
+        self.windows.times(start, (self.cursor.seed, self.cursor.epoch))
+    }
+
     /// How many blocks of rows there are, those without a window included.
     pub(super) fn blocks(&self) -> u64 {
         let rows = self.windows.rows();
@@ -224,8 +230,12 @@ impl Iterator for Epoch<'_> {
         while self.cursor.block < self.blocks() {
             let cursor = self.cursor;
             self.cursor = Cursor { block: cursor.block + 1, offset: 0, ..cursor };
-            let (indices, number) = self.indices(cursor.block);
-            let mut starts: Vec<u64> = indices.filter_map(|index| self.windows.start(index)).collect();
+            let number = self.indices(cursor.block).1;
+            let mut starts: Vec<u64> = self.starts(cursor.block).into_iter().flatten().collect();
+            if self.windows.is_weighted() {
+                let again = |start: u64| std::iter::repeat_n(start, self.times(start) as usize);
+                starts = starts.into_iter().flat_map(again).collect();
+            }
             let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else { continue };
             let rows = first..last + self.windows.shape().span();
             if let Order::Shuffled { seed } = self.order {
@@ -296,6 +306,28 @@ mod tests {
             let rest = w.epoch(order, 0, block_rows).unwrap().resume(cursor).unwrap();
             let rest: Vec<u64> = rest.flat_map(|block| block.starts).collect();
             prop_assert_eq!(&rest[..], &whole[cut..]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn weights_say_how_often(w in windows(), order in orders(), epoch: u64, block_rows in 1u64..200, steps in proptest::collection::vec(0u64..4, 1..5)) {
+            let first = w.rows().start;
+            let weights: Vec<(u64, f64)> = steps.iter().enumerate().map(|(at, step)| (first + at as u64 * 40, *step as f64)).collect();
+            let Ok(weighted) = w.clone().weighted(&weights) else { return Ok(()) };
+            let seed = if let Order::Shuffled { seed } = order { seed } else { 0 };
+            let mut expected = Vec::new();
+            for start in (0..w.count()).map(|index| w.start(index).unwrap()) {
+                expected.extend((0..weighted.times(start, (seed, epoch))).map(|_| start));
+            }
+            let all = |w: &Windows| w.epoch(order, epoch, block_rows).unwrap().flat_map(|block| block.starts).collect::<Vec<_>>();
+            let mut starts = all(&weighted);
+            prop_assert_eq!(&starts, &all(&weighted));
+            starts.sort_unstable();
+            prop_assert_eq!(starts, expected);
+            // Weights are a part of the plan.
+            let cursor = w.epoch(order, epoch, block_rows).unwrap().cursor();
+            prop_assert!(weighted.epoch(order, epoch, block_rows).unwrap().resume(cursor).is_err());
         }
     }
 

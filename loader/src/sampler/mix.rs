@@ -47,7 +47,8 @@ impl Place {
     }
 }
 
-/// An iterator over the [`Mix`]es of one epoch and one rank: each of its windows exactly once.
+/// An iterator over the [`Mix`]es of one epoch and one rank: each of its windows exactly once, or as often as its
+/// weight says.
 #[derive(Clone, Debug)]
 pub struct Mixes<'a> {
     epoch: Epoch<'a>,
@@ -120,11 +121,15 @@ impl Mixes<'_> {
         for turn in self.turns(number) {
             let place = turn.saturating_mul(self.shard.world).saturating_add(self.shard.rank);
             let Some(starts) = self.epoch.starts(place) else { break };
-            let (Some(first), at) = (starts.clone().next(), mix.blocks.len() as u32) else { continue };
+            let is_seen = |start: &u64| self.epoch.times(*start) > 0;
+            let (Some(first), at) = (starts.clone().find(is_seen), mix.blocks.len() as u32) else { continue };
             let mut last = first;
             for start in starts {
-                mix.order.push(Place(at * block_rows + (start - first) as u32));
-                last = start;
+                let times = self.epoch.times(start);
+                for _ in 0..times {
+                    mix.order.push(Place(at * block_rows + (start - first) as u32));
+                }
+                last = if times > 0 { start } else { last };
             }
             mix.blocks.push(first..last + self.epoch.span());
         }

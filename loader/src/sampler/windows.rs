@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::order;
+use super::weights::{self, Weights};
+
 /// Why there are no windows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +27,14 @@ pub enum Error {
     #[error("gap {row} is not above the gap or row before it; give the first rows after each gap, ascending")]
     Gaps {
         /// The offending row.
+        row: u64,
+    },
+    /// Parts out of order.
+    #[error(
+        "the part that begins at row {row} begins before the end of the one before; give ascending parts"
+    )]
+    Parts {
+        /// Its first row.
         row: u64,
     },
     /// Not one window fits.
@@ -105,6 +116,7 @@ pub struct Windows {
     shape: Shape,
     runs: Vec<Run>,
     total: u64,
+    weights: Option<Weights>,
 }
 
 impl Windows {
@@ -116,6 +128,15 @@ impl Windows {
     /// # Errors
     /// [`Error`] when the shape has a zero, the gaps are not ascending, or no window fits.
     pub fn new(rows: Range<u64>, gaps: &[u64], shape: Shape) -> Result<Self, Error> {
+        Self::of_parts(&[rows], gaps, shape)
+    }
+
+    /// As [`Windows::new`], of several parts of the rows, ascending: such as the training rows of each file of a
+    /// [`Dataset`](crate::dataset::Dataset). No window reaches over the border of a part.
+    ///
+    /// # Errors
+    /// As [`Windows::new`], and [`Error::Parts`].
+    pub fn of_parts(parts: &[Range<u64>], gaps: &[u64], shape: Shape) -> Result<Self, Error> {
         for (name, value) in [("length", shape.length), ("stride", shape.stride)] {
             if value == 0 {
                 return Err(Error::Zero { name });
@@ -126,23 +147,75 @@ impl Windows {
         if let Some(pair) = gaps.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(Error::Gaps { row: pair[1] });
         }
-        let inside = &gaps[gaps.partition_point(|&row| row <= rows.start)..];
-        let inside = &inside[..inside.partition_point(|&row| row < rows.end)];
-        let (mut runs, mut total, mut longest, mut first) = (Vec::new(), 0, 0, rows.start);
-        for end in inside.iter().copied().chain([rows.end.max(rows.start)]) {
-            let len = end - first;
-            longest = longest.max(len);
-            if len >= span {
-                let windows = (len - span) / shape.stride + 1;
-                runs.push(Run { first, windows, windows_before: total });
-                total += windows;
-            }
-            first = end;
+        if let Some(pair) = parts.windows(2).find(|pair| pair[0].end > pair[1].start) {
+            return Err(Error::Parts { row: pair[1].start });
         }
+        let (mut runs, mut total, mut longest) = (Vec::new(), 0, 0);
+        for rows in parts {
+            let inside = &gaps[gaps.partition_point(|&row| row <= rows.start)..];
+            let inside = &inside[..inside.partition_point(|&row| row < rows.end)];
+            let mut first = rows.start;
+            for end in inside.iter().copied().chain([rows.end.max(rows.start)]) {
+                let len = end - first;
+                longest = longest.max(len);
+                if len >= span {
+                    let windows = (len - span) / shape.stride + 1;
+                    runs.push(Run { first, windows, windows_before: total });
+                    total += windows;
+                }
+                first = end;
+            }
+        }
+        let first = parts.first().map_or(0, |rows| rows.start);
+        let rows = first..parts.last().map_or(0, |rows| rows.end).max(first);
         if total == 0 {
             return Err(Error::None { rows, longest, needed: span });
         }
-        Ok(Self { rows, shape, runs, total })
+        Ok(Self { rows, shape, runs, total, weights: None })
+    }
+
+    /// The same windows, of which some are seen more often than others in an epoch ([`weights`](super::weights)). Each of
+    /// `weights` is a row and the weight of the windows that start there or later, up to the next one's row.
+    ///
+    /// # Errors
+    /// [`weights::Error`] when they are no weights, or leave nothing.
+    pub fn weighted(self, weights: &[(u64, f64)]) -> Result<Self, weights::Error> {
+        let count = |from, to| {
+            let indices = self.starting_in(from..to);
+            indices.end - indices.start
+        };
+        let first = self.runs.first().map_or(0, |run| run.first);
+        let weights = Weights::new(weights, first, count)?;
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// How often the window that starts in row `start` is seen in epoch `epoch` of `seed`.
+    #[must_use]
+    pub fn times(&self, start: u64, (seed, epoch): (u64, u64)) -> u64 {
+        self.weights.as_ref().map_or(1, |weights| weights.times(start, order::key(&[seed, epoch, 3])))
+    }
+
+    /// Whether some windows may be seen more often than others.
+    #[must_use]
+    pub const fn is_weighted(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// The most times that any window is seen in an epoch.
+    #[must_use]
+    pub fn times_max(&self) -> u64 {
+        self.weights.as_ref().map_or(1, Weights::times_max)
+    }
+
+    /// Bytes of the runs and the weights.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.runs.len() * size_of::<Run>()) as u64 + self.weights.as_ref().map_or(0, Weights::bytes)
+    }
+
+    /// What the weights are, for fingerprints.
+    pub(super) fn weight_words(&self) -> impl Iterator<Item = u64> {
+        self.weights.iter().flat_map(Weights::words)
     }
 
     /// How many windows there are; at least one.
@@ -253,6 +326,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn parts_are_cut_apart() {
+        let shape = Shape { length: 5, stride: 2, horizon: 1 };
+        let parts = [3..20, 20..24, 30..45];
+        let windows = Windows::of_parts(&parts, &[35], shape).unwrap();
+        let starts: Vec<_> = (0..windows.count()).map(|index| windows.start(index).unwrap()).collect();
+        let expected: Vec<u64> = parts.iter().flat_map(|rows| plain(rows, &[35], shape)).collect();
+        assert_eq!((&starts, windows.rows()), (&expected, &(3..45)));
+        let refused = Windows::of_parts(&[0..20, 19..40], &[], shape);
+        assert_eq!(refused, Err(Error::Parts { row: 19 }));
+        assert!(matches!(Windows::of_parts(&[], &[], shape), Err(Error::None { .. })));
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Source for Memory {
     }
 
     fn identity(&self) -> Identity {
-        Identity { size: self.size(), place: (0, 0), modified_ns: 0 }
+        Identity { size: self.size(), place: (0, 0), modified_ns: 0, changed_ns: 0 }
     }
 
     fn read_some_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {

@@ -41,9 +41,19 @@ pub(super) fn open_regular(path: &Path) -> io::Result<(File, Identity)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     refuse_others(&metadata)?;
-    let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    let identity = Identity { size: metadata.len(), place: (metadata.dev(), metadata.ino()), modified_ns };
+    let identity = identity_of(&metadata);
     Ok((file, identity))
+}
+
+/// The identity of a file with this metadata.
+pub(super) fn identity_of(metadata: &std::fs::Metadata) -> Identity {
+    let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Identity {
+        size: metadata.len(),
+        place: (metadata.dev(), metadata.ino()),
+        modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+        changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+    }
 }
 
 impl Source for Pread {
@@ -85,6 +95,25 @@ mod tests {
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(Pread::open(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn every_change_is_another_identity_once_it_is_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sample");
+        std::fs::write(&path, [7; 100]).unwrap();
+        let before = Identity::of_file(&path).unwrap();
+        assert_eq!(before, Pread::open(&path).unwrap().identity());
+        std::thread::sleep(std::time::Duration::from_nanos(before.unsettled_ns()));
+        assert_eq!(before.unsettled_ns(), 0);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[8], 50).unwrap();
+        // Who sets the time of the bytes back cannot set back that of the file.
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(before.modified_ns as u64))
+            .unwrap();
+        let after = Identity::of_file(&path).unwrap();
+        assert_eq!((after.size, after.modified_ns), (before.size, before.modified_ns));
+        assert_ne!(after.to_bytes(), before.to_bytes());
     }
 
     #[test]

@@ -310,6 +310,11 @@ impl<B, S, E> Schedule<B, S, E> {
         if is_stuck { Poll::Held(self.held) } else { Poll::Wait }
     }
 
+    /// Outputs that are ready.
+    pub fn waiting(&self) -> usize {
+        self.done.len()
+    }
+
     /// The consumer gives a slab back.
     pub fn returned(&mut self, slab: S) {
         self.held = self.held.saturating_sub(1);

@@ -2,21 +2,25 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use diapason_buffer::{Alignment, Buffer};
 
 use super::Error;
 use super::gather::{Form, Slab};
-use super::schedule::{Job, Schedule};
+use super::handover::{Done, Handover};
+use super::schedule::Job;
+use super::tally::{BlockDone, Tally};
+use crate::dataset::{Dataset, Selections};
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
-use crate::table::{Damage, Damaged, Scratch, Selection, Table};
+use crate::table::{self, Damage, Damaged, Scratch};
 
 /// What is read, and how; the same for every epoch.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub table: Arc<Table>,
-    pub selection: Selection,
+    pub dataset: Dataset,
+    pub selections: Selections,
     pub windows: Windows,
     pub form: Form,
     pub order: Order,
@@ -27,16 +31,13 @@ pub(super) struct Work {
     /// The first rows of each block that was decoded, if they are kept.
     pub heads: Option<Mutex<HashMap<u64, Arc<[f32]>>>>,
     pub damaged: Mutex<Vec<Damaged>>,
+    pub tally: Tally,
 }
 
 /// One epoch under way.
 pub(super) struct Run {
     pub work: Arc<Work>,
-    pub state: Mutex<Schedule<Buffer<f32>, Slab, Error>>,
-    /// Something can be done.
-    pub jobs: Condvar,
-    /// Something can be had.
-    pub outputs: Condvar,
+    pub handover: Handover<Buffer<f32>, Slab, Error>,
     /// Where the next mix starts; `None` after the last one.
     pub next: Mutex<Option<Cursor>>,
 }
@@ -86,14 +87,18 @@ impl Work {
         }
         let values = (end - rows.start) as usize * width;
         let read = rows.start..end;
-        let damaged =
-            self.table.fill(&self.selection, read.clone(), &mut block[..values], (scratch, self.damage))?;
+        let damaged = self.dataset.fill(
+            &self.selections,
+            read.clone(),
+            &mut block[..values],
+            (scratch, self.damage),
+        )?;
         if let Some(heads) = &self.heads
             && damaged.is_empty()
         {
             let first = rows.start / block_rows * block_rows;
             for start in [first, border] {
-                let whole = start..start.saturating_add(head_rows).min(self.table.rows());
+                let whole = start..start.saturating_add(head_rows).min(self.dataset.rows());
                 if read.start <= whole.start && whole.end <= read.end && !whole.is_empty() {
                     let from = (whole.start - rows.start) as usize * width;
                     let count = (whole.end - whole.start) as usize * width;
@@ -120,26 +125,14 @@ impl Run {
     /// Works until the epoch is over.
     pub fn work(&self) {
         let mut scratch = Scratch::default();
-        let mut state = lock(&self.state);
-        while !state.is_over() {
-            let Some(job) = state.job() else {
-                state = self.jobs.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            drop(state);
-            state = self.run(job, &mut scratch);
-            self.jobs.notify_all();
-            self.outputs.notify_all();
-        }
+        self.handover.work(&self.work.tally, |job| self.run(job, &mut scratch));
     }
 
-    fn run(
-        &self,
-        job: Job<Buffer<f32>, Slab>,
-        scratch: &mut Scratch,
-    ) -> MutexGuard<'_, Schedule<Buffer<f32>, Slab, Error>> {
+    fn run(&self, job: Job<Buffer<f32>, Slab>, scratch: &mut Scratch) -> Done<Buffer<f32>, Slab, Error> {
+        let (begun, tally) = (Instant::now(), &self.work.tally);
         match job {
             Job::Plan => {
+                let _span = tracing::debug_span!("plan").entered();
                 let mut next = lock(&self.next);
                 // The plan was made once when the stream was; that it can be made again is certain.
                 let mixes = next.and_then(|cursor| self.work.mixes(cursor.epoch()).ok()?.resume(cursor).ok());
@@ -148,25 +141,44 @@ impl Run {
                     *next = Some(mixes.cursor());
                     mix
                 });
-                drop(next);
-                let mut state = lock(&self.state);
-                state.planned(mix);
-                state
+                tally.planned(begun.elapsed());
+                Done::Planned(mix)
             }
             Job::Decode { group, number, rows, mut block } => {
+                let (first, count) = (rows.start, rows.end - rows.start);
+                let span = tracing::debug_span!(
+                    "decode",
+                    group,
+                    number,
+                    first,
+                    count,
+                    bytes_read = tracing::field::Empty
+                );
+                let _entered = span.enter();
+                scratch.done = table::Done::default();
                 let outcome = match self.work.decode(&rows, &mut block, scratch) {
                     Ok(hidden) => Ok((block, hidden)),
                     Err(error) => Err((block, error)),
                 };
-                let mut state = lock(&self.state);
-                state.decoded(group, number, outcome);
-                state
+                let done = scratch.done;
+                span.record("bytes_read", done.bytes_read);
+                tally.decoded(&BlockDone {
+                    bytes_read: done.bytes_read,
+                    chunks: done.chunks,
+                    bytes_decoded: count * (self.work.form.width * size_of::<f32>()) as u64,
+                    reading: done.reading,
+                    decoding: done.decoding,
+                    took: begun.elapsed(),
+                });
+                Done::Decoded { group, number, outcome }
             }
             Job::Assemble { batch, portions, mut slab } => {
+                let _span = tracing::debug_span!("gather", batch).entered();
                 slab.fill(&self.work.form, &portions);
-                let mut state = lock(&self.state);
-                state.assembled(batch, portions, slab);
-                state
+                let windows = slab.starts.len() as u64;
+                let bytes = windows * (self.work.form.window() * size_of::<f32>()) as u64;
+                tally.gathered(windows, bytes, begun.elapsed());
+                Done::Assembled { batch, portions, slab }
             }
         }
     }

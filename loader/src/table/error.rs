@@ -224,7 +224,7 @@ fn reasons(skipped: &[Skipped]) -> String {
 }
 
 /// What an error of the format means for the table.
-pub(super) fn of_format(path: &Path, object: String, error: hdf5::Error) -> Error {
+pub(crate) fn of_format(path: &Path, object: String, error: hdf5::Error) -> Error {
     let path = path.to_path_buf();
     match error {
         hdf5::Error::Foreign => Error::Foreign { path },

@@ -28,6 +28,22 @@ pub struct Column {
     pub attributes: BTreeMap<String, Attribute>,
 }
 
+impl Column {
+    /// The texts that its whole numbers stand for, by the attribute `symbols`, if they do.
+    #[must_use]
+    pub fn symbols(&self) -> Option<Vec<String>> {
+        let text = |symbol: &Attribute| match symbol {
+            Attribute::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        match self.attributes.get("symbols") {
+            Some(Attribute::List(symbols)) => symbols.iter().map(text).collect(),
+            Some(symbol) => text(symbol).map(|symbol| vec![symbol]),
+            None => None,
+        }
+    }
+}
+
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]

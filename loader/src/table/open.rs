@@ -20,8 +20,12 @@ const COLUMNS_MAX: usize = 16_384;
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
 const FORMAT: (&str, i64) = ("diapason-table", 1);
 
-/// The columns in the group `wanted` of `source`.
-pub(super) fn known(source: &Arc<dyn Source>, path: &Path, wanted: &str) -> Result<Known, Error> {
+/// The columns in the group `wanted` of `source`, which may be growing.
+pub(super) fn known(
+    source: &Arc<dyn Source>,
+    path: &Path,
+    (wanted, is_growing): (&str, bool),
+) -> Result<Known, Error> {
     let failed = |object: &str| {
         let object = object.to_owned();
         move |error| error::of_format(path, object, error)
@@ -74,7 +78,8 @@ pub(super) fn known(source: &Arc<dyn Source>, path: &Path, wanted: &str) -> Resu
     let rows = storages.first().map(|storage: &Storage| storage.rows);
     for (name, own, attributes) in matrices {
         let own_rows = own.first().map_or(0, |storage| storage.rows);
-        if let Some(rows) = rows.filter(|rows| *rows != own_rows) {
+        // In a table that grows one may be ahead of the other.
+        if let Some(rows) = rows.filter(|rows| *rows != own_rows && !is_growing) {
             let reason = format!("it is a matrix of {own_rows} rows, the columns have {rows}");
             skipped.push(Skipped { name, reason });
             continue;

@@ -8,6 +8,7 @@
 //! piece is decoded beside and converted column by column. Everything here runs on one thread.
 
 use std::ops::{ControlFlow, Range};
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::facts::Inspection;
@@ -84,6 +85,25 @@ pub(crate) struct Scratch {
     run: Vec<u8>,
     room: Room,
     raw: Vec<u8>,
+    pub done: Done,
+}
+
+/// What was read and decoded with a [`Scratch`] so far, and the time that took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub bytes_read: u64,
+    pub chunks: u64,
+    pub reading: Duration,
+    pub decoding: Duration,
+}
+
+impl Done {
+    fn add(&mut self, more: &Self) {
+        self.bytes_read += more.bytes_read;
+        self.chunks += more.chunks;
+        self.reading += more.reading;
+        self.decoding += more.decoding;
+    }
 }
 
 /// What is read from.
@@ -154,6 +174,7 @@ struct Filling<'a, T> {
     out: &'a mut [T],
     damage: Damage,
     damaged: Vec<Damaged>,
+    done: Done,
 }
 
 /// Fills `out`, `[row][column]`, with `rows` of the selected columns; returns what was damaged.
@@ -164,14 +185,19 @@ pub(super) fn fill<T: Number>(
     out: &mut [T],
     (scratch, damage): (&mut Scratch, Damage),
 ) -> Result<Vec<Damaged>, Error> {
-    let mut filling = Filling { origins, selection, rows, out, damage, damaged: Vec::new() };
+    let done = Done::default();
+    let mut filling = Filling { origins, selection, rows, out, damage, damaged: Vec::new(), done };
     let wants = filling.plan(scratch)?;
     let runs = joined(&wants);
     let spans: Vec<Span> = runs.iter().map(|(span, _)| *span).collect();
     let mut outcome = Ok(());
-    let Scratch { run, room, raw } = scratch;
+    let Scratch { run, room, raw, done } = scratch;
+    // What is not taking a piece is waiting for it.
+    let mut asked = Instant::now();
     origins.source.read_each(&spans, run, &mut |number, bytes| {
+        filling.done.reading += asked.elapsed();
         let (span, range) = &runs[number];
+        filling.done.bytes_read += span.bytes as u64;
         outcome = wants[range.clone()].iter().try_for_each(|want| {
             let bytes = match &bytes {
                 Ok(bytes) => {
@@ -182,8 +208,10 @@ pub(super) fn fill<T: Number>(
             };
             filling.take(want, bytes, room, raw)
         });
+        asked = Instant::now();
         if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
+    done.add(&filling.done);
     outcome.map(|()| filling.damaged)
 }
 
@@ -256,6 +284,8 @@ impl<T: Number> Filling<'_, T> {
                 &alone[..]
             }
         };
+        self.done.chunks += 1;
+        let begun = Instant::now();
         let decoded = match self.direct(part, want.number) {
             Some(out) => storage.decode(want.mask, stored, room, out).map(|()| None),
             None => {
@@ -264,6 +294,7 @@ impl<T: Number> Filling<'_, T> {
                 storage.decode(want.mask, stored, room, raw).map(|()| Some(&*raw))
             }
         };
+        self.done.decoding += begun.elapsed();
         match decoded {
             Ok(None) => Ok(()),
             Ok(Some(raw)) => self.place(part, want.number, raw),

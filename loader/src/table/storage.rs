@@ -263,6 +263,14 @@ impl Storage {
         }
     }
 
+    /// The rows up to the first chunk that was never written.
+    pub fn rows_there(&self) -> u64 {
+        let Place::Chunked(chunked) = &self.place else { return self.rows };
+        let numbers = chunked.own().map(|chunk| chunk.number / chunked.grid_columns);
+        let there = numbers.zip(0..).take_while(|(number, wanted)| number == wanted).count() as u64;
+        self.rows.min(there.saturating_mul(self.chunk_rows))
+    }
+
     /// How many pieces are stored, and their bytes.
     pub fn stored(&self) -> (u64, u64) {
         let bytes = self.rows.saturating_mul(self.row_bytes as u64);

@@ -61,16 +61,16 @@ pub fn gate<const FAST: bool>(z: [__m256; PANEL], c_before: __m256) -> Gated {
     let (a_i, a_f, a_o) = (denominator::<FAST>(z[0]), denominator::<FAST>(z[1]), denominator::<FAST>(z[3]));
     let one = _mm256_set1_ps(1.0);
     let (m, b) = fraction::<FAST>(z[2]);
-    let p = _mm256_mul_ps(a_i, a_f);
-    let r = _mm256_div_ps(one, _mm256_mul_ps(p, b));
-    let f = _mm256_mul_ps(r, _mm256_mul_ps(a_i, b));
+    let q = _mm256_mul_ps(a_i, b);
+    let r = _mm256_div_ps(one, _mm256_mul_ps(q, a_f));
+    let f = _mm256_mul_ps(r, q);
     let c = _mm256_fmadd_ps(f, c_before, _mm256_mul_ps(r, _mm256_mul_ps(m, a_f)));
     let (m_c, b_c) = fraction::<FAST>(c);
     let s = _mm256_div_ps(one, _mm256_mul_ps(a_o, b_c));
     let gates = [
         _mm256_mul_ps(r, _mm256_mul_ps(a_f, b)),
         f,
-        _mm256_mul_ps(r, _mm256_mul_ps(m, p)),
+        _mm256_mul_ps(r, _mm256_mul_ps(m, _mm256_mul_ps(a_i, a_f))),
         _mm256_mul_ps(s, b_c),
     ];
     Gated { gates, c, tanh_c: _mm256_mul_ps(s, _mm256_mul_ps(m_c, a_o)), h: _mm256_mul_ps(s, m_c) }

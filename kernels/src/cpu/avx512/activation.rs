@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::{
     __m512, _mm512_add_epi32, _mm512_add_ps, _mm512_and_epi32, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_div_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_epi32,
-    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-    _mm512_sub_ps, _mm512_xor_epi32,
+    _mm512_div_ps, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_or_epi32, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_sub_ps, _mm512_xor_epi32,
 };
 
 use super::register::{LANES, load, store};
@@ -59,10 +59,7 @@ fn one<const SIGMOID: bool, const FAST: bool>(chunk: &mut [f32]) {
 #[target_feature(enable = "avx512f")]
 fn sigmoid(x: __m512) -> __m512 {
     let one = _mm512_set1_ps(1.0);
-    let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
-    let held = _mm512_min_ps(_mm512_set1_ps(SIGMOID_MAX), minus);
-    let (power, m) = exp(_mm512_max_ps(_mm512_set1_ps(-SIGMOID_MAX), held));
-    _mm512_div_ps(one, _mm512_add_ps(one, _mm512_fmadd_ps(power, m, power)))
+    _mm512_div_ps(one, _mm512_add_ps(one, exp_minus(x, SIGMOID_MAX)))
 }
 
 /// `m / (m + 2)` with `m = e^(2|x|) - 1`, and the sign of `x`.
@@ -85,10 +82,7 @@ pub fn denominator<const FAST: bool>(x: __m512) -> __m512 {
         let t = _mm512_mul_ps(x, _mm512_set1_ps(-LOG2_E));
         return _mm512_add_ps(power(t, fast::GATE_MAX), _mm512_set1_ps(1.0));
     }
-    let minus = bits(_mm512_xor_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)));
-    let held = _mm512_min_ps(_mm512_set1_ps(GATE_MAX), minus);
-    let (power, m) = exp(_mm512_max_ps(_mm512_set1_ps(-GATE_MAX), held));
-    _mm512_add_ps(_mm512_set1_ps(1.0), _mm512_fmadd_ps(power, m, power))
+    _mm512_add_ps(_mm512_set1_ps(1.0), exp_minus(x, GATE_MAX))
 }
 
 /// Numerator and denominator of the tangent.
@@ -119,19 +113,38 @@ fn power(t: __m512, max: f32) -> __m512 {
     _mm512_scalef_ps(p, n)
 }
 
+/// `e^-x`, `x` held within `max`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp_minus(x: __m512, max: f32) -> __m512 {
+    let x = _mm512_max_ps(_mm512_set1_ps(-max), _mm512_min_ps(_mm512_set1_ps(max), x));
+    let rounded = _mm512_fnmadd_ps(x, _mm512_set1_ps(LOG2_E), _mm512_set1_ps(ROUND));
+    let n = _mm512_sub_ps(rounded, _mm512_set1_ps(ROUND));
+    let m = exp_m1(_mm512_fmsub_ps(n, _mm512_set1_ps(MINUS_LN_2), x));
+    // 2^n + 2^n m rounded once, as a fused multiply-add would, but not in the units that multiply.
+    _mm512_scalef_ps(_mm512_add_ps(m, _mm512_set1_ps(1.0)), n)
+}
+
 /// `(2^n, e^r - 1)` with `e^y = 2^n e^r`.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn exp(y: __m512) -> (__m512, __m512) {
     let rounded = _mm512_fmadd_ps(y, _mm512_set1_ps(LOG2_E), _mm512_set1_ps(ROUND));
-    let r = _mm512_fmadd_ps(_mm512_sub_ps(rounded, _mm512_set1_ps(ROUND)), _mm512_set1_ps(MINUS_LN_2), y);
+    let n = _mm512_sub_ps(rounded, _mm512_set1_ps(ROUND));
+    let m = exp_m1(_mm512_fmadd_ps(n, _mm512_set1_ps(MINUS_LN_2), y));
+    let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded));
+    (bits(_mm512_add_epi32(exponent, _mm512_set1_epi32(ONE_BITS))), m)
+}
+
+/// `e^r - 1`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp_m1(r: __m512) -> __m512 {
     let mut q = _mm512_fmadd_ps(_mm512_set1_ps(Q[4]), r, _mm512_set1_ps(Q[3]));
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[2]));
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[1]));
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(Q[0]));
-    let m = _mm512_fmadd_ps(_mm512_mul_ps(r, r), q, r);
-    let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded));
-    (bits(_mm512_add_epi32(exponent, _mm512_set1_epi32(ONE_BITS))), m)
+    _mm512_fmadd_ps(_mm512_mul_ps(r, r), q, r)
 }
 
 #[inline]

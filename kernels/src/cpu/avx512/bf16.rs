@@ -9,7 +9,9 @@ use std::arch::x86_64::{
 };
 
 use super::lstm_cell::{Begun, begin, end};
-use super::register::{LANES, Next, broadcast_word, fold, load, load_words, store, unfold};
+use super::register::{
+    LANES, Next, STEPS_AHEAD, broadcast_word, fetch, fold, load, load_words, store, unfold,
+};
 use crate::op::bf16::{Narrow, Product, Step, WIDTH};
 use crate::op::gemm::{PANEL, Start};
 use crate::op::tail::{Passes, passes_of};
@@ -140,8 +142,12 @@ unsafe fn sums<const ROWS: usize, const PANELS: usize, const TAILS: usize>(
         }
         for p in 0..PANELS {
             for v in 0..PANEL {
+                let at = ((panel + p) * words + k) * WIDTH + v * LANES;
                 // SAFETY: `check` proved that `right` has every word of this panel.
-                let weight = unsafe { load_words(right, ((panel + p) * words + k) * WIDTH + v * LANES) };
+                let weight = unsafe { load_words(right, at) };
+                if ROWS > 1 {
+                    fetch(right, at + STEPS_AHEAD * WIDTH);
+                }
                 for (sums, &x) in sums.iter_mut().zip(&x) {
                     sums[p][v] = _mm512_dpbf16_ps(sums[p][v], x, pairs(weight));
                 }

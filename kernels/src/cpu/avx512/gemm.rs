@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_setzero_ps};
 
-use super::register::{LANES, broadcast, load, store};
+use super::register::{LANES, STEPS_AHEAD, broadcast, fetch, load, store};
 use crate::op::gemm::{Gemm, PANEL, Panel, Start};
 
 type Tile = unsafe fn(&Gemm, &Panel, usize, &mut [f32]);
@@ -71,6 +71,7 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
         for (v, weight) in weights.iter_mut().enumerate() {
             // SAFETY: `check` proved that `right` has every row of this panel.
             *weight = unsafe { load(panel.values, b + v * LANES) };
+            fetch(panel.values, b + STEPS_AHEAD * panel.stride + v * LANES);
         }
         for (r, sums) in sums.iter_mut().enumerate() {
             // SAFETY: `check` proved that `left` has every row and column.

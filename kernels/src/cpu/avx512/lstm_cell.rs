@@ -89,12 +89,13 @@ pub struct Begun {
 pub fn begin<const FAST: bool>(z: [__m512; PANEL], c_before: __m512) -> Begun {
     let (a_i, a_f, a_o) = (denominator::<FAST>(z[0]), denominator::<FAST>(z[1]), denominator::<FAST>(z[3]));
     let (m, b) = fraction::<FAST>(z[2]);
-    let p = _mm512_mul_ps(a_i, a_f);
-    let r = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(p, b));
-    let i = _mm512_mul_ps(r, _mm512_mul_ps(a_f, b));
-    let f = _mm512_mul_ps(r, _mm512_mul_ps(a_i, b));
+    let q = _mm512_mul_ps(a_i, b);
+    let r = _mm512_div_ps(_mm512_set1_ps(1.0), _mm512_mul_ps(q, a_f));
+    let f = _mm512_mul_ps(r, q);
     let c = _mm512_fmadd_ps(f, c_before, _mm512_mul_ps(r, _mm512_mul_ps(m, a_f)));
-    Begun { gates: [i, f, _mm512_mul_ps(r, _mm512_mul_ps(m, p))], a_o, c }
+    let i = _mm512_mul_ps(r, _mm512_mul_ps(a_f, b));
+    let g = _mm512_mul_ps(r, _mm512_mul_ps(m, _mm512_mul_ps(a_i, a_f)));
+    Begun { gates: [i, f, g], a_o, c }
 }
 
 #[inline]

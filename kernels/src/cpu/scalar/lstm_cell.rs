@@ -39,13 +39,18 @@ pub struct Gated {
 pub fn gate<const FAST: bool>(z: [f32; PANEL], c_before: f32) -> Gated {
     let [a_i, a_f, a_o] = [z[0], z[1], z[3]].map(denominator::<FAST>);
     let (m, b) = fraction::<FAST>(z[2]);
-    let p = a_i * a_f;
-    let r = 1.0 / (p * b);
-    let f = r * (a_i * b);
+    let q = a_i * b;
+    let r = 1.0 / (q * a_f);
+    let f = r * q;
     let c = f.mul_add(c_before, r * (m * a_f));
     let (m_c, b_c) = fraction::<FAST>(c);
     let s = 1.0 / (a_o * b_c);
-    Gated { gates: [r * (a_f * b), f, r * (m * p), s * b_c], c, tanh_c: s * (m_c * a_o), h: s * m_c }
+    Gated {
+        gates: [r * (a_f * b), f, r * (m * (a_i * a_f)), s * b_c],
+        c,
+        tanh_c: s * (m_c * a_o),
+        h: s * m_c,
+    }
 }
 
 /// See [`crate::op::lstm_cell::RunBackward`].

@@ -10,6 +10,7 @@ use rayon_core::ThreadPool;
 use super::layers::{BLOCK, Block, Layers, is_ordinary};
 use super::{Network, NetworkError, NotPlain, Origin};
 use crate::cpu::Kernels;
+use crate::isa::Isa;
 use crate::lstm::block::PredictError;
 use crate::lstm::compile::{CompileError, CompileOptions, Executable};
 use crate::lstm::matrix::Precision;
@@ -190,6 +191,24 @@ impl NetworkExecutable {
             }
         }
         Ok(())
+    }
+
+    /// In what its matrix products are computed.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        match &self.path {
+            Path::Plain(executable) => executable.precision(),
+            Path::Layers(_) => Precision::F32,
+        }
+    }
+
+    /// The instruction set of these.
+    #[must_use]
+    pub fn product_isa(&self) -> Isa {
+        match &self.path {
+            Path::Plain(executable) => executable.product_isa(),
+            Path::Layers(_) => self.layers.kernels.isa(),
+        }
     }
 
     /// What runs the model, and what a step costs, as text for a person.

@@ -9,13 +9,12 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{Network, Origin, model_error};
-use crate::lstm::file::{self, FILE_BYTES_MAX, FileError, ForeignError, RESERVED, SPEC_KEY};
+use crate::lstm::file::{self, FILE_BYTES_MAX, FileError, ForeignError, RESERVED, SPEC_KEY, STACK_KEY};
 use crate::lstm::model::ModelError;
 use crate::op::lstm_layer::{LstmLayer, Pass};
 use crate::op::lstm_stack::{Dense, Head, Layer, Read, Stack, What};
 use crate::op::network::{DIMENSION_MAX, LAYERS_MAX};
 
-const STACK_KEY: &str = "diapason.stack";
 const FIRST: &str = "weight_ih_l0";
 
 /// What the tensors of a `state_dict` do not say.
@@ -51,6 +50,23 @@ pub(super) fn encode(network: &Network) -> Result<Vec<u8>, FileError> {
     {
         return file::encode(&lstm, &[], &[]);
     }
+    stack_file(network, None, &[])
+}
+
+/// A checkpoint: always with the form of the stack, with reserved metadata and further tensors.
+pub(in crate::lstm) fn encode_checkpoint(
+    network: &Network,
+    reserved: (&str, &str),
+    extra: &[(&str, &[f32])],
+) -> Result<Vec<u8>, FileError> {
+    stack_file(network, Some(reserved), extra)
+}
+
+fn stack_file(
+    network: &Network,
+    reserved: Option<(&str, &str)>,
+    extra: &[(&str, &[f32])],
+) -> Result<Vec<u8>, FileError> {
     if let Some(key) = network.metadata.keys().find(|key| key.starts_with(RESERVED)) {
         return Err(FileError::Reserved { key: key.clone() });
     }
@@ -58,11 +74,10 @@ pub(super) fn encode(network: &Network) -> Result<Vec<u8>, FileError> {
     let mut metadata: BTreeMap<&str, &str> =
         network.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     metadata.insert(STACK_KEY, &form);
-    let parts = network.stack.tensors();
-    Ok(file::safetensors(
-        &metadata,
-        parts.into_iter().map(|part| (part.name, part.shape, part.values)).collect(),
-    ))
+    metadata.extend(reserved);
+    let parts = network.stack.tensors().into_iter().map(|part| (part.name, part.shape, part.values));
+    let extra = extra.iter().map(|&(name, values)| (name.to_owned(), vec![values.len()], values));
+    Ok(file::safetensors(&metadata, parts.chain(extra).collect()))
 }
 
 /// Reads a network.
@@ -72,14 +87,37 @@ pub(super) fn load(path: &Path, described: Option<&StateDict>) -> Result<Network
 }
 
 pub(super) fn decode(path: &Path, bytes: &[u8], described: Option<&StateDict>) -> Result<Network, FileError> {
+    Ok(parse(path, bytes, described, &[])?.0)
+}
+
+/// A checkpoint, whose reserved metadata was read already: the network and the further tensors, each with a value a
+/// weight.
+pub(in crate::lstm) fn decode_checkpoint(
+    path: &Path,
+    bytes: &[u8],
+    reserved: &str,
+    extra: &[&str],
+) -> Result<(Network, Vec<Vec<f32>>), FileError> {
+    let (mut network, extra) = parse(path, bytes, None, extra)?;
+    network.metadata.remove(reserved);
+    Ok((network, extra))
+}
+
+fn parse(
+    path: &Path,
+    bytes: &[u8],
+    described: Option<&StateDict>,
+    extra: &[&str],
+) -> Result<(Network, Vec<Vec<f32>>), FileError> {
     let format = |source| FileError::Format { path: path.to_path_buf(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(format)?;
     let mut metadata: BTreeMap<String, String> =
         header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     if metadata.contains_key(SPEC_KEY) {
-        let lstm = file::decode(path, bytes, &[], &[])?.model;
-        return Ok(Network::from(&lstm));
+        // The checkpoint of a plain model is not one of these.
+        let lstm = file::decode(path, bytes, &[], extra)?.model;
+        return Ok((Network::from(&lstm), Vec::new()));
     }
     let (mut stack, names) = match metadata.remove(STACK_KEY) {
         Some(json) => {
@@ -93,18 +131,19 @@ pub(super) fn decode(path: &Path, bytes: &[u8], described: Option<&StateDict>) -
     };
     let bad = |source| FileError::Stack { path: path.to_path_buf(), source };
     Stack::check_form(&stack).map_err(bad)?;
-    fill(path, &mut stack, &tensors, &names)?;
+    let extra = fill(path, &mut stack, &tensors, &names, extra)?;
     stack.check().map_err(bad)?;
-    Ok(Network { stack, metadata, origin: Origin::default() })
+    Ok((Network { stack, metadata, origin: Origin::default() }, extra))
 }
 
-/// Gives the stack its weights. `names` are the file's, where they are not the stack's.
+/// Gives the stack its weights. `names` are the file's, where they are not the stack's. Returns the extra tensors.
 fn fill(
     path: &Path,
     stack: &mut Stack<f32>,
     tensors: &SafeTensors,
     names: &HashMap<String, String>,
-) -> Result<(), FileError> {
+    extra: &[&str],
+) -> Result<Vec<Vec<f32>>, FileError> {
     let mut unread = tensors.names();
     let mut find = |name: &str, shape: &[usize], needed: bool| {
         let name = names.get(name).map_or(name, String::as_str);
@@ -132,8 +171,11 @@ fn fill(
         }
     };
     stack.fill(&mut find)?;
+    let parameters = stack.parameters();
+    let extra = extra.iter().map(|name| Ok(find(name, &[parameters], true)?.unwrap_or_default()));
+    let extra = extra.collect::<Result<_, FileError>>()?;
     match unread.first() {
-        None => Ok(()),
+        None => Ok(extra),
         Some(stranger) => {
             Err(FileError::Stranger { path: path.to_path_buf(), tensor: (*stranger).to_owned() })
         }

@@ -132,6 +132,23 @@ impl NetworkStream {
 }
 
 impl NetworkStream {
+    /// Puts an instance back to zero state, as at the start.
+    ///
+    /// # Errors
+    /// [`StreamError`] as for [`Stream::reset`].
+    pub fn reset(&mut self, instance: usize) -> Result<(), StreamError> {
+        match &mut self.path {
+            Ticks::Plain(stream) => stream.reset(instance),
+            Ticks::Layers(Rows { instances, .. }) => {
+                let count = instances.len();
+                let found = instances.get_mut(instance);
+                found
+                    .map(|found| *found = Instance::default())
+                    .ok_or(StreamError::Instance { instance, instances: count })
+            }
+        }
+    }
+
     /// Does what the last tick of an instance left, as [`Stream::prepare`] does; layer by layer nothing is left.
     ///
     /// # Errors

@@ -188,12 +188,20 @@ pub fn fold(node: &Node, budget: &mut Budget) -> Result<Option<Constant>, NodeEr
         "Concat" => join(node, budget).map(Some),
         "ConstantOfShape" => filled(node, budget).map(Some),
         "Expand" => {
+            let (source, target) = (node.constant(0)?, node.ints(1)?.values.clone());
+            let shape = broadcast(&source.shape(), &target)
+                .ok_or_else(|| misfit("a constant", &source.shape(), &target))?;
+            let count = elements(&extents(&shape));
+            let count = count.ok_or(NodeError::Budget { elements: product(&extents(&shape)) })?;
+            budget.spend(count)?;
+            if let Constant::Ints(Ints { values, .. }) = source {
+                // The length of every series of a batch, as ReverseSequence wants it.
+                let &[value] = &values[..] else {
+                    return Err(NodeError::Refused("it expands more than one integer"));
+                };
+                return Ok(Some(Constant::Ints(Ints { shape: extents(&shape), values: vec![value; count] })));
+            }
             let source = node.floats(0)?;
-            let target = node.ints(1)?.values.clone();
-            let shape = broadcast(&source.shape, &target)
-                .ok_or_else(|| misfit("a constant", &source.shape, &target))?;
-            elements(&extents(&shape)).ok_or(NodeError::Budget { elements: product(&extents(&shape)) })?;
-            budget.spend(product(&extents(&shape)))?;
             Ok(Some(Constant::Floats(source.expand(&shape))))
         }
         "Add" | "Sub" | "Mul" | "Div" => arithmetic(node, budget).map(Some),

@@ -211,6 +211,7 @@ impl<'a> Walk<'a> {
                 }
             }
             "Slice" => self.slice(node),
+            "ReverseSequence" => self.reverse(node),
             "Gather" => self.gather(node),
             "Concat" => parts::concat(node),
             "Gemm" => self.gemm(node),

@@ -257,6 +257,45 @@ fn values_in_other_files_stay_within_the_folder() {
 }
 
 #[test]
+fn only_whole_series_are_reversed() {
+    let reversed = |lengths: &[i64], axes: [i64; 2]| {
+        message(|graph| {
+            graph.initializer.push(ints("lengths", lengths));
+            let mut reverse = node("ReverseSequence", &["x", "lengths"], &["back"]);
+            for (name, i) in ["time_axis", "batch_axis"].into_iter().zip(axes) {
+                let (name, r#type) = (name.to_owned(), kind::INT);
+                reverse.attribute.push(proto::Attribute { name, i, r#type, ..Default::default() });
+            }
+            graph.node[0].input[0] = "back".to_owned();
+            graph.node.insert(0, reverse);
+        })
+    };
+    assert_eq!(reversed(&[5, 5], [0, 1]), "no error");
+    // The graph does not say which axis is time, so it is read both ways, and refused both ways.
+    for (lengths, axes) in [
+        (&[5, 4][..], [0, 1]),
+        (&[0], [0, 1]),
+        (&[], [0, 1]),
+        (&[5, 5], [1, 0]),
+        (&[5, 5], [2, 1]),
+        (&[5, 5], [0, 2]),
+    ] {
+        let message = reversed(lengths, axes);
+        assert!(message.contains("node \"back\" (ReverseSequence): it reverses s"), "{lengths:?}: {message}");
+    }
+    // Integers are expanded where they are lengths, and not without bound.
+    let expanded = |values: &[i64], target: &[i64]| {
+        message(|graph| {
+            graph.initializer.extend([ints("length", values), ints("shape", target)]);
+            graph.node.insert(0, node("Expand", &["length", "shape"], &["large"]));
+        })
+    };
+    assert_eq!(expanded(&[5], &[2]), "no error");
+    assert!(expanded(&[5], &[1 << 40]).contains("elements, more than a model of this size"));
+    assert!(expanded(&[5, 5], &[3, 2]).contains("it expands more than one integer"));
+}
+
+#[test]
 fn a_series_must_stay_a_series() {
     let reshaped = |target: &[i64]| {
         message(|graph| {

@@ -4,7 +4,7 @@ use crate::random;
 
 /// One step's dropout.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dropout {
+pub(in crate::lstm) struct Dropout {
     /// The chance that a value is dropped, above 0 and below 1.
     pub rate: f32,
     /// Drawn from the seed and the step.

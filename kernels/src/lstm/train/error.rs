@@ -111,10 +111,8 @@ pub enum TrainError {
         /// Its largest element, or NaN.
         value: f32,
     },
-    /// The step would carry a weight, or what Adam remembers of its gradients, beyond f32.
-    #[error(
-        "step {step} would carry element {index} of {tensor:?} beyond f32; raise epsilon, or keep the square of beta1 below beta2"
-    )]
+    /// The step would carry a weight, or what the optimiser remembers of its gradients, beyond f32.
+    #[error("step {step} would carry element {index} of {tensor:?} beyond f32; {remedy}")]
     Weight {
         /// Steps taken before this one.
         step: u64,
@@ -122,6 +120,32 @@ pub enum TrainError {
         tensor: String,
         /// The element in row-major order.
         index: usize,
+        /// What to do, which depends on the optimiser.
+        remedy: &'static str,
+    },
+    /// The states that a segment begins with have another shape.
+    #[error("the {what} states have shape {found:?}, not {wanted:?}, which is [layers, batch, hidden]")]
+    States {
+        /// Hidden or cell.
+        what: &'static str,
+        /// Their shape.
+        found: [usize; 3],
+        /// What it must be.
+        wanted: [usize; 3],
+    },
+    /// A state that a segment begins with is NaN or infinite.
+    #[error("the {what} state of layer {layer}, window {window}, unit {unit} is {value}")]
+    State {
+        /// Hidden or cell.
+        what: &'static str,
+        /// The layer.
+        layer: usize,
+        /// The window in the batch.
+        window: usize,
+        /// The unit.
+        unit: usize,
+        /// NaN or an infinity.
+        value: f32,
     },
 }
 

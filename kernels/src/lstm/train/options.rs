@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
+use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 use crate::isa::Isa;
 use crate::lstm::matrix::Precision;
@@ -15,15 +16,11 @@ const THREADS_RANGE: &str = "at most 1024, or 0 for one for each core";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainOptions {
-    /// Adam's step size before the schedule, at most 1.
+    /// Which way a gradient moves the weights.
+    pub optimizer: Optimizer,
+    /// The step size before the schedule; for Adam at most 1.
     pub learning_rate: f32,
-    /// Decay of the mean of gradients.
-    pub beta1: f32,
-    /// Decay of the mean of squared gradients.
-    pub beta2: f32,
-    /// Added to the root of the mean square.
-    pub epsilon: f32,
-    /// Decoupled decay, as in `torch.optim.AdamW`, at most 1; 0 is plain Adam.
+    /// Decay of the weights, at most 1; the optimiser says what it acts on.
     pub weight_decay: f32,
     /// Gradients with a larger Euclidean norm are scaled down to it.
     pub clip_norm: Option<f32>,
@@ -35,6 +32,10 @@ pub struct TrainOptions {
     pub seed: u64,
     /// How the step size changes over the steps.
     pub schedule: Schedule,
+    /// Truncated back-propagation through time: gradients go back this many steps at most. The steps of a window before
+    /// only carry their state on, and take no memory for the way back. `None` goes back to the start.
+    #[serde(default)]
+    pub truncation: Option<usize>,
     /// In what the matrix products are computed, of [`Precision::TRAINING`]. Weights, sums, activations and the
     /// optimiser are f32 in both.
     #[serde(default)]
@@ -50,16 +51,15 @@ pub struct TrainOptions {
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {
+            optimizer: Optimizer::ADAM_W,
             learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
             weight_decay: 0.0,
             clip_norm: None,
             loss: Loss::Mse,
             dropout: 0.0,
             seed: 0,
             schedule: Schedule::Constant,
+            truncation: None,
             precision: Precision::F32,
             threads: 0,
             isa: None,
@@ -77,7 +77,6 @@ impl TrainOptions {
             return Err(TrainError::Precision { precision: self.precision });
         }
         let above_zero = |x: f32| x > 0.0 && x.is_finite();
-        let rate = |x: f32| x > 0.0 && x <= 1.0;
         let below_one = |x: f32| (0.0..1.0).contains(&x);
         let delta = if let Loss::Huber { delta } = self.loss { delta } else { 1.0 };
         let clip = self.clip_norm.unwrap_or(1.0);
@@ -85,12 +84,11 @@ impl TrainOptions {
             let (name, range) = ("threads", THREADS_RANGE);
             return Err(TrainError::Option { name, value: self.threads as f64, range });
         }
+        self.optimizer.check(self.learning_rate)?;
+        if self.truncation == Some(0) {
+            return Err(TrainError::Option { name: "truncation", value: 0.0, range: "at least 1 step" });
+        }
         let checks = [
-            // At most 1 both: the decay then never turns a weight's sign.
-            ("learning_rate", self.learning_rate, rate(self.learning_rate), "above 0 and at most 1"),
-            ("beta1", self.beta1, below_one(self.beta1), "at least 0 and below 1"),
-            ("beta2", self.beta2, below_one(self.beta2), "at least 0 and below 1"),
-            ("epsilon", self.epsilon, above_zero(self.epsilon), "above 0"),
             ("weight_decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "between 0 and 1"),
             ("clip_norm", clip, above_zero(clip), "above 0"),
             ("dropout", self.dropout, below_one(self.dropout), "at least 0 and below 1"),

@@ -4,14 +4,18 @@
 //! Everything is `[time, rows, ...]`. The input projection of all steps is one product, written where the gates will
 //! be kept. On the way back the gradient by the pre-activations overwrites the gates; only its recurrent product is
 //! inside the loop over time, the products for the weights and for the layer below follow after it.
+//!
+//! Where gradients go back some steps only, the steps before go forward through the same memory, segment by segment,
+//! each from the states in which the one before ended; a short one comes first, so that the last is full.
 
 use diapason_buffer::buffer::OutOfMemory;
 use diapason_buffer::{Alignment, Buffer};
-use ndarray::{ArrayView2, ArrayView3, Axis};
+use ndarray::{ArrayView2, ArrayView3, s};
 
 use super::dropout::Dropout;
 use super::error::TrainError;
 use super::gradient::Layout;
+use super::states::States;
 use super::transposed::Transposed;
 use super::words::{LayerWords, Room, Weight, Words, outer, outer_bf16};
 use crate::cpu::Kernels;
@@ -34,6 +38,10 @@ pub(super) struct Batch<'a> {
     pub layout: &'a Layout,
     pub x: &'a ArrayView3<'a, f32>,
     pub y: &'a ArrayView2<'a, f32>,
+    /// What each window begins with, if not with zero.
+    pub states: Option<&'a States>,
+    /// Steps over which gradients go back.
+    pub kept: usize,
     pub loss: Loss,
     /// Absent in evaluation.
     pub dropout: Option<Dropout>,
@@ -54,8 +62,10 @@ impl<'a> Batch<'a> {
 /// The intermediate values of one shard.
 #[derive(Debug)]
 pub(super) struct Workspace {
+    /// Steps that there is room for.
     time: usize,
     rows_max: usize,
+    segment: Segment,
     /// `[time, rows, padded inputs]`.
     x: Buffer<f32>,
     layers: Vec<Trace>,
@@ -71,12 +81,23 @@ pub(super) struct Workspace {
     room: Room,
 }
 
+/// The steps that are in the workspace.
+#[derive(Clone, Copy, Debug, Default)]
+struct Segment {
+    /// The first in the window.
+    start: usize,
+    /// How many; as many as there is room for in the last segment.
+    steps: usize,
+    /// Whether it begins with a state that is not zero.
+    carried: bool,
+}
+
 /// What one layer keeps for the way back.
 #[derive(Debug)]
 struct Trace {
     /// `[time, rows, 4 units]`.
     gates: Buffer<f32>,
-    /// `[time + 1, rows, units]`, the first step being zero.
+    /// `[time + 1, rows, units]`, the first being what the segment begins with.
     c: Buffer<f32>,
     /// `[time + 1, rows, units]`, likewise.
     h: Buffer<f32>,
@@ -114,6 +135,7 @@ impl Workspace {
         Ok(Self {
             time,
             rows_max,
+            segment: Segment::default(),
             x: zeroed(time * rows_max * layout.inputs(0))?,
             layers,
             d_h: [zeroed(time * row)?, zeroed(time * row)?],
@@ -133,27 +155,66 @@ impl Workspace {
 
     /// The sum of the rows' losses before the mean; leaves what [`backward`](Self::backward) needs.
     pub fn forward(&mut self, batch: &Batch, first: usize, rows: usize) -> Result<f64, TrainError> {
-        self.read(batch, first, rows)?;
-        for layer in 0..self.layers.len() {
-            self.layer_forward(batch, layer, rows);
-            self.drop_out(batch, layer, first, rows);
+        self.begin(batch, first, rows);
+        let (time, kept) = (batch.x.dim().1, self.time);
+        let mut start = 0;
+        while start < time {
+            let rest = time % kept;
+            let steps = if start == 0 && rest > 0 { rest } else { kept };
+            self.segment = Segment { start, steps, carried: start > 0 || batch.states.is_some() };
+            self.read(batch, first, rows)?;
+            for layer in 0..self.layers.len() {
+                self.layer_forward(batch, layer, rows);
+                self.drop_out(batch, layer, first, rows);
+            }
+            start += steps;
+            if start < time {
+                let state = rows * batch.packed.units;
+                for Trace { c, h, .. } in &mut self.layers {
+                    c.copy_within(steps * state..(steps + 1) * state, 0);
+                    h.copy_within(steps * state..(steps + 1) * state, 0);
+                }
+            }
         }
         Ok(self.head(batch, rows))
     }
 
-    /// Copies the rows to `[time, rows, padded inputs]` and looks at every value.
+    /// Takes the states before the first step.
+    fn begin(&mut self, batch: &Batch, first: usize, rows: usize) {
+        let (hidden, units) = (batch.packed.spec.hidden, batch.packed.units);
+        for (layer, Trace { c, h, .. }) in self.layers.iter_mut().enumerate() {
+            c[..rows * units].fill(0.0);
+            h[..rows * units].fill(0.0);
+            let Some(states) = batch.states else { continue };
+            for (to, from) in [(&mut *h, &states.h), (&mut *c, &states.c)] {
+                for row in 0..rows {
+                    let to = &mut to[row * units..][..hidden];
+                    to.iter_mut()
+                        .zip(from.slice(s![layer, first + row, ..]))
+                        .for_each(|(to, &from)| *to = from);
+                }
+            }
+        }
+    }
+
+    /// Copies the rows of the segment to `[time, rows, padded inputs]`, with the first the targets, and looks at every
+    /// value.
     fn read(&mut self, batch: &Batch, first: usize, rows: usize) -> Result<(), TrainError> {
+        let Segment { start, steps, .. } = self.segment;
         let (padded, input) = (batch.layout.inputs(0), batch.packed.spec.input);
         for row in 0..rows {
             let window = first + row;
-            let values = batch.x.index_axis(Axis(0), window);
+            let values = batch.x.slice(s![window, start..start + steps, ..]);
             // The padding behind each step's features stays as it was made: zero.
             let to = self.x[row * padded..].chunks_mut(rows * padded).map(|step| &mut step[..input]);
-            if !copy(&values, to.take(self.time)) {
+            if !copy(&values, to.take(steps)) {
                 let bad = values.indexed_iter().find(|(_, x)| !x.is_finite());
                 if let Some(((time, feature), &value)) = bad {
-                    return Err(TrainError::Feature { window, time, feature, value });
+                    return Err(TrainError::Feature { window, time: start + time, feature, value });
                 }
+            }
+            if start > 0 {
+                continue;
             }
             let outputs = batch.packed.spec.output;
             let to = &mut self.target[row * outputs..][..outputs];
@@ -167,6 +228,19 @@ impl Workspace {
         Ok(())
     }
 
+    /// The states at the end, without padding: hidden, then cell, `[layers, rows, hidden]` each.
+    pub fn states(&self, batch: &Batch, rows: usize, states: &mut Vec<f32>) {
+        let (hidden, units) = (batch.packed.spec.hidden, batch.packed.units);
+        let end = self.time * rows * units;
+        let last = |values: &Buffer<f32>, states: &mut Vec<f32>| {
+            let rows = values[end..][..rows * units].chunks_exact(units);
+            states.extend(rows.flat_map(|row| &row[..hidden]));
+        };
+        states.clear();
+        self.layers.iter().for_each(|trace| last(&trace.h, states));
+        self.layers.iter().for_each(|trace| last(&trace.c, states));
+    }
+
     fn layer_forward(&mut self, batch: &Batch, layer: usize, rows: usize) {
         let Batch { kernels, packed, layout, .. } = *batch;
         let (weights, units) = (&packed.layers[layer], packed.units);
@@ -178,16 +252,15 @@ impl Workspace {
         let projection = batch.weight(layer, full, |words| &words.weight_x);
         let full = (packed.spec.hidden, gates, weights.weight_h.as_ref());
         let recurrence = batch.weight(layer, full, |words| &words.weight_h);
-        let source = (self.time * rows, source, layout.inputs(layer));
+        let Segment { steps, carried, .. } = self.segment;
+        let source = (steps * rows, source, layout.inputs(layer));
         projection.product(kernels, source, Start::Bias(&weights.bias), room, z);
-        c[..state].fill(0.0);
-        h[..state].fill(0.0);
-        for time in 0..self.time {
+        for time in 0..steps {
             let z = &mut z[time * rows * gates..][..rows * gates];
             let (c_before, c) = c[time * state..].split_at_mut(state);
             let (h_before, h) = h[time * state..].split_at_mut(state);
-            // The state before the first step is zero, and adds nothing.
-            if time > 0 {
+            // A state of zero adds nothing.
+            if time > 0 || carried {
                 recurrence.product(kernels, (rows, h_before, units), Start::Out, room, z);
             }
             let tanh_c = &mut tanh_c[time * state..][..state];
@@ -198,11 +271,13 @@ impl Workspace {
     fn drop_out(&mut self, batch: &Batch, layer: usize, first: usize, rows: usize) {
         let (hidden, units) = (batch.packed.spec.hidden, batch.packed.units);
         let Trace { h, dropped: Some([factors, product]), .. } = &mut self.layers[layer] else { return };
-        for time in 0..self.time {
+        let Segment { start, steps, .. } = self.segment;
+        let (batch_rows, window, _) = batch.x.dim();
+        for time in 0..steps {
             for row in 0..rows {
                 let at = (time * rows + row) * units;
                 // The place in [layer, batch, time, hidden], which knows of no shard and no padding.
-                let place = ((layer * batch.x.dim().0 + first + row) * self.time + time) * hidden;
+                let place = ((layer * batch_rows + first + row) * window + start + time) * hidden;
                 for unit in 0..hidden {
                     let factor = batch.dropout.map_or(1.0, |dropout| dropout.factor((place + unit) as u64));
                     factors[at + unit] = factor;
@@ -326,9 +401,10 @@ impl Workspace {
             outer_bf16(kernels, (gates, d_z), inputs, all, &mut self.room, out);
         } else {
             outer(kernels, (gates, d_z), (width, inputs), all, part.weight_x);
-            // The hidden state before the first step is zero: its rows add nothing.
-            let later = &d_z[rows * gates..];
-            outer(kernels, (gates, later), (units, &h[rows * units..]), all - rows, part.weight_h);
+            // A hidden state of zero before the first step adds nothing.
+            let skipped = if self.segment.carried { 0 } else { rows };
+            let (d_z, h) = (&d_z[skipped * gates..], &h[skipped * units..]);
+            outer(kernels, (gates, d_z), (units, h), all - skipped, part.weight_h);
         }
         let ones = Gemm {
             rows: 1,

@@ -38,24 +38,29 @@ impl Transposed {
         let hidden = weights.spec.hidden;
         for (index, packed) in self.layers.iter_mut().enumerate() {
             let layer = weights.layer(index);
-            fill(layer.weight_hh, hidden, self.units, &mut packed.weight_h);
+            fill(layer.weight_hh, hidden, (hidden, self.units), &mut packed.weight_h);
             if index > 0 {
-                fill(layer.weight_ih, hidden, self.units, &mut packed.weight_x);
+                fill(layer.weight_ih, hidden, (hidden, self.units), &mut packed.weight_x);
             }
         }
     }
 }
 
-/// Packs PyTorch's `[4 hidden, hidden]` as `[4 units, units]`, rows interleaved.
-fn fill(weight: &[f32], hidden: usize, units: usize, packed: &mut [f32]) {
-    let mut rest = packed;
-    for first in (0..units).step_by(PANEL * GROUP) {
-        let width = (PANEL * GROUP).min(units - first);
-        let real = width.min(hidden - first.min(hidden));
-        let (panel, after) = rest.split_at_mut(PANEL * units * width);
-        for (col, place) in panel.chunks_exact_mut(width).enumerate() {
+/// Packs PyTorch's `[4 hidden, width]` as `[4 units, width padded to a multiple of 16]`, rows interleaved.
+pub(in crate::lstm) fn fill(
+    weight: &[f32],
+    width: usize,
+    (hidden, units): (usize, usize),
+    packed: &mut [f32],
+) {
+    let (mut rest, padded) = (packed, width.next_multiple_of(GROUP));
+    for first in (0..padded).step_by(PANEL * GROUP) {
+        let cols = (PANEL * GROUP).min(padded - first);
+        let real = cols.min(width - first.min(width));
+        let (panel, after) = rest.split_at_mut(PANEL * units * cols);
+        for (col, place) in panel.chunks_exact_mut(cols).enumerate() {
             if let Some(row) = row_of(col, hidden) {
-                place[..real].copy_from_slice(&weight[row * hidden + first..][..real]);
+                place[..real].copy_from_slice(&weight[row * width + first..][..real]);
             }
         }
         rest = after;
@@ -69,16 +74,16 @@ mod tests {
 
     #[test]
     fn packs_as_the_product_reads() {
-        for hidden in [1, 17, 64, 70] {
-            let units = usize::next_multiple_of(hidden, GROUP);
-            let weight: Vec<f32> = (1..=4 * hidden * hidden).map(|x| x as f32).collect();
+        for (hidden, width) in [(1, 1), (17, 17), (64, 64), (70, 70), (17, 3), (5, 90)] {
+            let [units, padded] = [hidden, width].map(|size: usize| size.next_multiple_of(GROUP));
+            let weight: Vec<f32> = (1..=4 * hidden * width).map(|x| x as f32).collect();
             let at = |k, col: usize| match row_of(k, hidden) {
-                Some(row) if col < hidden => weight[row * hidden + col],
+                Some(row) if col < width => weight[row * width + col],
                 _ => 0.0,
             };
-            let mut packed = vec![0.0; PANEL * units * units];
-            fill(&weight, hidden, units, &mut packed);
-            assert_eq!(packed[..], pack(PANEL * units, units, at)[..], "{hidden}");
+            let mut packed = vec![0.0; PANEL * units * padded];
+            fill(&weight, width, (hidden, units), &mut packed);
+            assert_eq!(packed[..], pack(PANEL * units, padded, at)[..], "{hidden} {width}");
         }
     }
 }

@@ -129,7 +129,7 @@ impl Weight<'_> {
 }
 
 /// `out = d_z^T inputs` over `depth` rows, a slice of the depth at a time.
-pub(super) fn outer(
+pub(in crate::lstm) fn outer(
     kernels: &Kernels,
     (gates, d_z): (usize, &[f32]),
     (width, inputs): (usize, &[f32]),

@@ -44,6 +44,23 @@ impl<R> Stack<R> {
             .collect()
     }
 
+    /// The values of every tensor, in the order of [`tensors`](Self::tensors).
+    pub(crate) fn values_mut(&mut self) -> Vec<&mut Vec<R>> {
+        let mut all = Vec::new();
+        let heads = self.heads.iter_mut().flat_map(|head| &mut head.layers);
+        for layer in self.layers.iter_mut().chain(heads) {
+            match layer {
+                Layer::Lstm(lstm) => all.extend(lstm.passes.iter_mut().flat_map(pass_values)),
+                Layer::Dense(Dense { weight, bias, .. }) => {
+                    all.push(weight);
+                    all.extend(bias);
+                }
+                Layer::Each(_) | Layer::Softmax => {}
+            }
+        }
+        all
+    }
+
     /// Head, layer and name of every dense layer of a head.
     fn head_names(&self) -> Vec<(usize, usize, String)> {
         let places: Vec<_> = (self.heads.iter().enumerate())
@@ -108,6 +125,17 @@ fn pass_tensors<'a, R>(lstm: &'a LstmLayer<R>, pass: &'a Pass<R>, place: usize) 
         [Some(&pass.weight_ih), Some(&pass.weight_hh), bias(0), bias(1), hr, pass.peepholes.as_ref(), h0, c0];
     let names = pass_names(lstm, pass.reverse, place);
     names.into_iter().zip(values).map(|((name, shape), values)| (name, shape, values)).collect()
+}
+
+/// The tensors of a pass that are there, in the order of [`pass_names`].
+fn pass_values<R>(pass: &mut Pass<R>) -> Vec<&mut Vec<R>> {
+    let Pass { weight_ih, weight_hh, bias, weight_hr, peepholes, initial, .. } = pass;
+    let mut all = vec![weight_ih, weight_hh];
+    all.extend(bias.iter_mut().flatten());
+    all.extend(weight_hr);
+    all.extend(peepholes);
+    all.extend(initial.iter_mut().flat_map(|State { h, c }| [h, c]));
+    all
 }
 
 fn dense_tensors<'a, R>(name: &str, dense: &'a Dense<R>) -> [Named<'a, R>; 2] {

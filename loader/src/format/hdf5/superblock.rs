@@ -18,6 +18,18 @@ pub(super) struct Superblock {
     pub input: Input,
     /// The address of the root group's header.
     pub root: u64,
+    pub state: State,
+}
+
+/// Whether somebody writes the file; version 3 says so, and only the newer forms of the other structures can be read then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was closed, or nobody can tell.
+    Closed,
+    /// It is open for writing, or its writer died.
+    Writing,
+    /// It is open for writing by one who lets others read meanwhile (SWMR), or who died.
+    Shared,
 }
 
 /// Finds and reads the superblock.
@@ -69,6 +81,7 @@ fn parse(source: Arc<dyn Source>, found_at: u64, bytes: &[u8]) -> Result<Superbl
     let mut cursor = Cursor::new(WHAT, found_at, bytes, Widths { address: 8, length: 8 });
     cursor.skip(SIGNATURE.len())?;
     let version = cursor.u8()?;
+    let mut state = State::Closed;
     let (widths, base, end, root) = match version {
         0 | 1 => {
             cursor.skip(4)?;
@@ -86,7 +99,13 @@ fn parse(source: Arc<dyn Source>, found_at: u64, bytes: &[u8]) -> Result<Superbl
         }
         2 | 3 => {
             let widths = widths(&mut cursor)?;
-            cursor.skip(1)?;
+            const WRITING: u8 = 1;
+            const SHARED: u8 = 4;
+            state = match cursor.u8()? {
+                flags if version < 3 || flags & WRITING == 0 => State::Closed,
+                flags if flags & SHARED == 0 => State::Writing,
+                _ => State::Shared,
+            };
             let mut cursor = Cursor::new(WHAT, found_at, bytes, widths).skipped(cursor.at())?;
             let base = cursor.defined()?;
             cursor.address()?;
@@ -101,10 +120,11 @@ fn parse(source: Arc<dyn Source>, found_at: u64, bytes: &[u8]) -> Result<Superbl
         return Err(cursor.broken("its base address is not where it stands"));
     }
     let (expected, found) = (end, source.size());
-    if expected > found {
+    // A writer takes room before it fills it; what is read lies within the file all the same.
+    if expected > found && state != State::Shared {
         return Err(Error::CutOff { expected, found });
     }
-    Ok(Superblock { version, input: Input { source, base, widths }, root })
+    Ok(Superblock { version, input: Input { source, base, widths }, root, state })
 }
 
 impl Cursor<'_> {

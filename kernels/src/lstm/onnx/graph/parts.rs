@@ -60,6 +60,21 @@ impl Walk<'_> {
         Ok(flow)
     }
 
+    /// ReverseSequence where every series is as long as its window: time runs the other way.
+    pub(super) fn reverse(&mut self, node: &Node) -> Result<Flow, NodeError> {
+        let flow = node.flow(0)?;
+        let rank = flow.axes.len();
+        let (time, batch) = (node.int("time_axis", 0)?, node.int("batch_axis", 1)?);
+        if (flow.axes[axis(time, rank)?], flow.axes[axis(batch, rank)?]) != (Axis::Time, Axis::Batch) {
+            return Err(NodeError::Refused("it reverses something else than the steps of each series"));
+        }
+        let (lengths, whole) = (&node.ints(1)?.values, self.fixed.dim(Axis::Time));
+        if lengths.is_empty() || !lengths.iter().all(|&length| Some(length) == whole) {
+            return Err(NodeError::Refused("it reverses series that are shorter than the window"));
+        }
+        Ok(Flow { reversed: !flow.reversed, ..flow.clone() })
+    }
+
     fn picked(&self, flow: &Flow, place: usize, picked: &[usize], scalar: bool) -> Result<Flow, NodeError> {
         if picked.is_empty() || picked.len() * flow.pieces.len() > PICKS_MAX {
             return Err(NodeError::Refused("it takes nothing, or too many values one by one"));

@@ -1,0 +1,197 @@
+//! Rows behind those of a file of ours: a new file with both, that takes its place once it is whole and on disk.
+//!
+//! Nothing is written into the old file, so readers keep what they have open, and a crash leaves the old one. The price is that
+//! its rows are packed again. The old file is locked meanwhile, so that of two who append one is told to wait rather than
+//! that the rows of one are lost.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::format::libhdf5::{self, Column, FORMAT, Kind, Values, Writer};
+use crate::table::{self, Attribute, Table};
+
+/// Bytes of rows that are in memory at once, roughly, and the most rows.
+const BATCH_BYTES: u64 = 16 << 20;
+const ROWS_MAX: u64 = 65_536;
+/// The column of times.
+const TIME: &str = "timestamp";
+
+/// Why nothing can be put behind a file. It is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Table(#[from] table::Error),
+    /// The new file cannot be written.
+    #[error(transparent)]
+    Output(#[from] libhdf5::Error),
+    /// The system refused.
+    #[error("cannot append to {}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Somebody else appends to it.
+    #[error("cannot append to {}: somebody else does so now; try again when that has ended", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of another program.
+    #[error("cannot append to {}: Diapason did not write it; import it into a file of its own first", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Other columns.
+    #[error("cannot append to {}: it has the columns {}, the rows have {}", path.display(), columns.join(", "), further.join(", "))]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Its columns.
+        columns: Vec<String>,
+        /// Those of the rows to append.
+        further: Vec<String>,
+    },
+}
+
+impl Error {
+    /// Whether the machine is in the way rather than the input.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Io { error, .. } => libhdf5::is_environment(error),
+            Self::Output(error) => error.is_environment(),
+            Self::Busy { .. } => true,
+            Self::Table(_) | Self::NotOurs { .. } | Self::Columns { .. } => false,
+        }
+    }
+}
+
+/// A file of ours that rows are to be put behind, locked until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Before {
+    pub table: Table,
+    _lock: Flock<File>,
+}
+
+impl Before {
+    /// Opens and locks the file at `path`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let refused = |error| Error::Io { path: path.to_path_buf(), error };
+        let busy = || Error::Busy { path: path.to_path_buf() };
+        let file = File::open(path).map_err(refused)?;
+        let lock =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, number)| match number {
+                nix::errno::Errno::EWOULDBLOCK => busy(),
+                number => refused(number.into()),
+            })?;
+        // Another one may have put a new file there between opening and locking.
+        let (locked, there) = (lock.metadata().map_err(refused)?, std::fs::metadata(path).map_err(refused)?);
+        if (locked.dev(), locked.ino()) != (there.dev(), there.ino()) {
+            return Err(busy());
+        }
+        let table = Table::open(path)?;
+        if table.attributes().get("format") != Some(&Attribute::Text(FORMAT.to_owned())) {
+            return Err(Error::NotOurs { path: path.to_path_buf() });
+        }
+        Ok(Self { table, _lock: lock })
+    }
+
+    /// Whether rows of `columns` fit behind it.
+    pub fn check(&self, columns: &[Column]) -> Result<(), Error> {
+        let own: Vec<(&str, Kind)> =
+            self.table.columns().iter().map(|column| (column.name.as_str(), kind(&column.dtype))).collect();
+        let further: Vec<(&str, Kind)> =
+            columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
+        if own == further {
+            return Ok(());
+        }
+        let shown = |columns: &[(&str, Kind)]| {
+            columns.iter().map(|(name, kind)| format!("{name} ({})", kind.name())).collect()
+        };
+        let path = self.table.inspect().path.clone();
+        Err(Error::Columns { path, columns: shown(&own), further: shown(&further) })
+    }
+
+    /// Writes its rows; `progress` is told how many so far.
+    pub fn copy(&self, writer: &mut Writer, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        let names: Vec<String> = self.table.columns().iter().map(|column| column.name.clone()).collect();
+        copy(&self.table, &names, writer, progress)
+    }
+
+    /// The times of its first and its last row, where it has some.
+    pub fn ends(&self) -> Result<Option<[i64; 2]>, Error> {
+        let rows = self.table.rows();
+        if rows == 0 || self.table.columns().iter().all(|column| column.name != TIME) {
+            return Ok(None);
+        }
+        let (mut first, mut last) = ([0], [0]);
+        self.table.read_i64(TIME, 0..1, &mut first)?;
+        self.table.read_i64(TIME, rows - 1..rows, &mut last)?;
+        Ok(Some([first[0], last[0]]))
+    }
+}
+
+/// What a column of this type is written as.
+pub(crate) fn kind(dtype: &str) -> Kind {
+    if dtype.starts_with('f') { Kind::F64 } else { Kind::I64 }
+}
+
+/// Writes the rows of the columns `names` of `table`; `progress` is told how many so far.
+pub(crate) fn copy<E: From<table::Error> + From<libhdf5::Error>>(
+    table: &Table,
+    names: &[String],
+    writer: &mut Writer,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), E> {
+    let kinds: Vec<Kind> = names
+        .iter()
+        .map(|name| Ok(kind(&table.columns()[table.position(name)?].dtype)))
+        .collect::<Result<_, table::Error>>()?;
+    let step = (BATCH_BYTES / (8 * names.len().max(1) as u64)).clamp(1, ROWS_MAX);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut from = 0;
+    while from < table.rows() {
+        let rows = from..(from + step).min(table.rows());
+        let count = (rows.end - rows.start) as usize;
+        let read = |(name, kind): (&String, &Kind)| match kind {
+            Kind::I64 => {
+                let mut values = vec![0; count];
+                table.read_i64(name, rows.clone(), &mut values)?;
+                Ok(Lane::Whole(values))
+            }
+            Kind::F64 => {
+                let mut values = vec![0.0; count];
+                table.read_f64(name, rows.clone(), &mut values)?;
+                Ok(Lane::Float(values))
+            }
+        };
+        let lanes: Vec<Lane> = names.iter().zip(&kinds).map(read).collect::<Result<_, table::Error>>()?;
+        writer.push_rows(&lanes.iter().map(Lane::values).collect::<Vec<_>>(), threads)?;
+        from = rows.end;
+        progress(from);
+    }
+    Ok(())
+}
+
+/// Some values of a column.
+enum Lane {
+    Whole(Vec<i64>),
+    Float(Vec<f64>),
+}
+
+impl Lane {
+    fn values(&self) -> Values<'_> {
+        match self {
+            Self::Whole(values) => Values::I64(values),
+            Self::Float(values) => Values::F64(values),
+        }
+    }
+}
