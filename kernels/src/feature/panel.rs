@@ -5,20 +5,16 @@
 //! taken in blocks and, within a block, group by group: the columns are then read as many streams in ascending
 //! order, and the intermediate values stay in the first-level cache.
 
+mod pass;
+
 use std::sync::Arc;
 
-use ndarray::{ArrayView2, ArrayViewMut3};
-use num_traits::Zero;
-
-use crate::feature::loops::{Job, Loops};
-use crate::feature::op::{Op, known};
+use crate::feature::loops::Loops;
+use crate::feature::op::Op;
 use crate::feature::program::Program;
 use crate::feature::value::{Group, Number};
-
-/// Symbols in a group: a register of AVX-512 in `f32`, two in `f64`.
-const WIDTH: usize = 16;
-/// Rows in a block.
-const BLOCK: usize = 16;
+use ndarray::{ArrayView2, ArrayViewMut3};
+use pass::{Pass, WIDTH};
 
 /// A plan in the middle of many series. A clone is a snapshot: both go on independently.
 #[derive(Clone, Debug)]
@@ -110,6 +106,12 @@ impl<T: Number> Panel<T> {
         self.rows
     }
 
+    /// Bytes of state.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        size_of_val(self.state.as_slice())
+    }
+
     /// Takes the next rows: `columns[input][row, symbol]`, in the order of [`Plan::inputs`](super::Plan::inputs), and
     /// writes `out[output, row, symbol]` in the order of [`Plan::names`](super::Plan::names).
     ///
@@ -153,100 +155,5 @@ impl<T: Number> Panel<T> {
             return Err(PanelError::Output { given: out, expected });
         }
         Ok(expected_rows)
-    }
-}
-
-/// All rows of all groups.
-struct Pass<'a, 'i, 'o, T> {
-    program: &'a Program,
-    states: &'a mut [Group<T, WIDTH>],
-    lanes: &'a mut [[Group<T, WIDTH>; BLOCK]],
-    columns: &'a [ArrayView2<'i, T>],
-    /// The columns that lie in memory in the order of their indices.
-    flat: &'a [Option<&'a [T]>],
-    out: &'a mut ArrayViewMut3<'o, T>,
-}
-
-impl<T: Number> Job for Pass<'_, '_, '_, T> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { program, states, lanes, columns, flat, out } = self;
-        let (outputs, rows, symbols) = out.dim();
-        for start in (0..rows).step_by(BLOCK) {
-            let count = BLOCK.min(rows - start);
-            for (group, symbol) in (0..symbols).step_by(WIDTH).enumerate() {
-                let is_whole = symbol + WIDTH <= symbols;
-                for ((lane, column), flat) in lanes.iter_mut().zip(columns).zip(flat) {
-                    match flat {
-                        Some(flat) if is_whole => {
-                            let rows = flat[start * symbols..].chunks_exact(symbols);
-                            for (slot, row) in lane[..count].iter_mut().zip(rows) {
-                                let row = &row[symbol..symbol + WIDTH];
-                                *slot = Group(std::array::from_fn(|place| known(row[place])));
-                            }
-                        }
-                        _ => {
-                            for (row, slot) in lane[..count].iter_mut().enumerate() {
-                                // The places beyond the last symbol repeat it, so that they warm up with it.
-                                let at = |place: usize| [start + row, (symbol + place).min(symbols - 1)];
-                                *slot = Group(std::array::from_fn(|place| known(column[at(place)])));
-                            }
-                        }
-                    }
-                }
-                let state = &mut states[group * program.state_len..][..program.state_len];
-                program.advance(state, lanes, count);
-                let mut flat = out.as_slice_mut();
-                for (output, register) in (0..outputs).zip(&program.outputs) {
-                    let lane = &lanes[*register][..count];
-                    match &mut flat {
-                        Some(flat) if is_whole => {
-                            let rows = flat[(output * rows + start) * symbols..].chunks_exact_mut(symbols);
-                            for (row, values) in rows.zip(lane) {
-                                if let Some(target) = row[symbol..].first_chunk_mut::<WIDTH>() {
-                                    *target = values.0;
-                                }
-                            }
-                        }
-                        Some(flat) => {
-                            let rows = flat[(output * rows + start) * symbols..].chunks_exact_mut(symbols);
-                            for (row, values) in rows.zip(lane) {
-                                row[symbol..]
-                                    .iter_mut()
-                                    .zip(values.0)
-                                    .for_each(|(slot, value)| *slot = value);
-                            }
-                        }
-                        None => {}
-                    }
-                }
-                if flat.is_none() {
-                    for (output, register) in (0..outputs).zip(&program.outputs) {
-                        for (row, values) in lanes[*register][..count].iter().enumerate() {
-                            (symbol..symbols)
-                                .zip(values.0)
-                                .for_each(|(symbol, value)| out[[output, start + row, symbol]] = value);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<T: Number> Panel<T> {
-    /// Bytes of state.
-    #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        size_of_val(self.state.as_slice())
-    }
-
-    /// Starts over before the first row.
-    pub fn reset(&mut self) {
-        let initial = self.program.initial_state::<Group<T, WIDTH>>();
-        for state in self.state.chunks_exact_mut(initial.len().max(1)) {
-            state.copy_from_slice(&initial);
-        }
-        self.rows = u64::zero();
     }
 }
