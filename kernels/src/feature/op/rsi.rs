@@ -17,22 +17,26 @@ pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut
     let older = V::Number::of((rows - 1) as f64);
     let half = V::Number::of(0.5);
     let ordinary = |[seen, before, x]: [V::Number; 3]| (seen == full) & (x - before).is_finite();
-    let mut rows_left = x.iter().zip(out).peekable();
-    while rows_left.peek().is_some() {
+    let (mut x, mut out) = (x, out);
+    loop {
         // A loop of its own, whose averages nothing else can touch: they stay in registers.
         let (seen, mut before, mut gain, mut loss) = (state[0], state[1], state[2], state[3]);
-        while let Some((x, out)) = rows_left.next_if(|(x, _)| {
-            V::hold([&seen, &before, *x], |row| ordinary(row) | (row[0] == full) & row[2].is_nan())
-        }) {
+        let mut passed = 0;
+        for (x, out) in x.iter().zip(out.iter_mut()) {
+            if !V::hold([&seen, &before, x], |row| ordinary(row) | (row[0] == full) & row[2].is_nan()) {
+                break;
+            }
             [before, gain, loss, *out] = V::map([&before, &gain, &loss, x], |[before, gain, loss, x]| {
                 let next = step([before, gain, loss, x], older, inverse, half);
                 if x.is_nan() { [before, gain, loss, x] } else { next }
             });
+            passed += 1;
         }
         (state[1], state[2], state[3]) = (before, gain, loss);
-        let Some((x, out)) = rows_left.next() else { break };
-        let row = [&state[0], &state[1], &state[2], &state[3], x];
-        [state[0], state[1], state[2], state[3], *out] = V::map(row, |[seen, before, gain, loss, x]| {
+        let Some((now, later)) = x[passed..].split_first() else { return };
+        let Some((target, rest)) = out[passed..].split_first_mut() else { return };
+        let row = [&state[0], &state[1], &state[2], &state[3], now];
+        [state[0], state[1], state[2], state[3], *target] = V::map(row, |[seen, before, gain, loss, x]| {
             if ordinary([seen, before, x]) {
                 let [before, gain, loss, out] = step([before, gain, loss, x], older, inverse, half);
                 [seen, before, gain, loss, out]
@@ -40,6 +44,7 @@ pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut
                 warm_up(rows, [seen, before, gain, loss], x)
             }
         });
+        (x, out) = (later, rest);
     }
 }
 
