@@ -15,18 +15,33 @@ mod graph;
 
 pub mod entry;
 
+mod parts;
+
 mod average;
 mod momentum;
 
 mod bar;
 mod dispersion;
 
+mod book;
+mod channel;
 mod clock;
+mod direction;
+mod distribution;
+mod estimator;
+mod flow;
+mod oscillator;
 mod quote;
+mod regression;
+mod trade;
 mod transform;
 mod volume;
 
+mod scale;
+
 pub mod catalogue;
+
+pub mod across;
 
 pub mod error;
 
@@ -48,12 +63,17 @@ pub mod panel;
 
 pub mod plan;
 
+pub mod label;
+
+pub mod bars;
+
+pub use across::Across;
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
 pub use normaliser::{Fit, Normaliser};
 pub use panel::{Panel, PanelError};
-pub use plan::{Explanation, Plan};
+pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
 pub use value::Number;

@@ -10,7 +10,6 @@ mod pass;
 use std::sync::Arc;
 
 use crate::feature::loops::Loops;
-use crate::feature::op::Op;
 use crate::feature::program::Program;
 use crate::feature::value::{Group, Number};
 use ndarray::{ArrayView2, ArrayViewMut3};
@@ -84,8 +83,8 @@ impl<T: Number> Panel<T> {
         // A mantissa of fewer than 52 bits cannot tell rows of one day apart.
         if T::epsilon().wide() > f64::EPSILON {
             for node in &program.nodes {
-                if let Op::Phase { .. } | Op::Epoch { .. } = node.op {
-                    let column = inputs.get(node.inputs[0]).cloned().unwrap_or_default();
+                if let Some(clock) = node.op.clock_input() {
+                    let column = inputs.get(node.inputs[clock]).cloned().unwrap_or_default();
                     return Err(PanelError::Time { column, format: std::any::type_name::<T>() });
                 }
             }
