@@ -10,6 +10,7 @@ mod numerics;
 mod numpy;
 #[cfg(test)]
 mod one_truth;
+#[cfg(test)]
 mod panel;
 #[cfg(test)]
 mod plans;
