@@ -68,6 +68,7 @@ fn automatic(size: usize) -> usize {
 }
 
 /// The options of elements of `size` bytes that are packed with LZ4, as the package writes them.
+#[cfg(feature = "libhdf5")]
 pub(crate) const fn options(size: u32) -> [u32; 5] {
     const VERSION: [u32; 2] = [0, 4];
     const LZ4: u32 = 2;
