@@ -23,9 +23,9 @@ mod destination;
 mod ffi;
 mod packing;
 
+pub(crate) use crate::source::is_environment;
 use destination::Destination;
 pub use error::Error;
-pub(crate) use error::is_environment;
 use packing::Packing;
 
 /// The name of the format in the attribute `format` of the root group.
