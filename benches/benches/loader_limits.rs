@@ -127,11 +127,10 @@ fn random(folder: &Path, rounds: usize) {
                 let source = source.as_deref()?;
                 let found = visit(source, &spans, &mut room);
                 let (device, cpu) = (device_bytes() - device, cpu_ms() - cpu);
-                println!(
-                    "{name}: {:.0} MB from the device, {cpu:.0} ms of processor, {:?}",
-                    device as f64 / 1e6,
-                    source.account().ways
-                );
+                println!("{name}: {:.0} MB from the device, {cpu:.0} ms of processor", device as f64 / 1e6);
+                if round == rounds {
+                    println!("{name}: {}, {:?}", source.account().choice, source.account().ways);
+                }
                 Some(found)
             })
         };

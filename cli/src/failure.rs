@@ -242,10 +242,26 @@ impl From<ExplainError> for Failure {
 }
 
 impl Failure {
+    /// The error of a table that this one came from.
+    fn of_table(&self) -> Option<&table::Error> {
+        match self {
+            #[cfg(feature = "libhdf5")]
+            Self::Export { error: export::Error::Input(error), .. } => Some(error),
+            #[cfg(feature = "libhdf5")]
+            Self::Repack(repack::Error::Input(error)) => Some(error),
+            Self::Table(error)
+            | Self::Feed(FeedError::Table(error))
+            | Self::Scan(ScanError::Feed(FeedError::Table(error)))
+            | Self::Follow(diapason_loader::follow::Error::Table(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The exit code of a command that ended so.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            _ if self.of_table().is_some_and(table::Error::is_environment) => 3,
             #[cfg(feature = "libhdf5")]
             Self::Import(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]

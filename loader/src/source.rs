@@ -76,6 +76,22 @@ pub enum Error {
     },
 }
 
+/// Whether an error of the system is about the machine's state, and not about a path that was named wrongly.
+pub(crate) fn is_environment(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    !matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput | InvalidFilename)
+}
+
+/// What to do about a file that the system refuses, to be said after its error.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; have its owner let you read it (chmod, setfacl), and enter the folders on the way, or run as a user who may"
+        }
+        _ => "",
+    }
+}
+
 /// What tells one state of a source from another: equal identities hold equal bytes, as far as the system can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {

@@ -237,6 +237,8 @@ impl Loader {
             selections,
             windows,
             form,
+            batch: options.batch,
+            threads: explanation.threads as usize,
             order: options.order,
             shard: options.shard,
             blocks_mixed: explanation.blocks_mixed,
@@ -321,7 +323,7 @@ impl Loader {
             blocks.push(Buffer::zeroed(0, Alignment::PAGE)?);
         }
         while copies && slabs.len() < self.slabs() {
-            slabs.push(Slab::new(&self.work.form, self.batch)?);
+            slabs.push(Slab::empty()?);
         }
         let spare = if copies { Vec::new() } else { std::mem::take(&mut slabs) };
         lock(&self.pool).slabs = spare;

@@ -29,10 +29,10 @@ mod packing;
 
 mod dataset;
 
+pub(crate) use crate::source::is_environment;
 use destination::Destination;
 pub(crate) use destination::is_same_file;
 pub use error::Error;
-pub(crate) use error::is_environment;
 use form::{BYTES, Form};
 pub use packing::Choice;
 use packing::{Packing, Room};

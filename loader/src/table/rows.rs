@@ -102,7 +102,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn add(&mut self, more: &Self) {
+    pub fn add(&mut self, more: &Self) {
         self.bytes_read += more.bytes_read;
         self.chunks += more.chunks;
         self.reading += more.reading;
