@@ -189,7 +189,6 @@ mod tests {
             "shuffle" => vec![8],
             "deflate" => vec![4],
             "zstd" => vec![3],
-            "bitshuffle" => bitshuffle::options(8).to_vec(),
             _ => Vec::new(),
         }
     }
@@ -234,7 +233,7 @@ mod tests {
                     stored[place] ^= 1 << bit;
                     let outcome = codec.decode(&options(codec), &stored, &mut back);
                     // Those with a check sum must notice; a shuffle cannot.
-                    if !["shuffle", "bitshuffle"].contains(&codec.name()) {
+                    if codec.name() != "shuffle" {
                         prop_assert!(outcome.is_err() || outcome == Ok(raw.len()) && back == raw, "{}", codec.name());
                     }
                 }

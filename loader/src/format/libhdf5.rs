@@ -4,10 +4,11 @@
 //! values -> one open chunk a column -> (fewer bytes) -> (shuffle) -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
 //! ```
 //!
-//! One one-dimensional data set a column, in the fewest bytes that hold its values ([`form`]), behind filter 32015 (zstd),
-//! with a byte shuffle before it, or 32008 (bit shuffle with LZ4) and a check sum, whichever is cheapest ([`packing`]). What the first chunk told is held to by each that follows; one
+//! One one-dimensional data set a column, in the fewest bytes that hold its values ([`form`]), filter 32015 (zstd), with a
+//! byte shuffle before it where that is cheaper ([`packing`]). What the first chunk told is held to by each that follows; one
 //! whose values do not fit has the column written anew in a wider form, up to the plain one that holds any.
-//! Chunks are compressed here and written as they are, so the library's own filter pipeline never runs. Library bounds are the earliest, so every HDF5 library since 1.8 reads the file. Time stamps
+//! Chunks are compressed here and written as they are, so the library's own filter pipeline never runs. Library bounds are the
+//! earliest, so every HDF5 library since 1.8 reads the file. Time stamps
 //! of objects are off: equal contents give equal files.
 
 use std::fmt;
@@ -223,7 +224,7 @@ impl Writer {
     pub fn create(output: &Path, columns: &[Column], chunk_rows: usize, level: i32) -> Result<Self, Error> {
         check(output, columns)?;
         let library = |verb| library(verb, output);
-        ffi::register_filters().map_err(library("register the filters"))?;
+        ffi::register_zstd().map_err(library("register the zstd filter"))?;
         let create = |path: &Path| {
             let mut builder = hdf5_metno::FileBuilder::new();
             let created = builder.with_fapl(|plist| plist.libver_earliest()).create(path);

@@ -17,7 +17,7 @@ pub(crate) const NAN_BITS: u64 = 0x7FF8_0000_0000_0000;
 
 /// What the numbers of a column stand for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
+pub struct Scale {
     /// What they are divided by.
     pub divisor: f64,
     /// The one that is NaN; NaN itself where none is.

@@ -73,7 +73,8 @@ pub(super) fn known(
                         if let (Some(stored), [(column, origin)]) = (stored, &mut columns[..]) {
                             // What is noted of the type is of the values, which take eight bytes each.
                             if stored.dtype != column.dtype || stored.scale.is_some() {
-                                column.raw_bytes = column.raw_bytes / own[0].element_bytes as u64 * 8;
+                                column.raw_bytes =
+                                    own.first().map_or(0, |storage| storage.rows.saturating_mul(8));
                             }
                             (column.dtype, column.stored_as) = (stored.dtype, stored.name);
                             origin.scale = stored.scale;

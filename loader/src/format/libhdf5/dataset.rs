@@ -1,27 +1,19 @@
 //! Data sets and attributes, as the library is asked for them.
 
 use hdf5_metno::types::VarLenUnicode;
-use hdf5_metno::{Dataset, DatasetBuilderEmpty, DatasetBuilderEmptyShape, File, Location, Result};
+use hdf5_metno::{Dataset, DatasetBuilderEmpty, File, Location, Result};
 
 use super::form::Form;
 use super::packing::Packing;
 use super::{Kind, Value, ffi};
 
-/// The filters that the library brings; it fills in their options itself.
-const SHUFFLE: u16 = 2;
-const FLETCHER32: u16 = 3;
-
 /// An empty data set that may grow, in chunks of `chunk_rows` that are stored as `packing` says.
 pub(super) fn create(file: &File, name: &str, packing: &Packing, chunk_rows: usize) -> Result<Dataset> {
     let builder = file.new_dataset_builder();
     let make = |builder: DatasetBuilderEmpty| {
-        let builder = builder.shape(0..).chunk(chunk_rows).obj_track_times(false);
-        let filter = |builder: DatasetBuilderEmptyShape, (id, options): (u16, Vec<u32>)| match id {
-            SHUFFLE => builder.shuffle(),
-            FLETCHER32 => builder.fletcher32(),
-            _ => builder.add_filter(id.into(), &options),
-        };
-        packing.filters().into_iter().fold(builder, filter).create(name)
+        let builder = builder.shape(0..).chunk(chunk_rows);
+        let builder = if packing.is_shuffled { builder.shuffle() } else { builder };
+        builder.obj_track_times(false).add_filter(ffi::ZSTD, &[packing.level.cast_unsigned()]).create(name)
     };
     match packing.form {
         Form::Plain(Kind::F64) => make(builder.empty::<f64>()),

@@ -1,11 +1,11 @@
 //! What the library's Rust crate does not wrap: announcing a filter, writing a chunk as it is, and exchanging the
 //! file beneath an open one.
 
-use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
@@ -14,33 +14,32 @@ use hdf5_metno_sys::h5f::H5Fget_vfd_handle;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5z::{H5Z_CLASS_T_VERS, H5Z_class2_t, H5Zregister};
 
-/// The filters of our files that the library does not bring: registered numbers and names.
-const FILTERS: [(c_int, &CStr); 2] = [(32_015, c"zstd"), (32_008, c"bitshuffle")];
+/// The registered number of the zstd filter.
+pub(super) const ZSTD: c_int = 32_015;
 
-/// Lets data sets name our filters in their pipeline; the library refuses numbers it does not know.
+/// Lets data sets name the zstd filter in their pipeline; the library refuses numbers it does not know.
 ///
-/// The filters' function declines, since the library never has to run it: chunks come compressed, extents only
+/// The filter's function declines, since the library never has to run it: chunks come compressed, extents only
 /// grow, and files are read natively.
-pub(super) fn register_filters() -> hdf5_metno::Result<()> {
-    let class = |(id, name): (c_int, &'static CStr)| H5Z_class2_t {
+pub(super) fn register_zstd() -> hdf5_metno::Result<()> {
+    const CLASS: H5Z_class2_t = H5Z_class2_t {
         version: H5Z_CLASS_T_VERS as c_int,
-        id,
+        id: ZSTD,
         encoder_present: 1,
         decoder_present: 1,
-        name: name.as_ptr(),
+        name: c"zstd".as_ptr(),
         can_apply: None,
         set_local: None,
         filter: Some(decline),
     };
-    static ARE_REGISTERED: OnceLock<bool> = OnceLock::new();
-    let are_registered = *ARE_REGISTERED.get_or_init(|| {
-        FILTERS.into_iter().map(class).all(|class| {
-            // SAFETY: `class` is a whole filter class whose name is static, the library copies it (H5Z.c, H5Z_register),
-            // and `sync` holds the library's lock.
-            sync(|| unsafe { H5Zregister((&raw const class).cast()) }) >= 0
-        })
+    struct Registered(c_int);
+    static REGISTERED: LazyLock<Registered> = LazyLock::new(|| {
+        let class = CLASS;
+        // SAFETY: `class` is a whole filter class whose name is static, the library copies it (H5Z.c, H5Z_register),
+        // and `sync` holds the library's lock.
+        Registered(sync(|| unsafe { H5Zregister((&raw const class).cast()) }))
     });
-    if are_registered { Ok(()) } else { Err(refused("H5Zregister declined a filter")) }
+    if REGISTERED.0 >= 0 { Ok(()) } else { Err(refused("H5Zregister declined filter 32015")) }
 }
 
 extern "C" fn decline(

@@ -1,35 +1,39 @@
 //! How the values of a column are stored: tried out on a sample of its first chunk, since nobody can tell beforehand.
 //!
 //! ```text
-//! chunk -> forms that hold it -> zstd | shuffle, zstd | bit shuffle with LZ4, check sum -> the cheapest of all
+//! chunk -> forms that hold it -> (shuffle) -> zstd, a few levels -> the cheapest of all
 //! ```
 //!
-//! Each [`Form`] that gives back every bit is packed in each [`Way`], with zstd at some levels. The cheapest is taken, by the
-//! time that reading it back takes: a byte that is stored costs what a disk of 1 GB/s takes for it, one that is decoded what the
-//! way takes for it on a core of an AMD EPYC (Zen 4, 2026-11-23). These are constants rather than a clock, so
-//! equal contents give equal files on every machine; [`Choice::Timed`] takes the clock. What was tried is noted in the file.
+//! Each [`Form`] that gives back every bit is packed with and without a byte shuffle, at some levels of zstd. Taken is what is small
+//! and quick to read: a byte that is decoded costs a quarter of one that is stored, and what is not shuffled an eighth more. That is
+//! counted rather than timed, so equal contents give equal files on every machine; [`Choice::Timed`] takes the clock. What was
+//! tried is noted in the file.
 //!
-//! Measured there, through h5py 3.16 with hdf5plugin 7.1 on the columns of `benches/rivals/loader.py`, in stored bytes and decoding
-//! nanoseconds a value:
+//! Measured on the columns of `benches/rivals/loader.py` (one core of an AMD EPYC, Zen 4, chunks of 65,536 rows, least of seven,
+//! 2026-11-23): stored bytes and decoding nanoseconds a value.
 //!
 //! ```text
-//!               zstd-3        shuffle, zstd-3   shuffle, LZ4   bit shuffle, LZ4   bit shuffle, zstd-1
-//! price, i16    0.93, 2.8     1.01, 1.2         1.02, 0.9      0.74, 0.9          0.68, 4.4
-//! price, f32    1.00, 5.5     1.26, 5.9         2.06, 2.4      2.06, 2.2          1.98, 9.2
-//! price, f64    1.23, 9.1     1.77, 8.2         2.79, 4.4      2.10, 3.6          2.03, 14.9
-//! volume, i16   1.00, 2.9     0.82, 2.2         1.04, 1.1      0.98, 1.1          0.92, 5.3
-//! noise, f32    3.70, 3.9     3.49, 4.3         3.73, 2.4      3.65, 2.0          3.64, 7.1
+//!               zstd 3        zstd 6        shuffle, zstd 1   shuffle, zstd 3   shuffle, zstd 6   bit shuffle, LZ4
+//! price, i16    0.94, 2.4     0.86, 2.6     1.01, 0.4         1.01, 0.4         0.87, 1.0         0.74, 1.7
+//! price, i32    1.03, 4.3     0.92, 3.6     1.01, 0.6         0.89, 1.2         0.99, 0.6         0.76, 4.2
+//! price, f32    1.00, 4.5     0.95, 3.7     1.51, 2.5         1.26, 3.7         1.35, 2.9         2.07, 2.7
+//! price, f64    1.23, 7.7     1.14, 5.7     2.07, 4.2         1.76, 5.5         1.73, 5.4         2.11, 6.2
+//! volume, i16   1.00, 2.5     1.03, 2.7     0.82, 0.9         0.82, 0.9         0.81, 0.9         0.98, 1.7
+//! noise, f32    3.70, 3.0     3.70, 3.0     3.53, 2.4         3.48, 2.6         3.50, 2.3         3.66, 1.9
+//! noise, f64    4.51, 11.7    4.40, 11.2    3.43, 4.4         3.48, 5.0         3.46, 5.0         3.70, 4.9
+//! time, i64     6.33, 5.5     6.63, 4.9     0.19, 3.4         0.18, 3.3         0.08, 2.8         1.92, 7.7
 //! ```
 //!
-//! So a price is a whole number, its bits are shuffled, and LZ4 is enough; level 6 of zstd gains 7 parts of 100 on prices and is as
-//! slow. A byte shuffle with LZ4 and a bit shuffle with zstd are nowhere the cheapest and are not written. LZ4 has no check sum of its
-//! own, so one follows it (filter 3).
+//! So prices are whole numbers, shuffled: the low bytes, which are noise, are copied, and the high ones are a few symbols. A
+//! bit shuffle with LZ4 was written for a while and given up: of the twelve columns together it saved 3 % of the bytes and took twice
+//! the time, and its chunks have no check sum. LZ4 behind a byte shuffle is nowhere smaller than zstd (through h5py: a price 1.02 bytes,
+//! a volume 1.04, noise 3.73).
 
 use std::time::Instant;
 
 use super::Kind;
 use super::form::{BYTES, Form};
-use crate::codec::{self, Error, Pipeline, bitshuffle};
+use crate::codec::{self, Error, Pipeline};
 
 /// What the storage of a column is chosen by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,73 +57,19 @@ const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
 const WORTH: usize = 64;
 /// One part in so many must be gained by a byte shuffle where only sizes count.
 const SHUFFLED: usize = 32;
-/// What a stored byte costs, in hundredths of a nanosecond; see [`Way::decoded`].
-const STORED: usize = 100;
+/// What part of the cost of a stored byte one costs that is decoded, and that is not shuffled: it takes two to seven times as
+/// long, unless its element has eight bytes.
+const DECODED: usize = 4;
+const TANGLED: usize = 8;
 /// How often the sample is decoded: the quickest counts.
 const DECODES: usize = 3;
-
-/// The filters between values and file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Zstd { is_shuffled: bool, level: i32 },
-    Bits,
-}
-
-impl Way {
-    /// Those that are tried for elements of `bytes`.
-    fn all(bytes: usize, (choice, level): (Choice, i32)) -> impl Iterator<Item = Self> {
-        let levels =
-            LEVELS.into_iter().filter(move |tried| choice != Choice::Plain && *tried < level).chain([level]);
-        let zstd = levels.flat_map(move |level| {
-            let shuffles = [false, true].into_iter().take(if bytes > 1 { 2 } else { 1 });
-            shuffles.map(move |is_shuffled| Self::Zstd { is_shuffled, level })
-        });
-        zstd.chain((choice != Choice::Plain).then_some(Self::Bits))
-    }
-
-    /// Filters by number and options, for elements of `bytes`.
-    fn filters(self, bytes: usize) -> Vec<(u16, Vec<u32>)> {
-        const SHUFFLE: u16 = 2;
-        const FLETCHER32: u16 = 3;
-        const BITSHUFFLE: u16 = 32_008;
-        const ZSTD: u16 = 32_015;
-        match self {
-            Self::Zstd { is_shuffled, level } => {
-                let shuffle = is_shuffled.then(|| (SHUFFLE, vec![bytes as u32]));
-                shuffle.into_iter().chain([(ZSTD, vec![level.cast_unsigned()])]).collect()
-            }
-            Self::Bits => {
-                vec![(BITSHUFFLE, bitshuffle::options(bytes as u32).to_vec()), (FLETCHER32, Vec::new())]
-            }
-        }
-    }
-
-    /// What decoding a byte costs, in hundredths of a nanosecond.
-    const fn decoded(self) -> usize {
-        match self {
-            Self::Zstd { is_shuffled: false, .. } => 125,
-            Self::Zstd { is_shuffled: true, .. } => 85,
-            Self::Bits => 45,
-        }
-    }
-
-    const fn is_shuffled(self) -> bool {
-        matches!(self, Self::Zstd { is_shuffled: true, .. })
-    }
-
-    const fn level(self) -> i32 {
-        match self {
-            Self::Zstd { level, .. } => level,
-            Self::Bits => 0,
-        }
-    }
-}
 
 /// How the chunks of a column are stored.
 #[derive(Clone, Debug)]
 pub(super) struct Packing {
     pub form: Form,
-    way: Way,
+    pub is_shuffled: bool,
+    pub level: i32,
     pipeline: Pipeline,
     /// What was tried, in words.
     pub note: String,
@@ -141,14 +91,13 @@ struct Tried {
 }
 
 impl Packing {
-    fn new(form: Form, way: Way) -> Result<Self, Error> {
-        let pipeline = Pipeline::new(&way.filters(form.bytes()))?;
-        Ok(Self { form, way, pipeline, note: String::new() })
-    }
-
-    /// The filters, first to last.
-    pub fn filters(&self) -> Vec<(u16, Vec<u32>)> {
-        self.pipeline.filters()
+    fn new(form: Form, is_shuffled: bool, level: i32) -> Result<Self, Error> {
+        const SHUFFLE: u16 = 2;
+        const ZSTD: u16 = 32_015;
+        let shuffle = is_shuffled.then(|| (SHUFFLE, vec![form.bytes() as u32]));
+        let filters: Vec<(u16, Vec<u32>)> =
+            shuffle.into_iter().chain([(ZSTD, vec![level.cast_unsigned()])]).collect();
+        Ok(Self { form, is_shuffled, level, pipeline: Pipeline::new(&filters)?, note: String::new() })
     }
 
     /// The packings for a column with `chunk`, the cheapest first; where chunks before it are packed as `before`, of forms that may
@@ -216,49 +165,48 @@ impl Packing {
 
 impl std::fmt::Display for Packing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let way = match self.way {
-            Way::Zstd { is_shuffled: false, level } => format!("zstd {level}"),
-            Way::Zstd { is_shuffled: true, level } => format!("shuffle and zstd {level}"),
-            Way::Bits => "bit shuffle and LZ4".to_owned(),
-        };
-        write!(f, "as {} by {way}", self.form.name())
+        let shuffle = if self.is_shuffled { "shuffle and " } else { "" };
+        write!(f, "as {} by {shuffle}zstd {}", self.form.name(), self.level)
     }
 }
 
 /// The cheapest packing of `sample` in one form.
 fn best(form: Form, sample: &[u8], (choice, level): (Choice, i32), room: &mut Room) -> Result<Tried, Error> {
     let rows = sample.len() / BYTES;
-    let plain = Packing::new(form, Way::Zstd { is_shuffled: false, level })?;
-    let mut best = Tried { packing: plain, cost: usize::MAX, stored: sample.len() };
-    for way in Way::all(form.bytes(), (choice, level)) {
-        let packing = Packing::new(form, way)?;
+    let mut best =
+        Tried { packing: Packing::new(form, false, level)?, cost: usize::MAX, stored: sample.len() };
+    let levels = LEVELS.into_iter().filter(|tried| choice != Choice::Plain && *tried < level).chain([level]);
+    let shuffles = if form.bytes() > 1 { &[false, true][..] } else { &[false] };
+    for (level, &is_shuffled) in levels.flat_map(|level| shuffles.iter().map(move |is| (level, is))) {
+        let packing = Packing::new(form, is_shuffled, level)?;
         let mut bytes = std::mem::take(&mut room.stored);
         // It holds the whole chunk, and so the sample.
         packing.pack(sample, rows, room, &mut bytes)?;
-        let decoding = match choice {
-            Choice::Timed => time(&packing, &bytes, rows, room)?,
-            Choice::Counted => rows * form.bytes() * way.decoded(),
-            Choice::Plain if way.is_shuffled() => bytes.len() * STORED / SHUFFLED,
-            Choice::Plain => 0,
-        };
         let stored = bytes.len();
+        let cost = match choice {
+            Choice::Timed => stored + time(&packing, &bytes, rows, room)?,
+            Choice::Counted => {
+                stored + rows * form.bytes() / DECODED + if is_shuffled { 0 } else { stored / TANGLED }
+            }
+            Choice::Plain => stored + if is_shuffled { stored / SHUFFLED } else { 0 },
+        };
         room.stored = bytes;
-        let handicap = if way.level() > best.packing.way.level() { stored / WORTH } else { 0 };
-        let cost = stored * STORED + decoding;
-        if cost.saturating_add(handicap * STORED) < best.cost {
+        let handicap = if level > best.packing.level { stored / WORTH } else { 0 };
+        if cost.saturating_add(handicap) < best.cost {
             best = Tried { packing, cost, stored };
         }
     }
     Ok(best)
 }
 
-/// What decoding takes by the clock, in hundredths of a nanosecond.
+/// What decoding costs by the clock: a nanosecond as much as a stored byte, which a disk of 1 GB/s takes for it.
 fn time(packing: &Packing, stored: &[u8], rows: usize, room: &mut Room) -> Result<usize, Error> {
-    let (mut chunk, mut least) = (Vec::new(), usize::MAX);
+    let mut least = usize::MAX;
+    room.narrow.resize(rows * packing.form.bytes(), 0);
     for _ in 0..DECODES {
         let begun = Instant::now();
-        packing.unpack(stored, rows, room, &mut chunk)?;
-        least = least.min(usize::try_from(begun.elapsed().as_nanos() * 100).unwrap_or(usize::MAX));
+        packing.pipeline.decode(0, stored, &mut room.between, &mut room.narrow)?;
+        least = least.min(usize::try_from(begun.elapsed().as_nanos()).unwrap_or(usize::MAX));
     }
     Ok(least)
 }
@@ -308,7 +256,7 @@ mod tests {
             assert_eq!(packing.form, form, "{}", packing.note);
             let plain = first(kind, chunk, Choice::Plain);
             assert_eq!(plain.form, Form::Plain(kind));
-            assert!(plain_is_shuffled.is_none_or(|is| plain.way.is_shuffled() == is), "{}", plain.note);
+            assert!(plain_is_shuffled.is_none_or(|is| plain.is_shuffled == is), "{}", plain.note);
             for packing in [packing, plain] {
                 let (mut room, mut stored, mut back) = (Room::default(), Vec::new(), Vec::new());
                 let rows = ROWS as usize + 10;
