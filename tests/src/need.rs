@@ -19,6 +19,8 @@ pub enum Need {
     /// NVIDIA's run-time compiler, which needs no GPU (`DIAPASON_NVRTC` names its library); the caller probes it and calls
     /// [`met`].
     Nvrtc,
+    /// A C++ compiler, by the name `c++`.
+    Cxx,
     /// A virtual machine image; the caller probes it and calls [`met`].
     Vm,
     /// A processor with AVX2 and FMA; the caller probes it and calls [`met`].
@@ -45,6 +47,7 @@ impl Need {
             Self::Gpu => "gpu",
             Self::Wgpu => "wgpu",
             Self::Nvrtc => "nvrtc",
+            Self::Cxx => "cxx",
             Self::Vm => "vm",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
@@ -66,6 +69,8 @@ pub fn missing(need: Need) -> Option<String> {
             (!Command::new("strace").args(words).output().is_ok_and(|ran| ran.status.success()))
                 .then(|| "strace cannot trace a child here; install it (`apt install strace`)".to_owned())
         }
+        Need::Cxx => (!Command::new("c++").arg("--version").output().is_ok_and(|ran| ran.status.success()))
+            .then(|| "no C++ compiler; install one (`apt install g++`)".to_owned()),
         Need::Shared => {
             let folder = shared("");
             (!folder.is_dir()).then(|| format!("no market data at {}", folder.display()))

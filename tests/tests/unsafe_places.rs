@@ -14,6 +14,7 @@ const PLACES: &[(&str, &str)] = &[
     ("daemon/src/root/call", "system calls that no safe wrapper covers"),
     ("kernels/examples/lstm_speed.rs", "the multiply-add peak that speeds are compared with"),
     ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
+    ("kernels/src/cuda", "calls of NVIDIA's libraries and launches of kernels"),
     ("kernels/src/feature/loops.rs", "the dispatch of the vector build of the executor"),
     ("kernels/tests", "the allocator that counts"),
     ("loader/src/cache/map.rs", "one mapping of a file that is never changed"),

@@ -15,16 +15,15 @@ pub struct Cut {
     pub steps: usize,
 }
 
-/// Windows in flight at most: enough for 16 rows on each of 256 multiprocessors; more only costs memory.
-pub const ROWS_MAX: usize = 4096;
 /// Steps of a chunk at most, each with a slot for its place.
 pub const STEPS_MAX: usize = 256;
 
-/// The greatest cut whose largest buffer takes at most `bytes_max`; `None` where one step of one window takes more.
-pub fn cut(spec: &Spec, (batch, time): (usize, usize), bytes_max: usize) -> Option<Cut> {
+/// The greatest cut of at most `rows_max` windows whose largest buffer takes at most `bytes_max`; `None` where one step of one
+/// window takes more.
+pub fn cut(spec: &Spec, (batch, time): (usize, usize), (rows_max, bytes_max): (usize, usize)) -> Option<Cut> {
     let step = step_bytes(spec);
     let output = size_of::<f32>() * spec.output;
-    let rows = (bytes_max / step.max(output)).min(ROWS_MAX).min(batch.max(1));
+    let rows = (bytes_max / step.max(output)).min(rows_max).min(batch.max(1));
     if rows == 0 {
         return None;
     }
@@ -40,19 +39,12 @@ pub fn step_bytes(spec: &Spec) -> usize {
     size_of::<f32>() * (GATES * spec.hidden).max(spec.input)
 }
 
-impl Cut {
-    /// Bytes of all intermediate values on the device.
-    pub fn bytes(&self, spec: &Spec) -> usize {
-        let step = spec.input + (GATES + 2) * spec.hidden;
-        size_of::<f32>() * self.rows * (self.steps * step + 2 * spec.layers * spec.hidden)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::op::network::Head;
 
+    const ROWS_MAX: usize = 4096;
     const SPEC: Spec = Spec { input: 32, hidden: 128, layers: 2, output: 1, head: Head::Linear };
 
     #[test]
@@ -60,13 +52,13 @@ mod tests {
         for bytes in [1 << 11, 1 << 16, 1 << 20, 1 << 27] {
             for batch in [0, 1, 7, 100, 10_000, 1_000_000] {
                 for time in [1, 2, 60, 500, 100_000] {
-                    let Cut { rows, steps } = cut(&SPEC, (batch, time), bytes).unwrap();
+                    let Cut { rows, steps } = cut(&SPEC, (batch, time), (ROWS_MAX, bytes)).unwrap();
                     assert!(rows * steps * step_bytes(&SPEC) <= bytes, "{rows} x {steps} in {bytes}");
                     assert!((1..=ROWS_MAX).contains(&rows) && (1..=STEPS_MAX).contains(&steps));
                 }
             }
         }
-        assert_eq!(cut(&SPEC, (10_000, 60), 1 << 27), Some(Cut { rows: 3334, steps: 15 }));
-        assert_eq!(cut(&SPEC, (1, 1), 2047), None);
+        assert_eq!(cut(&SPEC, (10_000, 60), (ROWS_MAX, 1 << 27)), Some(Cut { rows: 3334, steps: 15 }));
+        assert_eq!(cut(&SPEC, (1, 1), (ROWS_MAX, 2047)), None);
     }
 }

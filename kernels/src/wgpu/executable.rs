@@ -24,6 +24,8 @@ use room::Room;
 const IN_FLIGHT_MAX: usize = 2;
 /// Bytes of the largest buffer of a chunk: past the caches of any device, short of a second's work on a slow one.
 const CHUNK_BYTES: u64 = 64 << 20;
+/// Windows in flight at most: enough for 16 rows on each of 256 multiprocessors; more only costs memory.
+const ROWS_MAX: usize = 4096;
 /// Windows in flight below which a batch is not cut any further for want of memory.
 const ROWS_MIN: usize = 64;
 
@@ -103,7 +105,7 @@ impl WgpuExecutable {
     fn shrink(&mut self, error: WgpuError, windows: &ArrayView3<f32>) -> Result<(), WgpuError> {
         let WgpuError::Memory { adapter, what, wanted, .. } = error else { return Err(error) };
         let (batch, time, _) = windows.dim();
-        let rows = cut(&self.spec, (batch, time), self.bytes_max()).map_or(0, |cut| cut.rows);
+        let rows = cut(&self.spec, (batch, time), (ROWS_MAX, self.bytes_max())).map_or(0, |cut| cut.rows);
         let less = self.chunk_bytes / 2;
         if rows <= ROWS_MIN.min(batch) && less < (ROWS_MIN * step_bytes(&self.spec)) as u64 {
             return Err(WgpuError::Memory { adapter, what, wanted, rows });
@@ -127,12 +129,13 @@ impl WgpuExecutable {
         if batch == 0 {
             return Ok(());
         }
-        let cut = cut(&self.spec, (batch, time), self.bytes_max()).ok_or_else(|| WgpuError::Limit {
-            adapter: self.gpu.name(),
-            what: "one step of one window".to_owned(),
-            wanted: step_bytes(&self.spec) as u64,
-            allowed: self.chunk_bytes,
-        })?;
+        let cut =
+            cut(&self.spec, (batch, time), (ROWS_MAX, self.bytes_max())).ok_or_else(|| WgpuError::Limit {
+                adapter: self.gpu.name(),
+                what: "one step of one window".to_owned(),
+                wanted: step_bytes(&self.spec) as u64,
+                allowed: self.chunk_bytes,
+            })?;
         let room = match self.room.take().filter(|room| room.holds(cut, batch)) {
             Some(room) => room,
             None => Room::new(&self.gpu, &self.spec, &self.kernels, cut, (batch, self.bytes_max()))?,
@@ -191,7 +194,7 @@ impl WgpuExecutable {
             let _ = write!(
                 text,
                 "\nbatches      {rows} windows by {steps} steps at a time, {} bytes on the device",
-                room.cut.bytes(&self.spec)
+                room.bytes(&self.spec)
             );
         }
         if self.chunk_bytes < self.gpu.binding_bytes_max().min(CHUNK_BYTES) {

@@ -250,12 +250,17 @@ impl Gpu {
         match waited {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(PollError::Timeout)) => Err(WgpuError::Timeout { adapter: self.name(), what, wait_max }),
-            Ok(Err(error)) => Err(WgpuError::Call { adapter: self.name(), what, reason: error.to_string() }),
-            Err(_) => {
-                let reason = "wgpu gave up waiting for it".to_owned();
-                Err(WgpuError::Lost { adapter: self.name(), reason })
-            }
+            // A device that is gone takes no submission, and says so only here.
+            Ok(Err(PollError::WrongSubmissionIndex(..))) => Err(self.lost("it takes no work any more")),
+            Err(_) => Err(self.lost("wgpu gave up waiting for it")),
         }
+    }
+
+    /// Keeps in mind that the device is gone.
+    fn lost(&self, reason: &str) -> WgpuError {
+        let reason = reason.to_owned();
+        *self.fault() = Some(Fault::Lost(reason.clone()));
+        WgpuError::Lost { adapter: self.name(), reason }
     }
 
     /// Takes the device away, as a driver's reset does.

@@ -102,6 +102,12 @@ impl Room {
         gpu.queue.write_buffer(&self.buffers.x, 0, &super::bytes(x));
     }
 
+    /// Bytes of all intermediate values on the device.
+    pub const fn bytes(&self, spec: &Spec) -> usize {
+        let step = spec.input + (GATES + 2) * spec.hidden;
+        size_of::<f32>() * self.cut.rows * (self.cut.steps * step + 2 * spec.layers * spec.hidden)
+    }
+
     /// Zero states.
     pub fn clear(&self, encoder: &mut CommandEncoder) {
         for state in self.buffers.state_h.iter().chain(&self.buffers.state_c) {
