@@ -62,7 +62,7 @@ fn one_message_that_says_what_to_do() {
         ("data head bars.h5", "bars.h5"),
         ("data verify bars.h5", "bars.h5"),
         ("data export bars.h5 out.npy", "bars.h5"),
-        ("data repack bars.h5 out.h5", "bars.h5"),
+        ("data repack bars.h5 -o out.h5", "bars.h5"),
         ("data import bars.csv out.h5", "bars.csv"),
         ("data import bars.npy out.h5", "bars.npy"),
         ("train bars.h5 -o out.safetensors", "bars.h5"),
