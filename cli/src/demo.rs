@@ -109,6 +109,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         time: None,
         nulls: diapason_loader::import::Nulls::Fail,
         level: 3,
+        codec: Choice::default(),
         append: false,
     };
     let imported = data::import(&import, console)?;

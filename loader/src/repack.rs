@@ -77,6 +77,16 @@ pub enum Error {
         /// The columns of that one.
         further_columns: Vec<String>,
     },
+    /// A table to be put behind another has other texts for the same numbers.
+    #[error("column {column:?} of {} stands for other symbols than that of {}; import both files into one with --append instead", further.display(), path.display())]
+    Symbols {
+        /// The column.
+        column: String,
+        /// The first file.
+        path: PathBuf,
+        /// The file behind it.
+        further: PathBuf,
+    },
     /// A table to be put behind another begins before that ends.
     #[error("{} begins at {first_ns} ns since 1970, {} ends at {last_ns}; give the files in the order of their times", further.display(), path.display())]
     Order {
@@ -138,6 +148,11 @@ pub fn repack(
     let own: Vec<libhdf5::Column> = columns.iter().map(|column| written(column)).collect();
     let writer = Writer::create(output, &own, options.chunk_rows, options.level)?;
     let mut writer = writer.choosing(options.choice);
+    for (at, name) in names.iter().enumerate() {
+        if let Some(symbols) = symbols(&tables, name)? {
+            writer.note(at, "symbols", Value::Texts(symbols));
+        }
+    }
     let mut done = 0;
     for table in &tables {
         append::copy::<Error>(table, &names, &mut writer, &mut |rows| progress(done + rows))?;
@@ -191,6 +206,28 @@ fn follows(above: &Table, table: &Table, names: &[String]) -> Result<(), Error> 
         further: table.inspect().path.clone(),
         first_ns,
     })
+}
+
+/// The texts that the numbers of a column stand for, if they do: the longest list, with which all others must begin.
+fn symbols(tables: &[&Table], name: &str) -> Result<Option<Vec<String>>, Error> {
+    let mut longest: Option<(&Table, Vec<String>)> = None;
+    for (at, table) in tables.iter().enumerate() {
+        let own = table.columns()[table.position(name)?].symbols();
+        longest = match (longest, own) {
+            (None, None) => None,
+            (None, Some(own)) if at == 0 => Some((table, own)),
+            (Some((_, before)), Some(own)) if own.starts_with(&before) => Some((table, own)),
+            (Some((first, before)), Some(own)) if before.starts_with(&own) => Some((first, before)),
+            _ => {
+                return Err(Error::Symbols {
+                    column: name.to_owned(),
+                    path: tables[0].inspect().path.clone(),
+                    further: table.inspect().path.clone(),
+                });
+            }
+        };
+    }
+    Ok(longest.map(|(_, symbols)| symbols))
 }
 
 /// The column of the output for one of the input.
