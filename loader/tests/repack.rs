@@ -8,7 +8,7 @@ use diapason_loader::export::{self, Format};
 use diapason_loader::format::libhdf5::Choice;
 use diapason_loader::table::{Options, Table};
 use diapason_loader::verify::{Hash, verify};
-use diapason_loader::{market, repack};
+use diapason_loader::{import, market, repack};
 use diapason_tests::{need, oracle::ask, require};
 
 fn generated(path: &Path, rows: u64, seed: u64) -> Table {
@@ -192,4 +192,30 @@ fn a_table_of_records_becomes_one_of_ours() {
             .all(|name| report.columns.iter().any(|column| column == name))
     );
     assert!(verify(&Table::open(&output).unwrap(), &mut |_| {}).is_good);
+}
+
+#[test]
+fn symbols_stay_and_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, texts: &str| {
+        let header = format!(
+            "{{'descr': [('symbol', 'S1')], 'fortran_order': False, 'shape': ({},), }}\n",
+            texts.len()
+        );
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        let array = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), texts.as_bytes()].concat();
+        let (input, output) = (folder.path().join("in.npy"), folder.path().join(name));
+        std::fs::write(&input, array).unwrap();
+        import::import(&input, &output, &import::Options::default(), &mut |_| {}).unwrap();
+        Table::open(&output).unwrap()
+    };
+    let (first, longer, other) = (table("1.h5", "BAB"), table("2.h5", "BAC"), table("3.h5", "AB"));
+    let output = folder.path().join("out.h5");
+    let repack = |tables: &[&Table]| {
+        repack::repack(tables, &output, &repack::Options::default(), &mut |_| {})?;
+        Ok::<_, repack::Error>(Table::open(&output).unwrap().columns()[0].symbols().unwrap())
+    };
+    assert_eq!(repack(&[&first]).unwrap(), ["B", "A"]);
+    assert_eq!(repack(&[&first, &longer, &first]).unwrap(), ["B", "A", "C"]);
+    assert_eq!(repack(&[&first, &other]).unwrap(), ["B", "A"]);
 }
