@@ -22,6 +22,7 @@ mod deviation;
 mod directional;
 mod extremum;
 mod fill;
+mod history;
 mod lag;
 mod order;
 mod power;
@@ -206,7 +207,7 @@ impl Op {
             Self::Trend { rows } => trend::state_len(rows),
             Self::Covariance { rows } => covariance::state_len(rows),
             Self::HigherMoments { rows } => power::state_len(rows),
-            Self::Deviation { rows } => deviation::state_len(rows),
+            Self::Deviation { rows } => history::state_len(rows),
             Self::Age { rows, .. } => age::state_len(rows),
             Self::Quantile { rows, .. } | Self::Rank { rows } | Self::MedianDeviation { rows } => {
                 order::state_len(rows)
@@ -230,8 +231,7 @@ impl Op {
             | Self::Moments { .. }
             | Self::Minimum { .. }
             | Self::Maximum { .. }
-            | Self::Trend { .. }
-            | Self::Age { .. } => {
+            | Self::Trend { .. } => {
                 // A window that reaches back before the first row holds NaN there, so warming up needs no
                 // branch; the head, place and partial sums, starts at zero.
                 state.fill(V::all_of(V::Number::nan()));
@@ -241,10 +241,8 @@ impl Op {
                 state.fill(V::all_of(V::Number::nan()));
                 state[..covariance::HEAD.max(power::HEAD)].fill(V::all_of(V::Number::zero()));
             }
-            Self::Deviation { rows } => {
-                state.fill(V::all_of(V::Number::nan()));
-                state[0] = V::all_of(V::Number::of(deviation::first_fill(rows) as f64));
-            }
+            Self::Deviation { rows } => history::reset(rows, state),
+            Self::Age { rows, .. } => age::reset(rows, state),
             Self::Quantile { .. } | Self::Rank { .. } | Self::MedianDeviation { .. } => order::reset(state),
             Self::Directional { .. } => directional::reset(state),
             Self::Adapt | Self::Tick | Self::Since => state.fill(V::all_of(V::Number::nan())),
@@ -268,13 +266,11 @@ impl Op {
             | Self::Trend { rows }
             | Self::Covariance { rows }
             | Self::HigherMoments { rows }
-            | Self::Age { rows, .. }
             | Self::Quantile { rows, .. }
             | Self::Rank { rows }
             | Self::MedianDeviation { rows } => counts_to(rows - 1),
-            Self::Deviation { rows } => {
-                counts_to(state.len()) && deviation::fill_is_possible(rows, state[0] as usize)
-            }
+            Self::Deviation { rows } => history::accepts(rows, state),
+            Self::Age { rows, .. } => age::accepts(rows, state),
             Self::Directional { rows, .. } => counts_to(rows),
             Self::Smooth { rows, skip, .. } => counts_to(skip + rows),
             Self::Rsi { rows } => counts_to(rows + 1),
@@ -335,15 +331,15 @@ impl Op {
             Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
             Self::Quotient { otherwise } => {
                 let otherwise = V::Number::of(otherwise);
-                rowwise::binary(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
+                choice::pairs(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
             }
-            Self::Lesser => rowwise::binary(input(0), input(1), first, choice::lesser),
-            Self::Greater => rowwise::binary(input(0), input(1), first, choice::greater),
-            Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
-            Self::Arctangent => rowwise::unary(input(0), first, V::Number::atan),
-            Self::LogarithmOfOneMore => rowwise::unary(input(0), first, V::Number::ln_1p),
+            Self::Lesser => choice::pairs(input(0), input(1), first, choice::lesser),
+            Self::Greater => choice::pairs(input(0), input(1), first, choice::greater),
+            Self::Above => choice::pairs(input(0), input(1), first, choice::above),
+            Self::Arctangent => choice::pairs(input(0), input(0), first, |a, _| a.atan()),
+            Self::LogarithmOfOneMore => choice::pairs(input(0), input(0), first, |a, _| a.ln_1p()),
             Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
-            Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),
+            Self::QueueChange => choice::queue_changes(input(0), input(1), input(2), first),
             Self::Trend { rows: n } => trend::advance(n, state, input(0), first, &mut others[0][..rows]),
             Self::Covariance { rows: n } => covariance::advance(n, state, input(0), input(1), first),
             Self::HigherMoments { rows: n } => {
@@ -351,10 +347,34 @@ impl Op {
             }
             Self::Deviation { rows: n } => deviation::advance(n, state, input(0), input(1), first),
             Self::Age { rows: n, greatest, oldest } => match (greatest, oldest) {
-                (true, false) => age::advance(n, state, input(0), first, |newer, older| newer >= older),
-                (true, true) => age::advance(n, state, input(0), first, |newer, older| newer > older),
-                (false, false) => age::advance(n, state, input(0), first, |newer, older| newer <= older),
-                (false, true) => age::advance(n, state, input(0), first, |newer, older| newer < older),
+                (true, false) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer >= older,
+                        older: |newer, older| older > newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (true, true) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer > older,
+                        older: |newer, older| older >= newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (false, false) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer <= older,
+                        older: |newer, older| older < newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (false, true) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer < older,
+                        older: |newer, older| older <= newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
             },
             Self::Quantile { rows: n, share } => {
                 order::advance(n, state, input(0), first, |sorted, _| order::quantile(sorted, share));

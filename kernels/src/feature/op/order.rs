@@ -1,9 +1,9 @@
 //! Order statistics of a window: quantiles, the rank of the newest value, the median distance from the median.
 //!
-//! The window is kept twice: as a ring, to know which value leaves, and sorted. A single series finds both places by
-//! halving (by counting in a short window, where that is quicker) and moves the values between them, one copy within
-//! a few cache lines; groups of symbols compute every place of the sorted window anew from the two places, in all
-//! lanes alike. The result depends only on the values in the window, so both give the same bits.
+//! The window is kept twice: as a ring, to know which value leaves, and sorted. In a short window, and in groups of
+//! symbols, every place of the sorted window is computed anew from itself and its neighbours, without a search and in
+//! all lanes alike; in a long window of a single series both places are found by halving, and the values between them
+//! move in one copy. The result depends only on the values in the window, so both give the same bits.
 //!
 //! A value that is not known is kept as infinity, which sorts last: as long as the greatest value is infinite, there
 //! is a gap in the window.
@@ -21,8 +21,8 @@ pub(super) const fn state_len(rows: usize) -> usize {
     HEAD + 2 * rows
 }
 
-/// Below this many rows counting all of them is quicker than halving.
-const COUNTED: usize = 64;
+/// Up to this many rows every place is computed anew.
+const SHORT: usize = 64;
 
 pub(super) fn reset<V: Value>(state: &mut [V]) {
     state.fill(V::all_of(V::Number::infinity()));
@@ -47,7 +47,8 @@ pub(super) fn advance<V: Value>(
         ring[place] = new;
         place = if place + 1 == rows { 0 } else { place + 1 };
         match V::numbers(sorted) {
-            Some(numbers) => exchange(numbers, old.at(0), new.at(0)),
+            Some(numbers) if rows > SHORT => exchange(numbers, old.at(0), new.at(0)),
+            Some(numbers) => exchange_short(numbers, old.at(0), new.at(0)),
             None => exchange_groups(sorted, &old, &new),
         }
         let found = read(sorted, &new);
@@ -58,23 +59,14 @@ pub(super) fn advance<V: Value>(
     head[0] = V::all_of(V::Number::of(place as f64));
 }
 
-/// How many numbers of a sorted window are below `x`.
-#[inline(always)]
-fn below<T: Number>(sorted: &[T], x: T) -> usize {
-    if sorted.len() <= COUNTED {
-        sorted.iter().map(|value| usize::from(*value < x)).sum()
-    } else {
-        sorted.partition_point(|value| *value < x)
-    }
-}
-
 /// Takes `old` out of a sorted window and puts `new` in.
 #[inline(always)]
 fn exchange<T: Number>(sorted: &mut [T], old: T, new: T) {
     let last = sorted.len() - 1;
+    let below = |x: T| sorted.partition_point(|value| *value < x);
     // The bounds hold for every sorted window that contains `old`, and keep a forged snapshot from more than nonsense.
-    let from = below(sorted, old).min(last);
-    let to = below(sorted, new).saturating_sub(usize::from(old < new)).min(last);
+    let from = below(old).min(last);
+    let to = below(new).saturating_sub(usize::from(old < new)).min(last);
     if from <= to {
         sorted.copy_within(from + 1..to + 1, from);
     } else {
@@ -83,31 +75,49 @@ fn exchange<T: Number>(sorted: &mut [T], old: T, new: T) {
     sorted[to] = new;
 }
 
-/// The same in every place of a group, from the places that `old` leaves and `new` takes.
+/// The same, place by place. Where the new value is the greater, values below the old one stay, and all others but those
+/// above the new one move down by a place; the new value stops between its neighbours, as the median of three does.
+#[inline(always)]
+fn exchange_short<T: Number>(sorted: &mut [T], old: T, new: T) {
+    let last = sorted.len() - 1;
+    if new >= old {
+        for at in 0..last {
+            sorted[at] = moved_down(sorted[at], sorted[at + 1], old, new);
+        }
+        sorted[last] = moved_down(sorted[last], T::infinity(), old, new);
+    } else {
+        for at in (1..=last).rev() {
+            sorted[at] = moved_up(sorted[at], sorted[at - 1], old, new);
+        }
+        sorted[0] = moved_up(sorted[0], T::neg_infinity(), old, new);
+    }
+}
+
+#[inline(always)]
+fn moved_down<T: Number>(now: T, after: T, old: T, new: T) -> T {
+    let at_least = if now > new { now } else { new };
+    let place = if after < at_least { after } else { at_least };
+    if now < old { now } else { place }
+}
+
+#[inline(always)]
+fn moved_up<T: Number>(now: T, before: T, old: T, new: T) -> T {
+    let at_most = if now < new { now } else { new };
+    let place = if before > at_most { before } else { at_most };
+    if now > old { now } else { place }
+}
+
+/// The same in every place of a group.
 #[inline(always)]
 fn exchange_groups<V: Value>(sorted: &mut [V], old: &V, new: &V) {
-    let (one, zero) = (V::Number::one(), V::Number::zero());
-    let mut places = [V::all_of(zero); 2];
-    for value in &*sorted {
-        places = V::map([&places[0], &places[1], value, old, new], |[from, to, value, old, new]| {
-            [if value < old { from + one } else { from }, if value < new { to + one } else { to }]
-        });
-    }
-    let [from, to] = V::map([&places[0], &places[1], old, new], |[from, to, old, new]| {
-        [from, if old < new { to - one } else { to }]
-    });
-    let mut before = *new;
-    let mut here = zero;
+    let mut before = V::all_of(V::Number::neg_infinity());
     for at in 0..sorted.len() {
-        let (now, after) = (sorted[at], sorted[(at + 1).min(sorted.len() - 1)]);
-        [sorted[at]] =
-            V::map([&before, &now, &after, &from, &to, new], |[before, now, after, from, to, new]| {
-                let up = if (here >= from) & (here < to) { after } else { now };
-                let down = if (here > to) & (here <= from) { before } else { up };
-                [if here == to { new } else { down }]
-            });
+        let now = sorted[at];
+        let after = sorted.get(at + 1).copied().unwrap_or(V::all_of(V::Number::infinity()));
+        [sorted[at]] = V::map([&before, &now, &after, old, new], |[before, now, after, old, new]| {
+            [if new >= old { moved_down(now, after, old, new) } else { moved_up(now, before, old, new) }]
+        });
         before = now;
-        here = here + one;
     }
 }
 
