@@ -64,9 +64,6 @@ pub(crate) trait Value: Copy + Debug + Send + Sync + 'static {
 
     /// Whether `f` holds in every place.
     fn hold<const N: usize>(values: [&Self; N], f: impl Fn([Self::Number; N]) -> bool) -> bool;
-
-    /// The numbers themselves, where each value is one.
-    fn numbers(values: &mut [Self]) -> Option<&mut [Self::Number]>;
 }
 
 impl<T: Number> Value for T {
@@ -90,11 +87,6 @@ impl<T: Number> Value for T {
     #[inline(always)]
     fn hold<const N: usize>(values: [&Self; N], f: impl Fn([T; N]) -> bool) -> bool {
         f(values.map(|value| *value))
-    }
-
-    #[inline(always)]
-    fn numbers(values: &mut [T]) -> Option<&mut [T]> {
-        Some(values)
     }
 }
 
@@ -130,11 +122,6 @@ impl<T: Number, const W: usize> Value for Group<T, W> {
             holds &= f(std::array::from_fn(|which| values[which].0[place]));
         }
         holds
-    }
-
-    #[inline(always)]
-    fn numbers(_: &mut [Self]) -> Option<&mut [T]> {
-        None
     }
 }
 
