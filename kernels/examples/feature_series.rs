@@ -150,7 +150,9 @@ fn rival(text: &str, bars: &Bars, out: &mut [Vec<f64>; 3]) -> Result<usize, RetC
 fn least(seconds: f64, mut run: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
     let mut best = f64::INFINITY;
     let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < seconds {
+    // The first run meets memory that nobody has touched.
+    run()?;
+    while best.is_infinite() || begin.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();
         run()?;
         best = best.min(start.elapsed().as_secs_f64());
@@ -167,8 +169,9 @@ fn batch(text: &str, bars: &Bars) -> Result<f64, Box<dyn Error>> {
     let rows = bars.close.len();
     let plan = Plan::parse(text, &COLUMNS)?;
     let columns = inputs(&plan, bars);
-    let mut out = Array2::zeros((rows, plan.names().len()));
-    Ok(least(0.15, || Ok(plan.batch(&columns, out.view_mut())?))? / rows as f64 * 1e9)
+    // Output after output, as TA-Lib writes it.
+    let mut out = Array2::zeros((plan.names().len(), rows));
+    Ok(least(0.15, || Ok(plan.batch(&columns, out.view_mut().reversed_axes())?))? / rows as f64 * 1e9)
 }
 
 /// Median nanoseconds of a tick, over batches of 256.

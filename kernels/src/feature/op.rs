@@ -7,7 +7,7 @@
 //!
 //! Two rules hold for every operation and make the rest simple:
 //! - A value is finite or it is NaN, "not known". What would be infinite or undefined (x/0, ln 0, an
-//!   overflow) is NaN, and every NaN has the same bits.
+//!   overflow) is NaN, and every NaN that leaves a plan has the same bits.
 //! - NaN means the same everywhere. An operation on single rows gives NaN. An operation on a window gives NaN
 //!   exactly while the NaN is in the window. A recursive operation gives NaN for that row and keeps its state.
 
@@ -38,10 +38,17 @@ use num_traits::{Float, Zero};
 
 use crate::feature::value::{Number, Value};
 
-/// Values of `x` that are finite or NaN: the only form in which a number passes between operations.
+/// `x` where it is finite and NaN elsewhere: the only form in which a number passes between operations. Zero times
+/// an infinity is NaN, and a zero added changes nothing.
 #[inline(always)]
-pub(crate) fn known<T: Number>(x: T) -> T {
-    if x.is_finite() { x } else { T::nan() }
+pub(crate) fn known<V: Value>(x: V) -> V {
+    x * V::all_of(V::Number::zero()) + x
+}
+
+/// The one NaN that leaves a plan, whichever came up in it.
+#[inline(always)]
+pub(crate) fn shown<V: Value>(x: V) -> V {
+    V::select(x.unknown(), V::all_of(V::Number::nan()), x)
 }
 
 /// One primitive operation with its constants.
@@ -303,12 +310,12 @@ impl Op {
             Self::Divide => rowwise::binary(input(0), input(1), first, |a, b| a / b),
             Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
             Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
-            Self::Negate => rowwise::unary(input(0), first, |a| -a),
-            Self::Absolute => rowwise::unary(input(0), first, V::Number::abs),
-            Self::SquareRoot => rowwise::unary(input(0), first, V::Number::sqrt),
-            Self::Logarithm => rowwise::unary(input(0), first, V::Number::ln),
+            Self::Negate => rowwise::unary(input(0), first, |a| a * V::all_of(V::Number::of(-1.0))),
+            Self::Absolute => rowwise::unary(input(0), first, V::magnitude),
+            Self::SquareRoot => rowwise::unary(input(0), first, V::root),
+            Self::Logarithm => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln()])[0]),
             Self::Clip { low, high } => {
-                let (low, high) = (V::Number::of(low), V::Number::of(high));
+                let (low, high) = (V::all_of(V::Number::of(low)), V::all_of(V::Number::of(high)));
                 rowwise::unary(input(0), first, |a| rowwise::clip(a, low, high));
             }
             Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
@@ -321,8 +328,8 @@ impl Op {
             Self::Sum { rows: n } => window::sum(n, state, input(0), first),
             Self::Mean { rows: n } => window::mean(n, state, input(0), first),
             Self::Moments { rows: n } => window::moments(n, state, input(0), first, &mut others[0][..rows]),
-            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a < b),
-            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a > b),
+            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, V::less),
+            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| b.less(a)),
             Self::Smooth { rows: n, skip, keep, take } => {
                 let weights = smooth::Weights { rows: n, skip, keep, take };
                 smooth::advance(weights, state, input(0), first);
