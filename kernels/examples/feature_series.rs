@@ -28,6 +28,34 @@ const INDICATORS: &[&str] = &[
     "max(20)",
     "trange()",
     "typprice()",
+    "stoch(5,3,3)",
+    "stochf(5,3)",
+    "willr(14)",
+    "cci(14)",
+    "mfi(14)",
+    "adx(14)",
+    "plus_di(14)",
+    "aroon(14)",
+    "ultosc()",
+    "obv()",
+    "ad()",
+    "cmo(14)",
+    "wma(20)",
+    "dema(20)",
+    "trix(20)",
+    "kama(20)",
+    "linearreg_slope(14)",
+    "linearreg(14)",
+    "correl(30)",
+    "beta(5)",
+    "median(20)",
+    "avgdev(14)",
+    "kurtosis(30)",
+    "donchian(20)",
+    "midpoint(14)",
+    "kc(20,10)",
+    "efi(13)",
+    "vwma(20)",
 ];
 
 /// A vector of 32 features as a model reads it.
@@ -69,6 +97,7 @@ fn rival(text: &str, bars: &Bars, out: &mut [Vec<f64>; 3]) -> Result<usize, RetC
     let core = Core::new();
     let last = bars.close.len() - 1;
     let (high, low, close) = (&bars.high[..], &bars.low[..], &bars.close[..]);
+    let (open, volume) = (&bars.columns[0].1[..], &bars.columns[4].1[..]);
     let [a, b, c] = out;
     let range = match text {
         "sma(20)" => core.sma(0, last, close, 20, a),
@@ -85,6 +114,34 @@ fn rival(text: &str, bars: &Bars, out: &mut [Vec<f64>; 3]) -> Result<usize, RetC
         "max(20)" => core.max(0, last, close, 20, a),
         "trange()" => core.trange(0, last, high, low, close, a),
         "typprice()" => core.typprice(0, last, high, low, close, a),
+        "stoch(5,3,3)" => core.stoch(0, last, high, low, close, 5, 3, MAType::SMA, 3, MAType::SMA, a, b),
+        "stochf(5,3)" => core.stochf(0, last, high, low, close, 5, 3, MAType::SMA, a, b),
+        "willr(14)" => core.willr(0, last, high, low, close, 14, a),
+        "cci(14)" => core.cci(0, last, high, low, close, 14, a),
+        "mfi(14)" => core.mfi(0, last, high, low, close, volume, 14, a),
+        "adx(14)" => core.adx(0, last, high, low, close, 14, a),
+        "plus_di(14)" => core.plus_di(0, last, high, low, close, 14, a),
+        "aroon(14)" => core.aroon(0, last, high, low, 14, a, b),
+        "ultosc()" => core.ultosc(0, last, high, low, close, 7, 14, 28, a),
+        "obv()" => core.obv(0, last, close, volume, a),
+        "ad()" => core.ad(0, last, high, low, close, volume, a),
+        "cmo(14)" => core.cmo(0, last, close, 14, a),
+        "wma(20)" => core.wma(0, last, close, 20, a),
+        "dema(20)" => core.dema(0, last, close, 20, a),
+        "trix(20)" => core.trix(0, last, close, 20, a),
+        "kama(20)" => core.kama(0, last, close, 20, a),
+        "linearreg_slope(14)" => core.linearreg_slope(0, last, close, 14, a),
+        "linearreg(14)" => core.linearreg(0, last, close, 14, a),
+        "correl(30)" => core.correl(0, last, close, volume, 30, a),
+        "beta(5)" => core.beta(0, last, open, close, 5, a),
+        "median(20)" => core.median(0, last, close, 20, a),
+        "avgdev(14)" => core.avgdev(0, last, close, 14, a),
+        "kurtosis(30)" => core.kurtosis(0, last, close, 30, a),
+        "donchian(20)" => core.donchian(0, last, high, low, 20, a, b, c),
+        "midpoint(14)" => core.midpoint(0, last, close, 14, a),
+        "kc(20,10)" => core.kc(0, last, high, low, close, 20, 10, 2.0, a, b, c),
+        "efi(13)" => core.efi(0, last, close, volume, 13, a),
+        "vwma(20)" => core.vwma(0, last, close, volume, 20, a),
         _ => return Err(RetCode::BadParam),
     }?;
     Ok(range.beg_idx)
@@ -93,7 +150,9 @@ fn rival(text: &str, bars: &Bars, out: &mut [Vec<f64>; 3]) -> Result<usize, RetC
 fn least(seconds: f64, mut run: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
     let mut best = f64::INFINITY;
     let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < seconds {
+    // The first run meets memory that nobody has touched.
+    run()?;
+    while best.is_infinite() || begin.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();
         run()?;
         best = best.min(start.elapsed().as_secs_f64());
@@ -110,8 +169,9 @@ fn batch(text: &str, bars: &Bars) -> Result<f64, Box<dyn Error>> {
     let rows = bars.close.len();
     let plan = Plan::parse(text, &COLUMNS)?;
     let columns = inputs(&plan, bars);
-    let mut out = Array2::zeros((rows, plan.names().len()));
-    Ok(least(0.15, || Ok(plan.batch(&columns, out.view_mut())?))? / rows as f64 * 1e9)
+    // Output after output, as TA-Lib writes it.
+    let mut out = Array2::zeros((plan.names().len(), rows));
+    Ok(least(0.15, || Ok(plan.batch(&columns, out.view_mut().reversed_axes())?))? / rows as f64 * 1e9)
 }
 
 /// Median nanoseconds of a tick, over batches of 256.

@@ -7,7 +7,7 @@
 //!
 //! Two rules hold for every operation and make the rest simple:
 //! - A value is finite or it is NaN, "not known". What would be infinite or undefined (x/0, ln 0, an
-//!   overflow) is NaN, and every NaN has the same bits.
+//!   overflow) is NaN, and every NaN that leaves a plan has the same bits.
 //! - NaN means the same everywhere. An operation on single rows gives NaN. An operation on a window gives NaN
 //!   exactly while the NaN is in the window. A recursive operation gives NaN for that row and keeps its state.
 
@@ -22,6 +22,7 @@ mod deviation;
 mod directional;
 mod extremum;
 mod fill;
+mod history;
 mod lag;
 mod order;
 mod power;
@@ -37,10 +38,17 @@ use num_traits::{Float, Zero};
 
 use crate::feature::value::{Number, Value};
 
-/// Values of `x` that are finite or NaN: the only form in which a number passes between operations.
+/// `x` where it is finite and NaN elsewhere: the only form in which a number passes between operations. Zero times
+/// an infinity is NaN, and a zero added changes nothing.
 #[inline(always)]
-pub(crate) fn known<T: Number>(x: T) -> T {
-    if x.is_finite() { x } else { T::nan() }
+pub(crate) fn known<V: Value>(x: V) -> V {
+    x * V::all_of(V::Number::zero()) + x
+}
+
+/// The one NaN that leaves a plan, whichever came up in it.
+#[inline(always)]
+pub(crate) fn shown<V: Value>(x: V) -> V {
+    V::select(x.unknown(), V::all_of(V::Number::nan()), x)
 }
 
 /// One primitive operation with its constants.
@@ -206,7 +214,7 @@ impl Op {
             Self::Trend { rows } => trend::state_len(rows),
             Self::Covariance { rows } => covariance::state_len(rows),
             Self::HigherMoments { rows } => power::state_len(rows),
-            Self::Deviation { rows } => deviation::state_len(rows),
+            Self::Deviation { rows } => history::state_len(rows),
             Self::Age { rows, .. } => age::state_len(rows),
             Self::Quantile { rows, .. } | Self::Rank { rows } | Self::MedianDeviation { rows } => {
                 order::state_len(rows)
@@ -230,8 +238,7 @@ impl Op {
             | Self::Moments { .. }
             | Self::Minimum { .. }
             | Self::Maximum { .. }
-            | Self::Trend { .. }
-            | Self::Age { .. } => {
+            | Self::Trend { .. } => {
                 // A window that reaches back before the first row holds NaN there, so warming up needs no
                 // branch; the head, place and partial sums, starts at zero.
                 state.fill(V::all_of(V::Number::nan()));
@@ -241,10 +248,8 @@ impl Op {
                 state.fill(V::all_of(V::Number::nan()));
                 state[..covariance::HEAD.max(power::HEAD)].fill(V::all_of(V::Number::zero()));
             }
-            Self::Deviation { rows } => {
-                state.fill(V::all_of(V::Number::nan()));
-                state[0] = V::all_of(V::Number::of(deviation::first_fill(rows) as f64));
-            }
+            Self::Deviation { rows } => history::reset(rows, state),
+            Self::Age { rows, .. } => age::reset(rows, state),
             Self::Quantile { .. } | Self::Rank { .. } | Self::MedianDeviation { .. } => order::reset(state),
             Self::Directional { .. } => directional::reset(state),
             Self::Adapt | Self::Tick | Self::Since => state.fill(V::all_of(V::Number::nan())),
@@ -268,13 +273,11 @@ impl Op {
             | Self::Trend { rows }
             | Self::Covariance { rows }
             | Self::HigherMoments { rows }
-            | Self::Age { rows, .. }
             | Self::Quantile { rows, .. }
             | Self::Rank { rows }
             | Self::MedianDeviation { rows } => counts_to(rows - 1),
-            Self::Deviation { rows } => {
-                counts_to(state.len()) && deviation::fill_is_possible(rows, state[0] as usize)
-            }
+            Self::Deviation { rows } => history::accepts(rows, state),
+            Self::Age { rows, .. } => age::accepts(rows, state),
             Self::Directional { rows, .. } => counts_to(rows),
             Self::Smooth { rows, skip, .. } => counts_to(skip + rows),
             Self::Rsi { rows } => counts_to(rows + 1),
@@ -307,12 +310,12 @@ impl Op {
             Self::Divide => rowwise::binary(input(0), input(1), first, |a, b| a / b),
             Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
             Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
-            Self::Negate => rowwise::unary(input(0), first, |a| -a),
-            Self::Absolute => rowwise::unary(input(0), first, V::Number::abs),
-            Self::SquareRoot => rowwise::unary(input(0), first, V::Number::sqrt),
-            Self::Logarithm => rowwise::unary(input(0), first, V::Number::ln),
+            Self::Negate => rowwise::unary(input(0), first, |a| a * V::all_of(V::Number::of(-1.0))),
+            Self::Absolute => rowwise::unary(input(0), first, V::magnitude),
+            Self::SquareRoot => rowwise::unary(input(0), first, V::root),
+            Self::Logarithm => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln()])[0]),
             Self::Clip { low, high } => {
-                let (low, high) = (V::Number::of(low), V::Number::of(high));
+                let (low, high) = (V::all_of(V::Number::of(low)), V::all_of(V::Number::of(high)));
                 rowwise::unary(input(0), first, |a| rowwise::clip(a, low, high));
             }
             Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
@@ -325,8 +328,8 @@ impl Op {
             Self::Sum { rows: n } => window::sum(n, state, input(0), first),
             Self::Mean { rows: n } => window::mean(n, state, input(0), first),
             Self::Moments { rows: n } => window::moments(n, state, input(0), first, &mut others[0][..rows]),
-            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a < b),
-            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a > b),
+            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, V::less),
+            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| b.less(a)),
             Self::Smooth { rows: n, skip, keep, take } => {
                 let weights = smooth::Weights { rows: n, skip, keep, take };
                 smooth::advance(weights, state, input(0), first);
@@ -335,15 +338,15 @@ impl Op {
             Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
             Self::Quotient { otherwise } => {
                 let otherwise = V::Number::of(otherwise);
-                rowwise::binary(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
+                choice::pairs(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
             }
-            Self::Lesser => rowwise::binary(input(0), input(1), first, choice::lesser),
-            Self::Greater => rowwise::binary(input(0), input(1), first, choice::greater),
-            Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
-            Self::Arctangent => rowwise::unary(input(0), first, V::Number::atan),
-            Self::LogarithmOfOneMore => rowwise::unary(input(0), first, V::Number::ln_1p),
+            Self::Lesser => choice::pairs(input(0), input(1), first, choice::lesser),
+            Self::Greater => choice::pairs(input(0), input(1), first, choice::greater),
+            Self::Above => choice::pairs(input(0), input(1), first, choice::above),
+            Self::Arctangent => choice::pairs(input(0), input(0), first, |a, _| a.atan()),
+            Self::LogarithmOfOneMore => choice::pairs(input(0), input(0), first, |a, _| a.ln_1p()),
             Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
-            Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),
+            Self::QueueChange => choice::queue_changes(input(0), input(1), input(2), first),
             Self::Trend { rows: n } => trend::advance(n, state, input(0), first, &mut others[0][..rows]),
             Self::Covariance { rows: n } => covariance::advance(n, state, input(0), input(1), first),
             Self::HigherMoments { rows: n } => {
@@ -351,10 +354,34 @@ impl Op {
             }
             Self::Deviation { rows: n } => deviation::advance(n, state, input(0), input(1), first),
             Self::Age { rows: n, greatest, oldest } => match (greatest, oldest) {
-                (true, false) => age::advance(n, state, input(0), first, |newer, older| newer >= older),
-                (true, true) => age::advance(n, state, input(0), first, |newer, older| newer > older),
-                (false, false) => age::advance(n, state, input(0), first, |newer, older| newer <= older),
-                (false, true) => age::advance(n, state, input(0), first, |newer, older| newer < older),
+                (true, false) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer >= older,
+                        older: |newer, older| older > newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (true, true) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer > older,
+                        older: |newer, older| older >= newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (false, false) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer <= older,
+                        older: |newer, older| older < newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
+                (false, true) => {
+                    let wins = age::Wins {
+                        newer: |newer, older| newer < older,
+                        older: |newer, older| older <= newer,
+                    };
+                    age::advance(n, state, input(0), first, wins);
+                }
             },
             Self::Quantile { rows: n, share } => {
                 order::advance(n, state, input(0), first, |sorted, _| order::quantile(sorted, share));

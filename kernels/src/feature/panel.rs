@@ -5,22 +5,25 @@
 //! taken in blocks and, within a block, group by group: the columns are then read as many streams in ascending
 //! order, and the intermediate values stay in the first-level cache.
 
+mod target;
+
 mod pass;
 
 use std::sync::Arc;
 
 use crate::feature::loops::Loops;
 use crate::feature::program::Program;
-use crate::feature::value::{Group, Number};
+use crate::feature::value::{Group, Number, WIDTH};
 use ndarray::{ArrayView2, ArrayViewMut3};
-use pass::{Pass, WIDTH};
+use pass::{Column, Pass};
+use target::Target;
 
 /// A plan in the middle of many series. A clone is a snapshot: both go on independently.
 #[derive(Clone, Debug)]
 pub struct Panel<T> {
     program: Arc<Program>,
     /// The states of the groups, one after the other.
-    state: Vec<Group<T, WIDTH>>,
+    state: Vec<Group<T>>,
     symbols: usize,
     rows: u64,
     loops: Loops,
@@ -89,7 +92,7 @@ impl<T: Number> Panel<T> {
                 }
             }
         }
-        let state = program.initial_state::<Group<T, WIDTH>>().repeat(symbols.div_ceil(WIDTH));
+        let state = program.initial_state::<Group<T>>().repeat(symbols.div_ceil(WIDTH));
         Ok(Self { program, state, symbols, rows: 0, loops })
     }
 
@@ -119,18 +122,18 @@ impl<T: Number> Panel<T> {
     pub fn extend(
         &mut self,
         columns: &[ArrayView2<'_, T>],
-        mut out: ArrayViewMut3<'_, T>,
+        out: ArrayViewMut3<'_, T>,
     ) -> Result<(), PanelError> {
         let rows = self.check(columns, out.dim())?;
-        let flat: Vec<Option<&[T]>> = columns.iter().map(ArrayView2::to_slice).collect();
-        let mut lanes = self.program.lanes();
+        let columns: Vec<Column<'_, T>> =
+            columns.iter().map(|view| Column { view: *view, flat: view.to_slice() }).collect();
         self.loops.wide(Pass {
             program: &self.program,
             states: &mut self.state,
-            lanes: &mut lanes,
-            columns,
-            flat: &flat,
-            out: &mut out,
+            columns: &columns,
+            target: Target::new(out),
+            rows,
+            symbols: self.symbols,
         });
         self.rows += rows as u64;
         Ok(())

@@ -25,8 +25,9 @@ pub(crate) struct Program {
 impl Program {
     /// Keeps what `outputs` depend on and numbers it anew.
     pub(crate) fn new(graph: &Graph, outputs: &[Register]) -> Self {
+        let (graph, outputs) = shared(graph, outputs);
         let mut live = vec![false; graph.registers()];
-        for output in outputs {
+        for output in &outputs {
             live[*output] = true;
         }
         for node in graph.nodes.iter().rev() {
@@ -118,11 +119,42 @@ impl Program {
         rows: usize,
     ) {
         for node in &self.nodes {
-            let (read, write) = lanes.split_at_mut(node.out);
-            let state = &mut state[node.state..node.state + node.op.state_len()];
-            node.op.advance(state, read, node.inputs, write, rows);
+            step(node, state, lanes, rows);
         }
     }
+}
+
+/// The graph and its outputs where a mean of rows whose moments are taken too is that of the moments: the same
+/// operations in the same order, so the same bits.
+fn shared(graph: &Graph, outputs: &[Register]) -> (Graph, Vec<Register>) {
+    let (mut shared, mut outputs) = (graph.clone(), outputs.to_vec());
+    for (at, mean) in graph.nodes.iter().enumerate() {
+        let Op::Mean { rows } = mean.op else { continue };
+        let same = |node: &Node| node.op == Op::Moments { rows } && node.inputs[0] == mean.inputs[0];
+        let Some(moments) = graph.nodes.iter().position(same) else { continue };
+        if at < moments {
+            // Who reads the mean may come before the moments, which need no more than the mean did.
+            shared.nodes.swap(at, moments);
+        }
+        let with = graph.nodes[moments].out;
+        let read =
+            shared.nodes.iter_mut().flat_map(|node| &mut node.inputs[..node.arity]).chain(&mut outputs);
+        read.filter(|register| **register == mean.out).for_each(|register| *register = with);
+    }
+    (shared, outputs)
+}
+
+/// Advances one node.
+#[inline(always)]
+pub(crate) fn step<V: Value, const B: usize>(
+    node: &Node,
+    state: &mut [V],
+    lanes: &mut [[V; B]],
+    rows: usize,
+) {
+    let (read, write) = lanes.split_at_mut(node.out);
+    let state = &mut state[node.state..node.state + node.op.state_len()];
+    node.op.advance(state, read, node.inputs, write, rows);
 }
 
 /// [`Program::advance`] as a job of its own: one series.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayViewMut2, s};
+use ndarray::ArrayViewMut2;
 
 use crate::feature::graph::Register;
-use crate::feature::loops::Loops;
+use crate::feature::loops::{Job, Loops};
 use crate::feature::normaliser::Normaliser;
-use crate::feature::op::known;
+use crate::feature::op::{known, shown};
 use crate::feature::program::{Advance, Program};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
@@ -86,6 +86,21 @@ impl Stream {
     /// # Panics
     /// When `row` or `out` is not as long as those lists.
     pub fn push(&mut self, row: &[f64], out: &mut [f64]) {
+        self.tick(row, out, |_, value| value);
+    }
+
+    /// [`Stream::push`], normalised and rounded to `f32` on the way: the row that a model's stream takes. The bits are
+    /// those of [`Normaliser::apply`] to each value.
+    ///
+    /// # Panics
+    /// When `row`, `out` or the normaliser is not for this plan.
+    pub fn push_into_f32(&mut self, row: &[f64], normaliser: &Normaliser, out: &mut [f32]) {
+        assert_eq!(normaliser.outputs(), self.program.outputs.len(), "outputs of the normaliser");
+        self.tick(row, out, |output, value| normaliser.apply(output, value));
+    }
+
+    #[inline]
+    fn tick<T>(&mut self, row: &[f64], out: &mut [T], convert: impl Fn(usize, f64) -> T) {
         let program = &*self.program;
         assert_eq!(row.len(), program.columns.len(), "values in the row");
         assert_eq!(out.len(), program.outputs.len(), "values in the output");
@@ -94,8 +109,8 @@ impl Stream {
         }
         let (state, lanes) = (&mut self.state[..], &mut self.lanes[..]);
         self.loops.narrow(Advance { program, state, lanes, rows: 1 });
-        for (out, register) in out.iter_mut().zip(&program.outputs) {
-            *out = self.lanes[*register][0];
+        for (output, (out, register)) in out.iter_mut().zip(&program.outputs).enumerate() {
+            *out = convert(output, shown(self.lanes[*register][0]));
         }
         self.rows += 1;
     }
@@ -106,7 +121,7 @@ impl Stream {
     /// # Errors
     /// [`ShapeError`] when the columns or the output array do not fit; nothing is then written or changed.
     pub fn extend(&mut self, columns: &[&[f64]], out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
-        self.run(columns, out, |_, value| value)
+        self.run(columns, out, |_, value| shown(value))
     }
 
     /// [`Stream::extend`], normalised and rounded to `f32` on the way: what a model reads, without a second pass
@@ -125,30 +140,21 @@ impl Stream {
         if expected != given {
             return Err(ShapeError::Normaliser { expected, given });
         }
-        self.run(columns, out, |output, value| normaliser.apply(output, value))
+        self.run(columns, out, |output, value| normaliser.apply(output, shown(value)))
     }
 
-    /// Advances in blocks and writes `convert(output, value)`.
+    /// Advances and writes `convert(output, value)`.
     fn run<T>(
         &mut self,
         columns: &[&[f64]],
-        mut out: ArrayViewMut2<'_, T>,
+        out: ArrayViewMut2<'_, T>,
         convert: impl Fn(usize, f64) -> T,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
-        let mut lanes = self.program.lanes::<f64, BLOCK>();
-        let program = &*self.program;
-        for start in (0..rows).step_by(BLOCK) {
-            let count = BLOCK.min(rows - start);
-            for (lane, column) in lanes.iter_mut().zip(columns) {
-                for (slot, value) in lane.iter_mut().zip(&column[start..start + count]) {
-                    *slot = known(*value);
-                }
-            }
-            let (state, lanes) = (&mut self.state[..], &mut lanes[..]);
-            self.loops.narrow(Advance { program, state, lanes, rows: count });
-            write_rows(out.slice_mut(s![start..start + count, ..]), lanes, &program.outputs, &convert);
-        }
+        let mut lanes = self.program.lanes();
+        let (program, state, lanes) = (&*self.program, &mut self.state[..], &mut lanes[..]);
+        let out = Destination::new(out);
+        self.loops.narrow(Series { program, state, lanes, columns, rows, out, convert });
         self.rows += rows as u64;
         Ok(())
     }
@@ -178,25 +184,94 @@ impl Stream {
     }
 }
 
-/// Writes the rows of a block: `convert(output, value)` of the lane of each of `registers`.
-fn write_rows<T>(
-    mut out: ArrayViewMut2<'_, T>,
-    lanes: &[[f64; BLOCK]],
-    registers: &[Register],
-    convert: &impl Fn(usize, f64) -> T,
-) {
-    let Some(rows) = out.as_slice_mut() else {
-        for (output, (mut column, register)) in out.columns_mut().into_iter().zip(registers).enumerate() {
-            for (slot, value) in column.iter_mut().zip(&lanes[*register]) {
-                *slot = convert(output, *value);
+/// All blocks of some rows of one series.
+struct Series<'a, 'o, T, F> {
+    program: &'a Program,
+    state: &'a mut [f64],
+    lanes: &'a mut [[f64; BLOCK]],
+    columns: &'a [&'a [f64]],
+    rows: usize,
+    out: Destination<'o, T>,
+    convert: F,
+}
+
+impl<T, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
+    #[inline(always)]
+    fn run(mut self) {
+        let mut start = 0;
+        while start < self.rows {
+            let count = BLOCK.min(self.rows - start);
+            for (lane, column) in self.lanes.iter_mut().zip(self.columns) {
+                for (slot, value) in lane.iter_mut().zip(&column[start..start + count]) {
+                    *slot = known(*value);
+                }
             }
+            self.program.advance(self.state, self.lanes, count);
+            self.out.write(start, count, self.lanes, &self.program.outputs, &self.convert);
+            start += count;
         }
-        return;
-    };
-    // Whole rows in order suit the memory better than columns with a stride, by a quarter of the whole run.
-    for (row, target) in rows.chunks_exact_mut(registers.len()).enumerate() {
-        for (output, (slot, register)) in target.iter_mut().zip(registers).enumerate() {
-            *slot = convert(output, lanes[*register][row % BLOCK]);
+    }
+}
+
+/// `[row, output]`, and the order in which it lies in memory.
+enum Destination<'o, T> {
+    /// Row after row.
+    Rows(&'o mut [T]),
+    /// Output after output.
+    Columns(&'o mut [T]),
+    /// Any other.
+    Strided(ArrayViewMut2<'o, T>),
+}
+
+impl<'o, T> Destination<'o, T> {
+    fn new(out: ArrayViewMut2<'o, T>) -> Self {
+        let turned = out.t().is_standard_layout();
+        if turned && !out.is_empty() {
+            return out.reversed_axes().into_slice().map_or(Self::Rows(&mut []), Self::Columns);
+        }
+        if out.is_standard_layout() {
+            return Self::Rows(out.into_slice().unwrap_or_default());
+        }
+        Self::Strided(out)
+    }
+
+    /// Writes the rows of a block: `convert(output, value)` of the lane of each of `registers`.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        start: usize,
+        count: usize,
+        lanes: &[[f64; BLOCK]],
+        registers: &[Register],
+        convert: &impl Fn(usize, f64) -> T,
+    ) {
+        match self {
+            Self::Columns(out) => {
+                let rows = out.len() / registers.len();
+                for (output, (column, register)) in out.chunks_exact_mut(rows).zip(registers).enumerate() {
+                    let slots = column[start..start + count].iter_mut();
+                    for (slot, value) in slots.zip(&lanes[*register]) {
+                        *slot = convert(output, *value);
+                    }
+                }
+            }
+            // Whole rows in order suit the memory better than columns with a stride, by a quarter of the whole run.
+            Self::Rows(out) => {
+                let outputs = registers.len();
+                let rows = out[start * outputs..(start + count) * outputs].chunks_exact_mut(outputs);
+                for (row, target) in rows.enumerate() {
+                    for (output, (slot, register)) in target.iter_mut().zip(registers).enumerate() {
+                        *slot = convert(output, lanes[*register][row % BLOCK]);
+                    }
+                }
+            }
+            Self::Strided(out) => {
+                for (row, mut target) in out.rows_mut().into_iter().skip(start).take(count).enumerate() {
+                    for (output, (slot, register)) in target.iter_mut().zip(registers).enumerate() {
+                        *slot = convert(output, lanes[*register][row % BLOCK]);
+                    }
+                }
+            }
         }
     }
 }

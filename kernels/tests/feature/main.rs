@@ -9,6 +9,8 @@ mod bars;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod forged;
+#[cfg(test)]
 mod labels;
 #[cfg(test)]
 mod numerics;

@@ -102,6 +102,15 @@ fn the_tile_in_f32_is_the_normalised_batch() {
         let expected = normaliser.apply(output, *value);
         assert!(tile[(row, output)] == expected || (tile[(row, output)].is_nan() && value.is_nan()));
     }
+    let (mut stream, mut row_of_model) = (plan.stream(), vec![0.0; plan.names().len()]);
+    for row in 0..data.rows() {
+        stream.push_into_f32(&data.row(&plan, row), &normaliser, &mut row_of_model);
+        let bits = |x: f32| x.to_bits();
+        assert!(
+            row_of_model.iter().zip(tile.row(row)).all(|(ours, tile)| bits(*ours) == bits(*tile)),
+            "{row}"
+        );
+    }
     let one = Normaliser::identity(1);
     let error = plan.batch_into_f32(&data.inputs(&plan), &one, tile.view_mut()).unwrap_err();
     assert!(error.to_string().starts_with("the normaliser is for 1 outputs"));

@@ -5,6 +5,29 @@ use num_traits::{Float, Zero};
 use super::known;
 use crate::feature::value::{Number, Value};
 
+/// `f` of each pair of rows.
+#[inline(always)]
+pub(super) fn pairs<V: Value>(
+    a: &[V],
+    b: &[V],
+    out: &mut [V],
+    f: impl Fn(V::Number, V::Number) -> V::Number,
+) {
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        [*out] = V::map([a, b], |[a, b]| [known(f(a, b))]);
+    }
+}
+
+/// What an event adds to a queue, row by row.
+#[inline(always)]
+pub(super) fn queue_changes<V: Value>(nearer: &[V], size: &[V], before: &[V], out: &mut [V]) {
+    for (((out, nearer), size), before) in out.iter_mut().zip(nearer).zip(size).zip(before) {
+        [*out] = V::map([nearer, size, before], |[nearer, size, before]| {
+            [known(queue_change(nearer, size, before))]
+        });
+    }
+}
+
 /// a / b, and `otherwise` where b is zero and a is known.
 #[inline(always)]
 pub(super) fn quotient<T: Number>(a: T, b: T, otherwise: T) -> T {
@@ -46,7 +69,7 @@ pub(super) fn split<V: Value>(change: &[V], amount: &[V], risen: &mut [V], falle
 /// What an event at a queue adds to it: the whole size where the price came nearer, minus the size before where it
 /// went away, and the difference where it stayed. `nearer` is the change of the price towards the other side.
 #[inline(always)]
-pub(super) fn queue_change<T: Number>(nearer: T, size: T, before: T) -> T {
+fn queue_change<T: Number>(nearer: T, size: T, before: T) -> T {
     let arrived = if nearer >= T::zero() { size } else { T::zero() };
     let gone = if nearer <= T::zero() { before } else { T::zero() };
     if nearer.is_nan() | size.is_nan() | before.is_nan() { T::nan() } else { arrived - gone }

@@ -18,5 +18,7 @@ pub(super) fn phase<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], sine: 
 
 #[inline(always)]
 pub(super) fn epoch<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], out: &mut [V]) {
-    super::rowwise::unary(time, out, |time| V::Number::of((time.wide() + offset_ns).div_euclid(period_ns)));
+    super::rowwise::unary(time, out, |time| {
+        V::map([&time], |[time]| [V::Number::of((time.wide() + offset_ns).div_euclid(period_ns))])[0]
+    });
 }

@@ -1,9 +1,9 @@
 //! Order statistics of a window: quantiles, the rank of the newest value, the median distance from the median.
 //!
-//! The window is kept twice: as a ring, to know which value leaves, and sorted. A single series finds both places by
-//! halving (by counting in a short window, where that is quicker) and moves the values between them, one copy within
-//! a few cache lines; groups of symbols compute every place of the sorted window anew from the two places, in all
-//! lanes alike. The result depends only on the values in the window, so both give the same bits.
+//! The window is kept twice: as a ring, to know which value leaves, and sorted. In a short window, and in groups of
+//! symbols, every place of the sorted window is computed anew from itself and its neighbours, without a search and in
+//! all lanes alike; in a long window of a single series both places are found by halving, and the values between them
+//! move in one copy. The result depends only on the values in the window, so both give the same bits.
 //!
 //! A value that is not known is kept as infinity, which sorts last: as long as the greatest value is infinite, there
 //! is a gap in the window.
@@ -21,8 +21,8 @@ pub(super) const fn state_len(rows: usize) -> usize {
     HEAD + 2 * rows
 }
 
-/// Below this many rows counting all of them is quicker than halving.
-const COUNTED: usize = 64;
+/// Up to this many rows every place is computed anew.
+const SHORT: usize = 64;
 
 pub(super) fn reset<V: Value>(state: &mut [V]) {
     state.fill(V::all_of(V::Number::infinity()));
@@ -46,9 +46,10 @@ pub(super) fn advance<V: Value>(
         let old = ring[place];
         ring[place] = new;
         place = if place + 1 == rows { 0 } else { place + 1 };
-        match V::numbers(sorted) {
-            Some(numbers) => exchange(numbers, old.at(0), new.at(0)),
-            None => exchange_groups(sorted, &old, &new),
+        match (is_single::<V>(), rows > SHORT) {
+            (true, true) => exchange(sorted, old.at(0), new.at(0)),
+            (true, false) => exchange_short(sorted, old.at(0), new.at(0)),
+            (false, _) => exchange_groups(sorted, &old, &new),
         }
         let found = read(sorted, &new);
         [*out] = V::map([&found, &sorted[rows - 1]], |[found, greatest]| {
@@ -58,19 +59,15 @@ pub(super) fn advance<V: Value>(
     head[0] = V::all_of(V::Number::of(place as f64));
 }
 
-/// How many numbers of a sorted window are below `x`.
+/// Whether a value is one number, known to the compiler.
 #[inline(always)]
-fn below<T: Number>(sorted: &[T], x: T) -> usize {
-    if sorted.len() <= COUNTED {
-        sorted.iter().map(|value| usize::from(*value < x)).sum()
-    } else {
-        sorted.partition_point(|value| *value < x)
-    }
+const fn is_single<V: Value>() -> bool {
+    size_of::<V>() == size_of::<V::Number>()
 }
 
-/// Takes `old` out of a sorted window and puts `new` in.
+/// Takes `old` out of the sorted window of a single series and puts `new` in.
 #[inline(always)]
-fn exchange<T: Number>(sorted: &mut [T], old: T, new: T) {
+fn exchange<V: Value>(sorted: &mut [V], old: V::Number, new: V::Number) {
     let last = sorted.len() - 1;
     // The bounds hold for every sorted window that contains `old`, and keep a forged snapshot from more than nonsense.
     let from = below(sorted, old).min(last);
@@ -80,34 +77,58 @@ fn exchange<T: Number>(sorted: &mut [T], old: T, new: T) {
     } else {
         sorted.copy_within(to..from, to + 1);
     }
-    sorted[to] = new;
+    sorted[to] = V::all_of(new);
 }
 
-/// The same in every place of a group, from the places that `old` leaves and `new` takes.
+/// How many values of a single series' sorted window are below `x`.
+#[inline(always)]
+fn below<V: Value>(sorted: &[V], x: V::Number) -> usize {
+    sorted.partition_point(|value| value.at(0) < x)
+}
+
+/// The same, place by place. Where the new value is the greater, values below the old one stay, and all others but those
+/// above the new one move down by a place; the new value stops between its neighbours, as the median of three does.
+#[inline(always)]
+fn exchange_short<V: Value>(sorted: &mut [V], old: V::Number, new: V::Number) {
+    let last = sorted.len() - 1;
+    if new >= old {
+        for at in 0..last {
+            sorted[at] = V::all_of(moved_down(sorted[at].at(0), sorted[at + 1].at(0), old, new));
+        }
+        sorted[last] = V::all_of(moved_down(sorted[last].at(0), V::Number::infinity(), old, new));
+    } else {
+        for at in (1..=last).rev() {
+            sorted[at] = V::all_of(moved_up(sorted[at].at(0), sorted[at - 1].at(0), old, new));
+        }
+        sorted[0] = V::all_of(moved_up(sorted[0].at(0), V::Number::neg_infinity(), old, new));
+    }
+}
+
+#[inline(always)]
+fn moved_down<T: Number>(now: T, after: T, old: T, new: T) -> T {
+    let at_least = if now > new { now } else { new };
+    let place = if after < at_least { after } else { at_least };
+    if now < old { now } else { place }
+}
+
+#[inline(always)]
+fn moved_up<T: Number>(now: T, before: T, old: T, new: T) -> T {
+    let at_most = if now < new { now } else { new };
+    let place = if before > at_most { before } else { at_most };
+    if now > old { now } else { place }
+}
+
+/// The same in every place of a group.
 #[inline(always)]
 fn exchange_groups<V: Value>(sorted: &mut [V], old: &V, new: &V) {
-    let (one, zero) = (V::Number::one(), V::Number::zero());
-    let mut places = [V::all_of(zero); 2];
-    for value in &*sorted {
-        places = V::map([&places[0], &places[1], value, old, new], |[from, to, value, old, new]| {
-            [if value < old { from + one } else { from }, if value < new { to + one } else { to }]
-        });
-    }
-    let [from, to] = V::map([&places[0], &places[1], old, new], |[from, to, old, new]| {
-        [from, if old < new { to - one } else { to }]
-    });
-    let mut before = *new;
-    let mut here = zero;
+    let mut before = V::all_of(V::Number::neg_infinity());
     for at in 0..sorted.len() {
-        let (now, after) = (sorted[at], sorted[(at + 1).min(sorted.len() - 1)]);
-        [sorted[at]] =
-            V::map([&before, &now, &after, &from, &to, new], |[before, now, after, from, to, new]| {
-                let up = if (here >= from) & (here < to) { after } else { now };
-                let down = if (here > to) & (here <= from) { before } else { up };
-                [if here == to { new } else { down }]
-            });
+        let now = sorted[at];
+        let after = sorted.get(at + 1).copied().unwrap_or(V::all_of(V::Number::infinity()));
+        [sorted[at]] = V::map([&before, &now, &after, old, new], |[before, now, after, old, new]| {
+            [if new >= old { moved_down(now, after, old, new) } else { moved_up(now, before, old, new) }]
+        });
         before = now;
-        here = here + one;
     }
 }
 
@@ -126,6 +147,12 @@ pub(super) fn quantile<V: Value>(sorted: &[V], share: f64) -> V {
 #[inline(always)]
 pub(super) fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
     let (one, half) = (V::Number::one(), V::Number::of(0.5));
+    let rows = V::Number::of(sorted.len() as f64);
+    if is_single::<V>() && sorted.len() > SHORT {
+        let less = below(sorted, newest.at(0));
+        let equal = sorted[less..].partition_point(|value| value.at(0) <= newest.at(0));
+        return V::all_of((V::Number::of((2 * less + equal) as f64) + one) * half / rows);
+    }
     let mut less_and_not_above = [V::all_of(V::Number::zero()); 2];
     for value in sorted {
         less_and_not_above = V::map(
@@ -138,7 +165,6 @@ pub(super) fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
             },
         );
     }
-    let rows = V::Number::of(sorted.len() as f64);
     let [rank] = V::map([&less_and_not_above[0], &less_and_not_above[1]], |[less, not_above]| {
         [(less + not_above + one) * half / rows]
     });
@@ -154,6 +180,22 @@ pub(super) fn median_deviation<V: Value>(sorted: &[V]) -> V {
     let median = quantile(sorted, 0.5);
     let rows = sorted.len();
     let nearest = |count: usize| {
+        if is_single::<V>() && rows > SHORT {
+            // Of the two distances one falls and the other rises with i: the least is where they cross.
+            let middle = median.at(0);
+            let reach = |first: usize| {
+                let (below, above) = (middle - sorted[first].at(0), sorted[first + count - 1].at(0) - middle);
+                if below > above { below } else { above }
+            };
+            let (mut from, mut to) = (0, rows - count);
+            while from < to {
+                let first = from + (to - from) / 2;
+                let crossed = sorted[first + count - 1].at(0) - middle >= middle - sorted[first].at(0);
+                (from, to) = if crossed { (from, first) } else { (first + 1, to) };
+            }
+            let (here, before) = (reach(from), reach(from.saturating_sub(1)));
+            return V::all_of(if before < here { before } else { here });
+        }
         let mut least = V::all_of(V::Number::infinity());
         for (first, last) in sorted.iter().zip(&sorted[count - 1..]) {
             [least] = V::map([&least, first, last, &median], |[least, first, last, median]| {
@@ -178,9 +220,9 @@ mod tests {
     fn a_series_and_a_group_keep_the_window_sorted() {
         for rows in [1, 2, 3, 7, 64, 65, 130] {
             let mut single = vec![0.0_f64; state_len(rows)];
-            let mut group = vec![Group([0.0_f64; 3]); state_len(rows)];
+            let mut groups = vec![Group([0.0_f64; 16]); state_len(rows)];
             reset(&mut single);
-            reset(&mut group);
+            reset(&mut groups);
             let mut seed = 3_u64;
             let mut seen = Vec::new();
             for row in 0..400 {
@@ -189,11 +231,19 @@ mod tests {
                 seen.push(value);
                 let mut out = [0.0];
                 advance(rows, &mut single, &[value], &mut out, |sorted, _| quantile(sorted, 0.25));
-                let mut outs = [Group([0.0; 3])];
-                advance(rows, &mut group, &[Group([value; 3])], &mut outs, |sorted, _| {
+                let mut outs = [Group([0.0; 16])];
+                advance(rows, &mut groups, &[Group([value; 16])], &mut outs, |sorted, _| {
                     quantile(sorted, 0.25)
                 });
                 assert_eq!(out[0].to_bits(), outs[0].0[2].to_bits(), "{rows} rows, row {row}");
+                let group: Vec<_> = single[HEAD + rows..].iter().map(|value| Group([*value; 16])).collect();
+                let sorted = &single[HEAD + rows..];
+                if sorted.iter().all(|value| value.is_finite()) {
+                    let (one, many) = (rank(sorted, &value), rank(&group, &Group([value; 16])));
+                    assert_eq!(one.to_bits(), many.0[2].to_bits(), "rank of {rows} rows, row {row}");
+                    let (one, many) = (median_deviation(sorted), median_deviation(&group));
+                    assert_eq!(one.to_bits(), many.0[2].to_bits(), "deviation of {rows} rows, row {row}");
+                }
                 if row + 1 < rows {
                     assert!(out[0].is_nan());
                     continue;

@@ -13,57 +13,68 @@ pub(super) const STATE_LEN: usize = 4;
 #[inline(always)]
 pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut [V]) {
     let full = V::Number::of((rows + 1) as f64);
-    let inverse = V::Number::of(1.0 / rows as f64);
-    let older = V::Number::of((rows - 1) as f64);
-    let half = V::Number::of(0.5);
-    let ordinary = |[seen, before, x]: [V::Number; 3]| (seen == full) & (x - before).is_finite();
-    let (mut x, mut out) = (x, out);
-    loop {
-        // A loop of its own, whose averages nothing else can touch: they stay in registers.
-        let (seen, mut before, mut gain, mut loss) = (state[0], state[1], state[2], state[3]);
-        let mut passed = 0;
-        for (x, out) in x.iter().zip(out.iter_mut()) {
-            if !V::hold([&seen, &before, x], |row| ordinary(row) | (row[0] == full) & row[2].is_nan()) {
-                break;
-            }
-            [before, gain, loss, *out] = V::map([&before, &gain, &loss, x], |[before, gain, loss, x]| {
-                let next = step([before, gain, loss, x], older, inverse, half);
-                if x.is_nan() { [before, gain, loss, x] } else { next }
-            });
-            passed += 1;
+    let period = Period::<V>::new(rows);
+    let [seen, mut before, mut gain, mut loss] = [state[0], state[1], state[2], state[3]];
+    // One look over the block keeps the choice out of the chain from row to row.
+    let (mut last, mut odd) = (before, seen.unknown());
+    for x in x {
+        odd = odd | super::known(*x - last).unknown();
+        last = *x;
+    }
+    if !V::any(odd | seen.less(V::all_of(full))) {
+        for (x, out) in x.iter().zip(out) {
+            [before, gain, loss, *out] = period.step([before, gain, loss, *x]);
         }
         (state[1], state[2], state[3]) = (before, gain, loss);
-        let Some((now, later)) = x[passed..].split_first() else { return };
-        let Some((target, rest)) = out[passed..].split_first_mut() else { return };
-        let row = [&state[0], &state[1], &state[2], &state[3], now];
-        [state[0], state[1], state[2], state[3], *target] = V::map(row, |[seen, before, gain, loss, x]| {
-            if ordinary([seen, before, x]) {
-                let [before, gain, loss, out] = step([before, gain, loss, x], older, inverse, half);
+        return;
+    }
+    let one = Period::<V::Number>::new(rows);
+    for (x, out) in x.iter().zip(out) {
+        let row = [&state[0], &state[1], &state[2], &state[3], x];
+        [state[0], state[1], state[2], state[3], *out] = V::map(row, |[seen, before, gain, loss, x]| {
+            if (seen == full) & (x - before).is_finite() {
+                let [before, gain, loss, out] = one.step([before, gain, loss, x]);
                 [seen, before, gain, loss, out]
             } else {
                 warm_up(rows, [seen, before, gain, loss], x)
             }
         });
-        (x, out) = (later, rest);
     }
 }
 
-/// An ordinary row: value, averages and index.
-#[inline(always)]
-fn step<T: Number>([before, gain, loss, x]: [T; 4], older: T, inverse: T, half: T) -> [T; 4] {
-    let change = x - before;
-    // The gain or zero, without a branch: which way a price goes cannot be predicted. Both steps are exact.
-    let risen = (change + change.abs()) * half;
-    let gain = (gain * older + risen) * inverse;
-    let loss = (loss * older + (risen - change)) * inverse;
-    [x, gain, loss, index(gain, loss)]
+/// The constants of a period.
+#[derive(Clone, Copy)]
+struct Period<V> {
+    older: V,
+    inverse: V,
+    half: V,
+}
+
+impl<V: Value> Period<V> {
+    #[inline(always)]
+    fn new(rows: usize) -> Self {
+        let number = |x: f64| V::all_of(V::Number::of(x));
+        Self { older: number((rows - 1) as f64), inverse: number(1.0 / rows as f64), half: number(0.5) }
+    }
+
+    /// An ordinary row: value, averages and index.
+    #[inline(always)]
+    fn step(self, [before, gain, loss, x]: [V; 4]) -> [V; 4] {
+        let change = x - before;
+        // The gain or zero, without a branch: which way a price goes cannot be predicted. Both steps are exact.
+        let risen = (change + change.magnitude()) * self.half;
+        let gain = (gain * self.older + risen) * self.inverse;
+        let loss = (loss * self.older + (risen - change)) * self.inverse;
+        [x, gain, loss, index(gain, loss)]
+    }
 }
 
 #[inline(always)]
-fn index<T: Number>(gain: T, loss: T) -> T {
+fn index<V: Value>(gain: V, loss: V) -> V {
+    let number = |x: f64| V::all_of(V::Number::of(x));
     let total = gain + loss;
-    let share = super::known(T::of(100.0) * (gain / total));
-    if total == T::zero() { T::of(50.0) } else { share }
+    let share = number(100.0) * (gain / total);
+    V::select(number(0.0).less(total), share, number(50.0))
 }
 
 /// A row that is not an ordinary one: a gap, the warm-up, or a change too large for a number, which would

@@ -25,9 +25,11 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
     let (keep, take) = (V::Number::of(weights.keep), V::Number::of(weights.take));
     let seeded = V::Number::of((weights.skip + weights.rows) as f64);
     let (mut seen, mut value) = (state[0], state[1]);
-    let mut pairs = x.iter().zip(out);
-    while !V::hold([&seen], |[seen]| seen == seeded) {
+    let mut pairs = x.iter().zip(out.iter_mut());
+    let mut passed = 0;
+    while V::any(seen.less(V::all_of(seeded))) {
         let Some((x, out)) = pairs.next() else { break };
+        passed += 1;
         [seen, value, *out] = V::map([&seen, &value, x], |[seen, value, x]| {
             if seen != seeded {
                 seed(weights, seen, value, x)
@@ -39,13 +41,24 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
             }
         });
     }
-    for (x, out) in pairs {
-        [value, *out] = V::map([&value, x], |[value, x]| {
-            let next = keep.mul_add(value, take * x);
-            if x.is_nan() { [value, V::Number::nan()] } else { [next, next] }
-        });
+    state[0] = seen;
+    let (x, out) = (&x[passed..], &mut out[passed..]);
+    let (keep, take) = (V::all_of(keep), V::all_of(take));
+    // One look over the block keeps the choice out of the chain from row to row.
+    let gaps = x.iter().fold(seen.unknown(), |gaps, x| gaps | x.unknown());
+    if V::any(gaps) {
+        for (x, out) in x.iter().zip(out) {
+            let next = keep.fused(value, take * *x);
+            value = V::select(x.unknown(), value, next);
+            *out = next;
+        }
+    } else {
+        for (x, out) in x.iter().zip(out) {
+            value = keep.fused(value, take * *x);
+            *out = value;
+        }
     }
-    (state[0], state[1]) = (seen, value);
+    state[1] = value;
 }
 
 /// One row of warming up: the new count and sum, and the output.

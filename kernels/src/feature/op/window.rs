@@ -78,6 +78,15 @@ fn count<V: Value>(rows: usize) -> V {
     V::all_of(V::Number::of(rows as f64))
 }
 
+/// Copies rows; one row, a tick, without the call.
+#[inline(always)]
+pub(super) fn keep<V: Value>(to: &mut [V], from: &[V]) {
+    match (&mut *to, from) {
+        ([to], [from]) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
+}
+
 #[inline(always)]
 pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
     let zero = V::all_of(V::Number::zero());
@@ -89,18 +98,16 @@ pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mu
         let (now, later) = x.split_at(rows);
         let (target, rest) = out.split_at_mut(rows);
         (x, out) = (later, rest);
-        values[filled..filled + rows].copy_from_slice(now);
+        keep(&mut values[filled..filled + rows], now);
         if closing {
             let total = close_sums(values, suffix, zero);
-            [target[0]] = V::map([&total], |[total]| [super::known(total)]);
+            target[0] = super::known(total);
             (filled, open) = (0, zero);
             continue;
         }
         for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
-            [open, *out] = V::map([&open, suffix, x], |[open, suffix, x]| {
-                let open = open + x;
-                [open, super::known(open + suffix)]
-            });
+            open = open + *x;
+            *out = super::known(open + *suffix);
         }
         filled += rows;
     }
@@ -109,7 +116,7 @@ pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mu
 
 #[inline(always)]
 pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
-    let inverse = V::Number::of(1.0 / n as f64);
+    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = filled_rows(head);
@@ -118,20 +125,17 @@ pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &m
         let (now, later) = x.split_at(rows);
         let (target, rest) = out.split_at_mut(rows);
         (x, out) = (later, rest);
-        values[filled..filled + rows].copy_from_slice(now);
+        keep(&mut values[filled..filled + rows], now);
         if closing {
             anchor = now[0];
             let total = close_sums(values, suffix, anchor);
-            [target[0]] =
-                V::map([&anchor, &total], |[anchor, total]| [super::known(anchor + total * inverse)]);
+            target[0] = super::known(anchor + total * inverse);
             (filled, open) = (0, V::all_of(V::Number::zero()));
             continue;
         }
         for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
-            [open, *out] = V::map([&open, &anchor, suffix, x], |[open, anchor, suffix, x]| {
-                let open = open + (x - anchor);
-                [open, super::known(anchor + (open + suffix) * inverse)]
-            });
+            open = open + (*x - anchor);
+            *out = super::known(anchor + (open + *suffix) * inverse);
         }
         filled += rows;
     }
@@ -146,7 +150,7 @@ pub(super) fn moments<V: Value>(
     mut mean: &mut [V],
     mut variance: &mut [V],
 ) {
-    let inverse = V::Number::of(1.0 / n as f64);
+    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
@@ -158,29 +162,20 @@ pub(super) fn moments<V: Value>(
         let (means, rest) = mean.split_at_mut(rows);
         let (variances, others) = variance.split_at_mut(rows);
         (x, mean, variance) = (later, rest, others);
-        values[filled..filled + rows].copy_from_slice(now);
+        keep(&mut values[filled..filled + rows], now);
         if closing {
             anchor = now[0];
-            let total = close_sums(values, suffix, anchor);
-            let squares = close_squares(values, suffix_squares, anchor);
-            [means[0], variances[0]] = V::map([&anchor, &total, &squares], |[anchor, total, squares]| {
-                spread(anchor, total, squares, inverse)
-            });
+            let [total, squares] = close_moments(values, suffix, suffix_squares, anchor);
+            [means[0], variances[0]] = spread(anchor, total, squares, inverse);
             (filled, open, open_squares) = (0, zero, zero);
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_squares[filled + 1..]);
         for (((x, (suffix, squares)), mean), variance) in now.iter().zip(suffixes).zip(means).zip(variances) {
-            [open, open_squares, *mean, *variance] = V::map(
-                [&open, &open_squares, &anchor, suffix, squares, x],
-                |[open, open_squares, anchor, suffix, squares, x]| {
-                    let distance = x - anchor;
-                    let open = open + distance;
-                    let open_squares = open_squares + distance * distance;
-                    let [mean, variance] = spread(anchor, open + suffix, open_squares + squares, inverse);
-                    [open, open_squares, mean, variance]
-                },
-            );
+            let distance = *x - anchor;
+            open = open + distance;
+            open_squares = open_squares + distance * distance;
+            [*mean, *variance] = spread(anchor, open + *suffix, open_squares + *squares, inverse);
         }
         filled += rows;
     }
@@ -189,11 +184,12 @@ pub(super) fn moments<V: Value>(
 
 /// Mean and variance from the sum of the distances to `anchor` and the sum of their squares.
 #[inline(always)]
-fn spread<T: Number>(anchor: T, total: T, squares: T, inverse: T) -> [T; 2] {
+fn spread<V: Value>(anchor: V, total: V, squares: V, inverse: V) -> [V; 2] {
     let shift = total * inverse;
     let variance = (squares - total * shift) * inverse;
     // Rounding can leave a variance of zero a hair below it; a comparison keeps NaN, as max would not.
-    let variance = if variance < T::zero() { T::zero() } else { variance };
+    let zero = V::all_of(V::Number::zero());
+    let variance = V::select(variance.less(zero), zero, variance);
     [super::known(anchor + shift), super::known(variance)]
 }
 
@@ -202,22 +198,22 @@ fn spread<T: Number>(anchor: T, total: T, squares: T, inverse: T) -> [T; 2] {
 fn close_sums<V: Value>(values: &[V], suffix: &mut [V], anchor: V) -> V {
     let mut sum = V::all_of(V::Number::zero());
     for (value, suffix) in values.iter().zip(suffix).rev() {
-        [sum] = V::map([&sum, value, &anchor], |[sum, value, anchor]| [sum + (value - anchor)]);
+        sum = sum + (*value - anchor);
         *suffix = sum;
     }
     sum
 }
 
-/// Fills `suffix[j]` with the sum of the squares of `values[j..] - anchor` and returns that of the block.
+/// Fills `suffix[j]` with the sum of `values[j..] - anchor` and `suffix_squares[j]` with that of the squares, and
+/// returns those of the whole block.
 #[inline(always)]
-fn close_squares<V: Value>(values: &[V], suffix: &mut [V], anchor: V) -> V {
-    let mut sum = V::all_of(V::Number::zero());
-    for (value, suffix) in values.iter().zip(suffix).rev() {
-        [sum] = V::map([&sum, value, &anchor], |[sum, value, anchor]| {
-            let distance = value - anchor;
-            [sum + distance * distance]
-        });
-        *suffix = sum;
+fn close_moments<V: Value>(values: &[V], suffix: &mut [V], suffix_squares: &mut [V], anchor: V) -> [V; 2] {
+    let (mut sum, mut squares) = (V::all_of(V::Number::zero()), V::all_of(V::Number::zero()));
+    for ((value, suffix), suffix_squares) in values.iter().zip(suffix).zip(suffix_squares).rev() {
+        let distance = *value - anchor;
+        sum = sum + distance;
+        squares = squares + distance * distance;
+        (*suffix, *suffix_squares) = (sum, squares);
     }
-    sum
+    [sum, squares]
 }

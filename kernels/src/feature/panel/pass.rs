@@ -1,93 +1,113 @@
 //! Some rows of all symbols, block by block and group by group.
 
-use ndarray::{ArrayView2, ArrayViewMut3};
+use ndarray::ArrayView2;
 
-use crate::feature::loops::Job;
+use super::target::Target;
+use crate::feature::loops::GroupJob;
 use crate::feature::op::known;
-use crate::feature::program::Program;
-use crate::feature::value::{Group, Number};
+use crate::feature::program::{self, Program};
+use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
-/// Symbols in a group: a register of AVX-512 in `f32`, two in `f64`.
-pub(super) const WIDTH: usize = 16;
 /// Rows in a block: the registers of thirty nodes in `f32` are 30 KiB.
 pub(super) const BLOCK: usize = 16;
-
-/// Values of a group in the rows of a block.
-type Lane<T> = [Group<T, WIDTH>; BLOCK];
 
 /// The work, whose shapes were checked.
 pub(super) struct Pass<'a, 'i, 'o, T> {
     pub program: &'a Program,
     /// The states of the groups, one after the other.
-    pub states: &'a mut [Group<T, WIDTH>],
-    pub lanes: &'a mut [Lane<T>],
-    /// `[row, symbol]` of each column.
-    pub columns: &'a [ArrayView2<'i, T>],
-    /// The columns again, where they lie in memory in the order of their indices.
-    pub flat: &'a [Option<&'a [T]>],
-    /// `[output, row, symbol]`.
-    pub out: &'a mut ArrayViewMut3<'o, T>,
+    pub states: &'a mut [Group<T>],
+    pub columns: &'a [Column<'i, T>],
+    pub target: Target<'o, T>,
+    pub rows: usize,
+    pub symbols: usize,
 }
 
-impl<T: Number> Job for Pass<'_, '_, '_, T> {
+/// `[row, symbol]` of a column, and again where it lies in memory in the order of its indices.
+pub(super) struct Column<'i, T> {
+    pub view: ArrayView2<'i, T>,
+    pub flat: Option<&'i [T]>,
+}
+
+/// Where a pass stands: first row, first symbol, rows.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub start: usize,
+    pub symbol: usize,
+    pub count: usize,
+}
+
+impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
+    type Number = T;
+
     #[inline(always)]
-    fn run(mut self) {
-        let (_, rows, symbols) = self.out.dim();
-        let state_len = self.program.state_len;
-        for start in (0..rows).step_by(BLOCK) {
+    fn run<V: Lanes<Number = T>>(self) {
+        let Self { program, states, columns, mut target, rows, symbols } = self;
+        let mut lanes = program.lanes::<Group<T>, BLOCK>();
+        let (lanes, _) = V::of_groups(lanes.as_flattened_mut()).as_chunks_mut::<BLOCK>();
+        let states = V::of_groups(states);
+        // The outputs in the order in which the nodes give them.
+        let mut outputs: Vec<(usize, usize)> = program.outputs.iter().copied().zip(0..).collect();
+        outputs.sort_unstable();
+        let (groups, strip) = (symbols.div_ceil(WIDTH), target.strip_groups());
+        let mut start = 0;
+        while start < rows {
             let count = BLOCK.min(rows - start);
-            for (group, symbol) in (0..symbols).step_by(WIDTH).enumerate() {
-                self.read(start, symbol, count);
-                let state = &mut self.states[group * state_len..][..state_len];
-                self.program.advance(state, self.lanes, count);
-                self.write(start, symbol, count);
+            let mut first = 0;
+            while first < groups {
+                let last = groups.min(first + strip);
+                for group in first..last {
+                    let place = Place { start, symbol: group * WIDTH, count };
+                    columns.iter().zip(&mut *lanes).for_each(|(column, lane)| column.read(lane, place));
+                    let state = &mut states[group * program.state_len..][..program.state_len];
+                    let mut pending = &outputs[..];
+                    for node in &program.nodes {
+                        while let [(register, output), later @ ..] = pending
+                            && *register < node.out
+                        {
+                            target.write(*output, &lanes[*register][..count], place);
+                            pending = later;
+                        }
+                        program::step(node, state, lanes, count);
+                        target.drain::<V>();
+                    }
+                    for (register, output) in pending {
+                        target.write(*output, &lanes[*register][..count], place);
+                    }
+                }
+                let work = program.nodes.len() * strip;
+                target.turn::<V>(
+                    Place { start, symbol: first * WIDTH, count },
+                    symbols.min(last * WIDTH),
+                    work,
+                );
+                first = last;
             }
+            start += count;
         }
+        target.finish::<V>();
     }
 }
 
-impl<T: Number> Pass<'_, '_, '_, T> {
+impl<T: Number> Column<'_, T> {
     #[inline(always)]
-    fn read(&mut self, start: usize, symbol: usize, count: usize) {
-        for ((lane, column), flat) in self.lanes.iter_mut().zip(self.columns).zip(self.flat) {
-            let (_, symbols) = column.dim();
-            let slots = lane[..count].iter_mut();
-            match flat {
-                Some(flat) if symbol + WIDTH <= symbols => {
-                    for (slot, row) in slots.zip(flat[start * symbols..].chunks_exact(symbols)) {
-                        let row = &row[symbol..symbol + WIDTH];
-                        *slot = Group(std::array::from_fn(|place| known(row[place])));
+    fn read<V: Lanes<Number = T>>(&self, lane: &mut [V; BLOCK], Place { start, symbol, count }: Place) {
+        let (_, symbols) = self.view.dim();
+        let slots = lane[..count].iter_mut();
+        match self.flat {
+            Some(flat) if symbol + WIDTH <= symbols => {
+                let mut rest = &flat[start * symbols + symbol..];
+                for slot in slots {
+                    if let Some(row) = rest.first_chunk::<WIDTH>() {
+                        *slot = known(V::load(row));
                     }
-                }
-                _ => {
-                    for (slot, row) in slots.zip(start..) {
-                        // The places beyond the last symbol repeat it, so that they warm up with it.
-                        let at = |place: usize| [row, (symbol + place).min(symbols - 1)];
-                        *slot = Group(std::array::from_fn(|place| known(column[at(place)])));
-                    }
+                    rest = rest.get(symbols..).unwrap_or_default();
                 }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn write(&mut self, start: usize, symbol: usize, count: usize) {
-        let (_, rows, symbols) = self.out.dim();
-        for (output, register) in self.program.outputs.iter().enumerate() {
-            let lane = self.lanes[*register][..count].iter();
-            let Some(flat) = self.out.as_slice_mut() else {
-                for (row, values) in (start..).zip(lane) {
-                    for (symbol, value) in (symbol..symbols).zip(values.0) {
-                        self.out[[output, row, symbol]] = value;
-                    }
-                }
-                continue;
-            };
-            let targets = flat[(output * rows + start) * symbols..].chunks_exact_mut(symbols);
-            for (target, values) in targets.zip(lane) {
-                match target[symbol..].first_chunk_mut::<WIDTH>() {
-                    Some(target) => *target = values.0,
-                    None => target[symbol..].copy_from_slice(&values.0[..symbols - symbol]),
+            _ => {
+                for (slot, row) in slots.zip(start..) {
+                    // The places beyond the last symbol repeat it, so that they warm up with it.
+                    let at = |place: usize| self.view[[row, (symbol + place).min(symbols - 1)]];
+                    *slot = known(V::load(&std::array::from_fn(at)));
                 }
             }
         }
