@@ -43,6 +43,17 @@ fuzz: tools
 		fuzz/target/$(FUZZ_HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 		-artifact_prefix=fuzz/corpus/broken-$$target- -print_final_stats=1 fuzz/corpus/$$target fuzz/seeds/$$target; done
 
+# Miri runs what it can of the code around `unsafe`, in small sizes: blocks of memory, the areas and requests of a ring without
+# the kernel, codecs in Rust, the schedule of a stream. It needs a nightly compiler, which it does not install.
+MIRI := buffer:: source::uring::arena source::uring::block source::uring::flight codec::shuffle \
+	codec::lzf stream::schedule sampler::order
+.PHONY: miri
+miri:
+	@cargo +nightly miri --version >/dev/null 2>&1 || { echo "make miri lacks Miri" \
+		"(rustup toolchain install nightly --component miri --component rust-src)" >&2; exit 1; }
+	MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=4 \
+		cargo +nightly miri test -p diapason-buffer -p diapason-loader --lib -- $(MIRI)
+
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features diapason-daemon/nvml -- -D warnings

@@ -11,11 +11,11 @@
 )]
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
+use diapason_benches::kept::{Units, keep};
+use diapason_benches::rival::Rival;
 use diapason_loader::csv;
 use diapason_loader::table::Table;
 use serde_json::{Value, json};
@@ -57,32 +57,10 @@ fn bars(rows: u64) -> String {
     text
 }
 
-struct Polars {
-    child: Child,
-    answers: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Polars {
-    fn start() -> Option<Self> {
-        let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/import.py");
-        let mut command = Command::new(python);
-        let mut child = command
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("RIVALS_PYTHON starts");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Some(Self { child, answers })
-    }
-
-    fn run(&mut self, request: &Value) -> (f64, Option<f64>) {
-        writeln!(self.child.stdin.as_mut().expect("it is piped"), "{request}").expect("Polars listens");
-        let answer = self.answers.next().expect("Polars answers").expect("in text");
-        let answer: Value = serde_json::from_str(&answer).expect("in JSON");
-        (answer["seconds"].as_f64().expect("seconds"), answer["sum"].as_f64())
-    }
+/// Runs a task of Polars once: its seconds and its sum.
+fn theirs(polars: &mut Rival, request: &Value) -> (f64, Option<f64>) {
+    let answer = polars.ask(request);
+    (answer["seconds"].as_f64().expect("seconds"), answer["sum"].as_f64())
 }
 
 /// Imports on so many threads: seconds, and the sum of the closes.
@@ -97,19 +75,6 @@ fn ours(input: &Path, output: &Path, threads: usize) -> (f64, Option<f64>) {
     (seconds, Some(closes.iter().sum()))
 }
 
-/// Leaves a result where criterion leaves its own.
-fn keep(name: &str, seconds: [f64; 3], bytes: u64) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion").join(name).join("new");
-    std::fs::create_dir_all(&folder).expect("the folder of results can be made");
-    let [low, median, high] = seconds.map(|seconds| seconds * 1e9);
-    let interval = json!({ "lower_bound": low, "upper_bound": high });
-    let estimates = json!({ "median": { "point_estimate": median, "confidence_interval": interval } });
-    let benchmark = json!({ "full_id": name, "throughput": { "Bytes": bytes } });
-    for (file, value) in [("estimates.json", estimates), ("benchmark.json", benchmark)] {
-        std::fs::write(folder.join(file), value.to_string()).expect("a result can be written");
-    }
-}
-
 fn main() {
     let once = std::env::args().any(|word| word == "--test");
     let (rows, rounds) = if once { (20_000, 1) } else { (ROWS, ROUNDS) };
@@ -119,7 +84,7 @@ fn main() {
     std::fs::write(&input, &text).expect("a file can be written");
     let bytes = text.len() as u64;
     drop(text);
-    let mut polars = Polars::start();
+    let mut polars = Rival::start("import.py");
     if polars.is_none() {
         println!(
             "import: Polars is not measured; RIVALS_PYTHON names no interpreter (see `make rivals-loader`)"
@@ -142,9 +107,9 @@ fn main() {
                 ("ours-1-thread", _) => ours(&input, &output, 1),
                 ("ours-2-threads", _) => ours(&input, &output, 2),
                 (_, None) => continue,
-                ("polars-parse", Some(polars)) => polars.run(&request("read")),
-                ("polars-parse-without-times", Some(polars)) => polars.run(&request("numbers")),
-                (_, Some(polars)) => polars.run(&request("parquet")),
+                ("polars-parse", Some(polars)) => theirs(polars, &request("read")),
+                ("polars-parse-without-times", Some(polars)) => theirs(polars, &request("numbers")),
+                (_, Some(polars)) => theirs(polars, &request("parquet")),
             };
             times.push(seconds);
             sums.extend(sum);
@@ -165,9 +130,7 @@ fn main() {
             rate(least),
             rate(median) / first
         );
-        keep(&format!("import/{name}"), [least, median, most], bytes);
-    }
-    if let Some(mut polars) = polars {
-        let _ = polars.child.kill();
+        let nanoseconds = [least, median, most].map(|seconds| seconds * 1e9);
+        keep(&format!("import/{name}"), nanoseconds, Units::Bytes(bytes));
     }
 }

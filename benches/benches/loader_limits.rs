@@ -27,10 +27,12 @@ use std::time::Instant;
 use diapason_loader::cache::{Key, Outcome, Store};
 use diapason_loader::market;
 use diapason_loader::sampler::{Order, Shape, Windows};
-use diapason_loader::source::{Source, Span, pread::Pread, uring};
+use diapason_loader::source::pread::Pread;
+use diapason_loader::source::uring::{self, Access, Uring};
+use diapason_loader::source::{Source, Span};
 use diapason_loader::stream::{Loader, Options};
 use diapason_loader::table::Table;
-use race::{Entrant, device_bytes, drop_cache, entrant, race};
+use race::{Entrant, cpu_ms, device_bytes, drop_cache, entrant, race};
 use serde_json::Value;
 
 /// Bytes of a read, and reads that io_uring has in flight in one thread of the loader.
@@ -107,8 +109,9 @@ fn random(folder: &Path, rounds: usize) {
     let backend = |name: &str| -> Option<Arc<dyn Source>> {
         match name {
             "pread" => Some(Arc::new(Pread::open(&path).expect("it is there"))),
-            _ if uring::probe().is_ok() => Some(Arc::new(uring::Uring::open(&path).expect("it is there"))),
-            _ => None,
+            _ if uring::probe().is_err() => None,
+            "io_uring" => Some(Arc::new(Uring::open(&path, Access::Buffered).expect("it is there"))),
+            _ => Some(Arc::new(Uring::open(&path, Access::Direct).expect("it is there"))),
         }
     };
     for is_cold in [false, true] {
@@ -120,15 +123,18 @@ fn random(folder: &Path, rounds: usize) {
                 if is_cold {
                     drop_cache(&path);
                 }
-                let before = device_bytes();
-                let found = visit(source.as_deref()?, &spans, &mut room);
-                if round == 1 {
-                    println!("{name}: {:.0} MB came from the device", (device_bytes() - before) as f64 / 1e6);
+                let (device, cpu) = (device_bytes(), cpu_ms());
+                let source = source.as_deref()?;
+                let found = visit(source, &spans, &mut room);
+                let (device, cpu) = (device_bytes() - device, cpu_ms() - cpu);
+                println!("{name}: {:.0} MB from the device, {cpu:.0} ms of processor", device as f64 / 1e6);
+                if round == rounds {
+                    println!("{name}: {}, {:?}", source.account().choice, source.account().ways);
                 }
                 Some(found)
             })
         };
-        let mut entrants = vec![ours("pread"), ours("io_uring")];
+        let mut entrants = vec![ours("pread"), ours("io_uring"), ours("io_uring-direct")];
         if is_cold {
             for (name, direct) in [("fio-io_uring-cached", false), ("fio-io_uring-direct", true)] {
                 let path = &path;

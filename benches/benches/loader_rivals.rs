@@ -14,18 +14,20 @@
 mod race;
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use diapason_benches::rival::Rival;
 use diapason_loader::codec::{Pipeline, Room};
 use diapason_loader::repack;
 use diapason_loader::sampler::{Order, Shape, Windows};
+use diapason_loader::source::uring::Access;
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use race::{device_bytes, drop_cache, entrant, race};
+use race::{cpu_ms, device_bytes, drop_cache, entrant, race};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;
@@ -33,35 +35,14 @@ const WIDTH: usize = 12;
 const LENGTH: u64 = 60;
 const BUDGET_BYTES: u64 = 256 << 20;
 
-/// The rivals' process.
-struct Rivals {
-    child: Child,
-    answers: Box<dyn Iterator<Item = String>>,
-}
-
-impl Rivals {
-    fn start() -> Option<Self> {
-        let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/loader.py");
-        let mut command = Command::new(python);
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("RIVALS_PYTHON starts");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Some(Self { child, answers: Box::new(lines.map_while(Result::ok)) })
+/// Runs a task of the rivals once: its seconds and its sum, or nothing when a library is missing.
+fn run(rivals: &RefCell<Rival>, request: &Value) -> Option<(f64, f64)> {
+    let answer = rivals.borrow_mut().ask(request);
+    if let Some(missing) = answer["missing"].as_str() {
+        println!("not measured: {missing} is missing");
+        return None;
     }
-
-    /// Runs a task once: its seconds and its sum, or nothing when a library is missing.
-    fn run(&mut self, request: &Value) -> Option<(f64, f64)> {
-        let input = self.child.stdin.as_mut().expect("it is piped");
-        writeln!(input, "{request}").expect("the rivals listen");
-        let answer = self.answers.find(|line| line.starts_with('{')).expect("the rivals answer");
-        let answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
-        if let Some(missing) = answer["missing"].as_str() {
-            println!("not measured: {missing} is missing");
-            return None;
-        }
-        Some((answer["seconds"].as_f64()?, answer["sum"].as_f64()?))
-    }
+    Some((answer["seconds"].as_f64()?, answer["sum"].as_f64()?))
 }
 
 fn open(path: &Path, threads: usize, backend: Backend) -> Table {
@@ -105,7 +86,7 @@ fn filters(values: &[f32]) -> impl FnMut() -> Option<(f64, f64)> + use<> {
     }
 }
 
-fn read(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn read(rivals: &RefCell<Rival>, folder: &Path, rounds: usize) {
     let bytes = (ROWS * WIDTH as u64 * 4) as f64;
     let values = RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]);
     for format in ["zstd", "gzip"] {
@@ -118,7 +99,7 @@ fn read(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
         };
         let theirs = |library: &'static str, path: PathBuf| {
             let request = json!({ "task": "read", "library": library, "path": path });
-            entrant(library, bytes, move || rivals.borrow_mut().run(&request))
+            entrant(library, bytes, move || run(rivals, &request))
         };
         let mut entrants = vec![theirs("h5py", path.clone()), ours(1), ours(2)];
         if format == "zstd" {
@@ -132,31 +113,34 @@ fn read(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     }
 }
 
-fn cold(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn cold(rivals: &RefCell<Rival>, folder: &Path, rounds: usize) {
     let (path, bytes) = (folder.join("zstd.h5"), (ROWS * WIDTH as u64 * 4) as f64);
     let values = RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]);
     let request = json!({ "task": "read", "library": "h5py", "path": path });
-    let ours = |name: &str, backend| {
-        let (table, values, path) = (open(&path, 2, backend), &values, path.clone());
-        let mut is_said = false;
+    let ours = |name: &str, backend, access| {
+        let options = Options { threads: 2, backend, access, ..Options::default() };
+        let table = Table::open_with(&path, &options).expect("the rivals wrote it");
+        let (values, path) = (&values, path.clone());
         let name = name.to_owned();
         entrant(&name.clone(), bytes, move || {
             drop_cache(&path);
-            let before = device_bytes();
+            let (device, cpu) = (device_bytes(), cpu_ms());
             let result = read_whole(&table, &mut values.borrow_mut());
-            if !std::mem::replace(&mut is_said, true) {
-                println!("{name}: {:.1} MB came from the device", (device_bytes() - before) as f64 / 1e6);
-            }
+            let (device, cpu) = (device_bytes() - device, cpu_ms() - cpu);
+            println!("{name}: {:.1} MB from the device, {cpu:.0} ms of processor", device as f64 / 1e6);
             Some(result)
         })
     };
     let theirs = entrant("h5py", bytes, || {
         drop_cache(&path);
-        rivals.borrow_mut().run(&request)
+        run(rivals, &request)
     });
-    let mut entrants = vec![theirs, ours("diapason-pread", Backend::Pread)];
+    let mut entrants = vec![theirs, ours("diapason-pread", Backend::Pread, Access::Automatic)];
     match diapason_loader::source::uring::probe() {
-        Ok(()) => entrants.push(ours("diapason-uring", Backend::Uring)),
+        Ok(()) => entrants.extend([
+            ours("diapason-uring", Backend::Uring, Access::Buffered),
+            ours("diapason-uring-direct", Backend::Uring, Access::Direct),
+        ]),
         Err(reason) => println!("not measured: {reason}"),
     }
     race("rivals/read-zstd-cold", "B", &mut entrants, rounds, 1e-6);
@@ -178,7 +162,7 @@ fn epoch(loader: &Loader, most: usize) -> (f64, f64) {
     (start.elapsed().as_secs_f64() * most as f64 / count as f64, f64::NAN)
 }
 
-fn windows(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn windows(rivals: &RefCell<Rival>, folder: &Path, rounds: usize) {
     const THEIRS: usize = 200;
     let path = folder.join("zstd.h5");
     let shape = Shape { length: LENGTH, stride: 1, horizon: 1 };
@@ -193,7 +177,7 @@ fn windows(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     };
     let request = json!({ "task": "windows", "path": path, "count": THEIRS });
     let mut entrants = vec![entrant("h5py", THEIRS as f64, || {
-        rivals.borrow_mut().run(&request).map(|(seconds, _)| (seconds, f64::NAN))
+        run(rivals, &request).map(|(seconds, _)| (seconds, f64::NAN))
     })];
     for (name, threads, budget) in [
         ("diapason-256MiB-1-thread", 1, BUDGET_BYTES),
@@ -242,7 +226,7 @@ fn gather(values: &[f32]) -> (f64, f64) {
 }
 
 /// The same values in our own layout beside Parquet: bytes on disk, and a read of the whole.
-fn layout(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn layout(rivals: &RefCell<Rival>, folder: &Path, rounds: usize) {
     let (bytes, values) =
         ((ROWS * WIDTH as u64 * 4) as f64, RefCell::new(vec![0.0f32; ROWS as usize * WIDTH]));
     let (ours, parquet) = (folder.join("ours.h5"), folder.join("zstd.parquet"));
@@ -263,7 +247,7 @@ fn layout(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     );
     let theirs = |library: &'static str| {
         let request = json!({ "task": "read", "library": library, "path": parquet });
-        entrant(library, bytes, move || rivals.borrow_mut().run(&request))
+        entrant(library, bytes, move || run(rivals, &request))
     };
     // Rows as windows need them, and columns as a data frame has them.
     let rows = entrant("diapason-rows", bytes, || Some(read_whole(&table, &mut values.borrow_mut())));
@@ -282,11 +266,11 @@ fn layout(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
 }
 
 /// A file of a million chunks: the index read from it, and from a side-car.
-fn index(rivals: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn index(rivals: &RefCell<Rival>, folder: &Path, rounds: usize) {
     const CHUNKS: u64 = 1_000_000;
     let (path, sidecar) = (folder.join("chunks.h5"), folder.join("chunks.idx"));
     if !path.exists() {
-        rivals.borrow_mut().run(&json!({ "task": "chunks", "count": CHUNKS, "path": path }));
+        run(rivals, &json!({ "task": "chunks", "count": CHUNKS, "path": path }));
     }
     let one = |sidecar: Option<PathBuf>| {
         let options = Options { sidecar, ..Options::default() };
@@ -326,7 +310,7 @@ fn first_batch(path: &Path) {
 }
 
 /// From the start of a process to its first batch of shuffled windows.
-fn first(_: &RefCell<Rivals>, folder: &Path, rounds: usize) {
+fn first(_: &RefCell<Rival>, folder: &Path, rounds: usize) {
     let (path, sidecar) = (folder.join("zstd.h5"), folder.join("zstd.idx"));
     let run = |sidecar: Option<&Path>, is_cold: bool| {
         if is_cold {
@@ -355,7 +339,7 @@ fn first(_: &RefCell<Rivals>, folder: &Path, rounds: usize) {
     race("rivals/first-batch-windows", "batches", &mut entrants, 3 * rounds, 0.0);
 }
 
-type Group = fn(&RefCell<Rivals>, &Path, usize);
+type Group = fn(&RefCell<Rival>, &Path, usize);
 
 fn main() {
     if let Some(path) = std::env::var_os(FIRST) {
@@ -363,7 +347,7 @@ fn main() {
     }
     let once = std::env::args().any(|word| word == "--test");
     let rounds = if once { 1 } else { 5 };
-    let Some(rivals) = Rivals::start() else {
+    let Some(rivals) = Rival::start("loader.py") else {
         println!("rivals: nothing measured; RIVALS_PYTHON names no interpreter (see `make rivals-loader`)");
         return;
     };
@@ -372,7 +356,7 @@ fn main() {
     let kept = std::env::var_os("RIVALS_DATA").map(PathBuf::from);
     let folder = kept.as_deref().unwrap_or(temporary.path());
     if !folder.join("zstd.parquet").exists() {
-        rivals.borrow_mut().run(&json!({ "task": "write", "rows": ROWS, "folder": folder }));
+        run(&rivals, &json!({ "task": "write", "rows": ROWS, "folder": folder }));
     }
     // A word on the command line chooses one group.
     let groups: [(&str, Group); 6] = [
@@ -390,5 +374,4 @@ fn main() {
             group(&rivals, folder, rounds);
         }
     }
-    let _ = rivals.into_inner().child.kill();
 }

@@ -13,12 +13,12 @@
     reason = "a benchmark that cannot run must not give a number"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
+use diapason_benches::kept::{Units, keep};
 use diapason_benches::peak::Unit;
+use diapason_benches::rival::Rival;
 use diapason_kernels::lstm::{
     CompileOptions, Executable, Head, Lstm, Precision, Spec, StreamOptions, TrainOptions, Trainer,
 };
@@ -57,38 +57,6 @@ const EPOCHS: [Load; 3] = [
     Load { name: "h64", spec: spec(32, 64, 1), batch: 3200, time: 50, rows: 32 },
     Load { name: "qlib", spec: spec(20, 64, 2), batch: 4000, time: 20, rows: 800 },
 ];
-
-/// The rivals' process.
-struct Rivals {
-    child: Child,
-    answers: Box<dyn Iterator<Item = String>>,
-}
-
-impl Rivals {
-    fn start() -> Option<Self> {
-        let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/worker.py");
-        let mut child = Command::new(python)
-            .args(["-W", "ignore"])
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("RIVALS_PYTHON starts");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Some(Self { child, answers: Box::new(lines.map_while(Result::ok)) })
-    }
-
-    /// Runs a task once: its seconds and the first values of its answer.
-    fn run(&mut self, request: &Value) -> (f64, Vec<f64>) {
-        let input = self.child.stdin.as_mut().expect("it is piped");
-        writeln!(input, "{request}").expect("the rivals listen");
-        let answer = self.answers.find(|line| line.starts_with('{')).expect("the rivals answer");
-        let answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
-        let out = answer["out"].as_array().expect("an answer has values").iter().filter_map(Value::as_f64);
-        (answer["seconds"].as_f64().expect("an answer has a time"), out.collect())
-    }
-}
 
 /// The windows of the worker's `windows`.
 fn windows(load: &Load) -> Array3<f32> {
@@ -141,7 +109,7 @@ fn race(group: &str, entrants: &mut [Entrant], (rounds, units): (usize, usize), 
         times.sort_by(f64::total_cmp);
         let [low, median, high] =
             [0, times.len() / 2, times.len() - 1].map(|at| times[at] * 1e9 / units as f64);
-        keep(&format!("{group}/{name}"), [low, median, high]);
+        keep(&format!("{group}/{name}"), [low, median, high], Units::Elements(1));
         let answer = last.first().map_or(String::new(), |answer| format!(", answer {answer:.6}"));
         println!("{group}/{name:<24} {median:>12.1} ns ({low:.1} to {high:.1}){answer}");
         medians.push((name.clone(), median));
@@ -163,18 +131,6 @@ fn limits<'a>(flop: f64) -> impl Iterator<Item = Entrant<'a>> {
     })
 }
 
-/// Leaves a result where criterion leaves its own.
-fn keep(name: &str, [low, median, high]: [f64; 3]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion").join(name).join("new");
-    std::fs::create_dir_all(&folder).expect("the folder of results can be made");
-    let interval = json!({ "lower_bound": low, "upper_bound": high });
-    let estimates = json!({ "median": { "point_estimate": median, "confidence_interval": interval } });
-    let benchmark = json!({ "full_id": name, "throughput": { "Elements": 1 } });
-    for (file, value) in [("estimates.json", estimates), ("benchmark.json", benchmark)] {
-        std::fs::write(folder.join(file), value.to_string()).expect("a result can be written");
-    }
-}
-
 fn request(load: &Load, model: &Path, task: &str, (library, precision): (&str, &str)) -> Value {
     json!({
         "task": task, "library": library, "precision": precision, "threads": 1, "model": model,
@@ -184,10 +140,15 @@ fn request(load: &Load, model: &Path, task: &str, (library, precision): (&str, &
 }
 
 /// A rival as an entrant.
-fn rival<'a>(rivals: &'a std::cell::RefCell<Rivals>, request: Value) -> Entrant<'a> {
+fn rival<'a>(rivals: &'a std::cell::RefCell<Rival>, request: Value) -> Entrant<'a> {
     let word = |key: &str| request[key].as_str().unwrap_or_default().to_owned();
     let name = format!("{}-{}", word("library"), word("precision"));
-    (name, Box::new(move || rivals.borrow_mut().run(&request)))
+    let run = move || {
+        let answer = rivals.borrow_mut().ask(&request);
+        let out = answer["out"].as_array().expect("an answer has values").iter().filter_map(Value::as_f64);
+        (answer["seconds"].as_f64().expect("an answer has a time"), out.collect())
+    };
+    (name, Box::new(run))
 }
 
 fn values(out: &Array2<f32>) -> Vec<f64> {
@@ -203,7 +164,7 @@ fn compiled(model: &Lstm, precision: Precision, threads: usize) -> Executable {
 const RIVALS: [(&str, &str); 5] =
     [("torch", "f32"), ("torch", "bf16"), ("torchscript", "f32"), ("onnxruntime", "f32"), ("jax", "f32")];
 
-fn predict(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+fn predict(rivals: &std::cell::RefCell<Rival>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let x = &x;
     let entrant = |precision, threads| -> Entrant {
@@ -224,7 +185,7 @@ fn predict(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path:
     race(&format!("rivals/predict/{}", load.name), &mut entrants, (rounds, load.batch), tolerance);
 }
 
-fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+fn ticks(rivals: &std::cell::RefCell<Rival>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let x = &x;
     let entrant = |precision, ahead| -> Entrant {
@@ -263,7 +224,7 @@ fn ticks(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &
     race(&format!("rivals/tick/{}", load.name), &mut entrants, (rounds, load.time), tolerance);
 }
 
-fn train(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
+fn train(rivals: &std::cell::RefCell<Rival>, load: &Load, model: &Lstm, path: &Path, rounds: usize) {
     let x = windows(load);
     let y = x.slice(s![.., load.time - 1, ..1]).to_owned();
     let (x, y) = (&x, &y);
@@ -300,7 +261,7 @@ fn train(rivals: &std::cell::RefCell<Rivals>, load: &Load, model: &Lstm, path: &
 fn main() {
     let once = std::env::args().any(|word| word == "--test");
     let rounds = if once { 1 } else { 9 };
-    let Some(rivals) = Rivals::start() else {
+    let Some(rivals) = Rival::start("worker.py") else {
         println!("rivals: nothing measured; RIVALS_PYTHON names no interpreter (see `make rivals`)");
         return;
     };
@@ -325,5 +286,4 @@ fn main() {
         let (model, path) = model(load.spec);
         train(&rivals, load, &model, &path, rounds.min(5));
     }
-    let _ = rivals.into_inner().child.kill();
 }

@@ -3,4 +3,6 @@
 //! `make bench` runs them, `cargo xtask record` keeps the medians with the facts of the host, `make bench-once`
 //! runs each once as a test. The suites are in `benches/`.
 
+pub mod kept;
 pub mod peak;
+pub mod rival;

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use diapason_loader::table::{Attribute, Inspection};
+use diapason_loader::table::Inspection;
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, import, market};
+use diapason_loader::{csv, format::libhdf5::Choice, import, market};
 
 pub mod table;
 pub mod tail;
@@ -82,9 +82,14 @@ pub struct Import {
     /// left out) or `nan` (columns of whole numbers become floating-point)
     #[arg(long, default_value = "fail", value_parser = nulls)]
     pub nulls: import::Nulls,
-    /// The zstd level, 1 (fast) to 19 (small)
+    /// The highest zstd level of a column, 1 (fast) to 19 (small); a lower one is taken where little is lost
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// How columns are stored: `auto`, in the fewest bytes in which each value comes back bit by bit (prices as whole numbers and
+    /// the attribute `diapason_divisor`, which other programs must apply); `timed`, also by the time that decoding takes here; or
+    /// `plain`, 64 bits a value
+    #[arg(long, default_value = "auto", value_parser = codec)]
+    pub codec: Choice,
     /// Put the rows behind those that the output has already; it is replaced whole, or not at all
     #[arg(long)]
     pub append: bool,
@@ -112,9 +117,14 @@ pub struct Generate {
     /// Leave out Saturdays and Sundays
     #[arg(long)]
     pub weekends_closed: bool,
-    /// The zstd level, 1 (fast) to 19 (small)
+    /// The highest zstd level of a column, 1 (fast) to 19 (small); a lower one is taken where little is lost
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// How columns are stored: `auto`, in the fewest bytes in which each value comes back bit by bit (prices as whole numbers and
+    /// the attribute `diapason_divisor`, which other programs must apply); `timed`, also by the time that decoding takes here; or
+    /// `plain`, 64 bits a value
+    #[arg(long, default_value = "auto", value_parser = codec)]
+    pub codec: Choice,
 }
 
 /// Runs one of the data commands.
@@ -184,8 +194,10 @@ impl Import {
             columns: Some(
                 self.columns.clone().unwrap_or_else(|| all.collect()).into_iter().filter(kept).collect(),
             ),
+            only: None,
             chunk_rows: CHUNK_ROWS,
             level: self.level,
+            codec: self.codec,
             append: self.append,
         })
     }
@@ -202,6 +214,7 @@ fn import_other(arguments: &Import, console: &Console) -> Result<import::Report,
         time: arguments.time.clone(),
         nulls: arguments.nulls,
         level: arguments.level,
+        choice: arguments.codec,
         append: arguments.append,
         ..import::Options::default()
     };
@@ -226,6 +239,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
         level: arguments.level,
+        choice: arguments.codec,
         append: arguments.append,
         ..csv::Options::default()
     };
@@ -250,6 +264,7 @@ pub fn generate(arguments: &Generate, console: &Console) -> Result<market::Repor
         seed: arguments.seed,
         weekends_closed: arguments.weekends_closed,
         level: arguments.level,
+        choice: arguments.codec,
         ..market::Options::default()
     };
     let report =
@@ -273,6 +288,17 @@ fn dates(text: &str) -> Result<csv::Dates, String> {
         "dmy" => Ok(csv::Dates::DayMonthYear),
         "mdy" => Ok(csv::Dates::MonthDayYear),
         _ => Err("expected dmy or mdy".to_owned()),
+    }
+}
+
+/// What the storage of columns is chosen by.
+#[cfg(feature = "libhdf5")]
+fn codec(text: &str) -> Result<Choice, String> {
+    match text {
+        "auto" => Ok(Choice::Counted),
+        "timed" => Ok(Choice::Timed),
+        "plain" => Ok(Choice::Plain),
+        _ => Err("expected auto, timed or plain".to_owned()),
     }
 }
 
@@ -343,6 +369,7 @@ fn inspection_text(console: &Console, table: &Inspection) -> String {
             vec![
                 column.name.clone(),
                 column.dtype.clone(),
+                column.stored_as.clone(),
                 console::count(column.chunk_rows),
                 console::count(column.chunks),
                 column.filters.join(" | "),
@@ -357,11 +384,14 @@ fn inspection_text(console: &Console, table: &Inspection) -> String {
         table.path.display(),
         console::count(table.rows),
         console::bytes(table.file_bytes),
-        console.table(&["column", "type", "chunk rows", "chunks", "filters", "raw", "stored", "ratio"], rows),
+        console.table(
+            &["column", "type", "stored as", "chunk rows", "chunks", "filters", "raw", "stored", "ratio"],
+            rows
+        ),
     );
     for column in &table.columns {
-        if let Some(Attribute::Text(tried)) = column.attributes.get("packing") {
-            text.push_str(&format!("  {} was packed as its first chunk told: {tried}\n", column.name));
+        if let Some(tried) = column.text("packing") {
+            text.push_str(&format!("  {} is stored as its first chunk told: {tried}\n", column.name));
         }
     }
     for (name, value) in &table.attributes {

@@ -16,6 +16,7 @@ use crate::report::Demonstration;
 use crate::{doctor, report, train, tune, write};
 use clap::Args;
 use diapason_kernels::lstm::Precision;
+use diapason_loader::format::libhdf5::Choice;
 use diapason_loader::sampler::Order;
 use diapason_loader::table::Table;
 
@@ -108,6 +109,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
         time: None,
         nulls: diapason_loader::import::Nulls::Fail,
         level: 3,
+        codec: Choice::default(),
         append: false,
     };
     let imported = data::import(&import, console)?;
@@ -135,7 +137,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
 
     step(6, "Prediction (diapason predict, in batch and --stream)")?;
     let ready = Ready::load(&path)?;
-    let feed = ready.feed(&path, &file, None, settings.budget)?;
+    let feed = ready.feed(&path, &file, None, settings.budget, console)?;
     let validation_from = lesson.time_of_validation()?;
     let (mut batched, mut points) = (Vec::new(), Vec::new());
     let unit = ready.recipe.target_unit;
@@ -212,8 +214,14 @@ fn settings(seconds: f64) -> Settings {
 fn embedded(folder: &Path, console: &Console) -> Result<PathBuf, Failure> {
     let generated = folder.join("generated.h5");
     let seed = 7;
-    let arguments =
-        Generate { output: generated.clone(), rows: GENERATED_ROWS, seed, weekends_closed: false, level: 1 };
+    let arguments = Generate {
+        output: generated.clone(),
+        rows: GENERATED_ROWS,
+        seed,
+        weekends_closed: false,
+        level: 1,
+        codec: Choice::default(),
+    };
     data::generate(&arguments, console)?;
     let csv = folder.join("generated.csv");
     let of_file = |error| Failure::Write { file: csv.clone(), error };

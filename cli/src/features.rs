@@ -1,15 +1,16 @@
 //! `diapason features`: what can be computed, what a plan would compute, and computing it.
 
+mod check;
 mod compute;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use diapason_kernels::feature::{CATALOGUE, Entry, Plan};
-use diapason_loader::table::Table;
 
 use crate::console::{Console, Tone};
 use crate::failure::Failure;
+use crate::line::intake::Intake;
 
 /// What to tell about features.
 #[derive(Debug, Subcommand)]
@@ -23,12 +24,14 @@ pub enum Command {
         /// Columns that the plan may name, comma separated
         #[arg(long, value_delimiter = ',', default_value = "timestamp,open,high,low,close,volume")]
         columns: Vec<String>,
-        /// Take the columns from this HDF5 file instead
+        /// Take the columns from this file instead
         #[arg(long)]
         data: Option<PathBuf>,
     },
     /// Compute the features of every row of a file, keep them for later runs, and write them where asked
     Compute(compute::Arguments),
+    /// Look at the features of every row of a file before a model learns from them; exit code 1 when one cannot be used
+    Check(check::Arguments),
 }
 
 /// Runs one of the feature commands.
@@ -59,7 +62,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
                 return Ok(console.show(entry, |console, entry| entry_text(console, entry))?);
             }
             let columns = match data {
-                Some(file) => Table::open(file)?.columns().iter().map(|column| column.name.clone()).collect(),
+                Some(file) => Intake::columns(file, console)?,
                 None => columns.clone(),
             };
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -71,6 +74,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             Ok(console.show(&plan.explain(), |_, explanation| explanation.to_string())?)
         }
         Command::Compute(arguments) => compute::run(arguments, console),
+        Command::Check(arguments) => check::run(arguments, console),
     }
 }
 

@@ -7,15 +7,17 @@
 //!
 //! What was computed is kept, so that a later run finds it (`keep`).
 //!
-//! `recipe, clock -> feed -> keep -> scan -> block -> batch`
+//! `recipe, clock, symbol, intake -> feed -> keep -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
 pub mod clock;
 pub mod feed;
+pub mod intake;
 pub mod keep;
 pub mod recipe;
 pub mod scan;
+mod symbol;
 
 pub use batch::Batch;
 pub use keep::{Cache, Cached};

@@ -38,7 +38,7 @@ const BATCH: usize = 1024;
 pub struct Arguments {
     /// The model, safetensors or .onnx: one that `diapason train` wrote, or with --features and --window one of another program
     pub model: PathBuf,
-    /// The HDF5 file to predict on
+    /// The file to predict on: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
     /// Write every prediction to this CSV file: time in nanoseconds since 1970 UTC, predicted log return
     #[arg(short, long)]
@@ -160,9 +160,10 @@ impl Ready {
         data: &Path,
         features: Option<&str>,
         budget_mib: u64,
+        console: &Console,
     ) -> Result<Feed, Failure> {
         let text = features.unwrap_or(&self.recipe.features);
-        let mut feed = Feed::open(data, Some(text), budget_mib << 20)?;
+        let mut feed = Feed::open(data, Some(text), budget_mib << 20, console)?;
         self.recipe
             .check(&feed.plan, self.network.widths())
             .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
@@ -208,7 +209,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
     arguments.cache.settle(&arguments.data);
     let Arguments { model, data, features, foreign, budget, .. } = arguments;
-    let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget)?;
+    let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget, console)?;
     let mut sink = arguments.out.as_deref().map(|out| Sink::create(out, ready.column)).transpose()?;
     let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
     let mut report = if arguments.stream {

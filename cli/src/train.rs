@@ -15,7 +15,7 @@ use crate::write;
 /// What to train on, and where to.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The HDF5 file to learn from
+    /// The file to learn from: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
     /// The model file to write (safetensors with PyTorch's names, or ONNX where it ends in .onnx; the recipe is in its
     /// metadata and beside it as JSON)

@@ -6,6 +6,8 @@
     reason = "helpers of a test fail by panicking, as the test does"
 )]
 
+#[path = "schema/features.rs"]
+mod features;
 #[path = "schema/live.rs"]
 mod live;
 

@@ -319,7 +319,7 @@ fn times_of_other_programs_files_are_checked() {
     require!(Oracles);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    json(folder, "data generate good.h5 --rows 3000");
+    json(folder, "data generate good.h5 --rows 3000 --codec plain");
     json(folder, "train good.h5 -o m.safetensors --epochs 1 --hidden 4");
     let script = folder.join("spoil.py");
     let text = "import sys, h5py, hdf5plugin, numpy\n\

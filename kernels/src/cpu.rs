@@ -32,8 +32,8 @@ pub struct Impl<F: 'static> {
     pub run: F,
 }
 
-/// Declares one operation's table: `NAME: Signature = path::in::each::folder;`, behind it `(true)` for the fast class of
-/// activations where there are two.
+/// Declares one operation's table: `NAME: Signature = path::in::each::folder;`, behind it `(true)` for one
+/// of two kinds: the fast class of activations, or values below the least that training keeps taken as zero.
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $run:ty = $file:ident::$function:ident $(($fast:literal))?;)+) => {
         $($(#[$doc])*
@@ -67,11 +67,11 @@ tables! {
     /// Reading memory.
     SWEEP: sweep::Run = sweep::run;
     /// Rounding to bfloat16.
-    BF16_NARROW: bf16::RunNarrow = bf16::narrow;
+    BF16_NARROW: bf16::RunNarrow = bf16::narrow (false);
     /// Matrix product in bfloat16.
     BF16: bf16::Run = bf16::run;
     /// Rounding to bfloat16 for training, along rows.
-    BF16_GEMM_NARROW: bf16::RunNarrow = bf16_gemm::narrow;
+    BF16_GEMM_NARROW: bf16::RunNarrow = bf16::narrow (true);
     /// The same along columns.
     BF16_GEMM_WEAVE: bf16_gemm::RunWeave = bf16_gemm::weave;
     /// Matrix product of training in bfloat16.

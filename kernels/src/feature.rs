@@ -7,11 +7,15 @@
 //! where a formula is undefined (a division by zero, the logarithm of zero). What NaN does to later rows is part
 //! of each feature's entry in the [`CATALOGUE`]. An infinite input counts as NaN.
 
+pub mod value;
+
 mod op;
 
 mod graph;
 
 pub mod entry;
+
+mod parts;
 
 mod average;
 mod momentum;
@@ -19,12 +23,25 @@ mod momentum;
 mod bar;
 mod dispersion;
 
+mod book;
+mod channel;
 mod clock;
+mod direction;
+mod distribution;
+mod estimator;
+mod flow;
+mod oscillator;
 mod quote;
+mod regression;
+mod trade;
 mod transform;
 mod volume;
 
+mod scale;
+
 pub mod catalogue;
+
+pub mod across;
 
 pub mod error;
 
@@ -32,9 +49,9 @@ mod syntax;
 
 mod lower;
 
-mod program;
-
 mod loops;
+
+mod program;
 
 pub mod normaliser;
 
@@ -42,12 +59,21 @@ pub mod stream;
 
 pub mod snapshot;
 
+pub mod panel;
+
 pub mod plan;
 
+pub mod label;
+
+pub mod bars;
+
+pub use across::Across;
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
 pub use normaliser::{Fit, Normaliser};
-pub use plan::{Explanation, Plan};
+pub use panel::{Panel, PanelError};
+pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
+pub use value::Number;

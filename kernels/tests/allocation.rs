@@ -78,8 +78,8 @@ fn a_stream_never_allocates() {
 
 #[test]
 fn a_stream_of_features_never_allocates() {
-    let columns =
-        ["timestamp", "open", "high", "low", "close", "volume", "bid", "ask", "bid_size", "ask_size"];
+    let columns: Vec<&str> =
+        CATALOGUE.iter().flat_map(|entry| entry.inputs.iter().map(|input| input.column)).collect();
     let every: Vec<String> = CATALOGUE.iter().map(|entry| entry.call()).collect();
     let plan = Plan::parse(&every.join(", "), &columns).unwrap();
     let mut stream = plan.stream();

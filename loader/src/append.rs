@@ -11,13 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::format::libhdf5::{self, Column, FORMAT, Kind, Values, Writer};
+use crate::parallel;
 use crate::table::{self, Attribute, Table};
-
-/// Bytes of rows that are in memory at once, roughly, and the most rows.
-const BATCH_BYTES: u64 = 16 << 20;
-const ROWS_MAX: u64 = 65_536;
-/// The column of times.
-const TIME: &str = "timestamp";
 
 /// Why nothing can be put behind a file. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +93,7 @@ impl Before {
             return Err(busy());
         }
         let table = Table::open(path)?;
-        if table.attributes().get("format") != Some(&Attribute::Text(FORMAT.to_owned())) {
+        if table.attributes().get("format").and_then(Attribute::text) != Some(FORMAT) {
             return Err(Error::NotOurs { path: path.to_path_buf() });
         }
         Ok(Self { table, _lock: lock })
@@ -125,17 +120,14 @@ impl Before {
         let names: Vec<String> = self.table.columns().iter().map(|column| column.name.clone()).collect();
         copy(&self.table, &names, writer, progress)
     }
+}
 
-    /// The times of its first and its last row, where it has some.
-    pub fn ends(&self) -> Result<Option<[i64; 2]>, Error> {
-        let rows = self.table.rows();
-        if rows == 0 || self.table.columns().iter().all(|column| column.name != TIME) {
-            return Ok(None);
+impl<'a> From<&'a table::Values> for Values<'a> {
+    fn from(values: &'a table::Values) -> Self {
+        match values {
+            table::Values::Whole(values) => Self::I64(values),
+            table::Values::Float(values) => Self::F64(values),
         }
-        let (mut first, mut last) = ([0], [0]);
-        self.table.read_i64(TIME, 0..1, &mut first)?;
-        self.table.read_i64(TIME, rows - 1..rows, &mut last)?;
-        Ok(Some([first[0], last[0]]))
     }
 }
 
@@ -151,47 +143,13 @@ pub(crate) fn copy<E: From<table::Error> + From<libhdf5::Error>>(
     writer: &mut Writer,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), E> {
-    let kinds: Vec<Kind> = names
-        .iter()
-        .map(|name| Ok(kind(&table.columns()[table.position(name)?].dtype)))
-        .collect::<Result<_, table::Error>>()?;
-    let step = (BATCH_BYTES / (8 * names.len().max(1) as u64)).clamp(1, ROWS_MAX);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut from = 0;
-    while from < table.rows() {
-        let rows = from..(from + step).min(table.rows());
-        let count = (rows.end - rows.start) as usize;
-        let read = |(name, kind): (&String, &Kind)| match kind {
-            Kind::I64 => {
-                let mut values = vec![0; count];
-                table.read_i64(name, rows.clone(), &mut values)?;
-                Ok(Lane::Whole(values))
-            }
-            Kind::F64 => {
-                let mut values = vec![0.0; count];
-                table.read_f64(name, rows.clone(), &mut values)?;
-                Ok(Lane::Float(values))
-            }
-        };
-        let lanes: Vec<Lane> = names.iter().zip(&kinds).map(read).collect::<Result<_, table::Error>>()?;
-        writer.push_rows(&lanes.iter().map(Lane::values).collect::<Vec<_>>(), threads)?;
-        from = rows.end;
-        progress(from);
+    let threads = parallel::threads(0);
+    for rows in table.pieces(names.len()) {
+        let read = |name: &String| table.read(name, rows.clone());
+        let values: Vec<table::Values> = names.iter().map(read).collect::<Result<_, _>>()?;
+        let values: Vec<Values<'_>> = values.iter().map(Values::from).collect();
+        writer.push_rows(&values, threads)?;
+        progress(rows.end);
     }
     Ok(())
-}
-
-/// Some values of a column.
-enum Lane {
-    Whole(Vec<i64>),
-    Float(Vec<f64>),
-}
-
-impl Lane {
-    fn values(&self) -> Values<'_> {
-        match self {
-            Self::Whole(values) => Values::I64(values),
-            Self::Float(values) => Values::F64(values),
-        }
-    }
 }

@@ -11,7 +11,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ mod rows;
 mod intake;
 
 use crate::append::Before;
-use crate::format::libhdf5::Writer;
+use crate::format::libhdf5::{Choice, Writer};
 use crate::parallel;
 use block::{Block, Blocks, Next};
 pub use dialect::{Dates, Dialect};
@@ -58,8 +58,9 @@ pub(crate) use time::Unit as TimeUnit;
 
 /// Blocks that are read together for each thread: enough that no thread waits long for another.
 const BLOCKS_EACH: usize = 4;
-/// The most blocks in memory that are not read yet, and again as many that are: 64 MiB.
-const BLOCKS_MAX: usize = 64;
+/// The most blocks in memory that are not read yet, again as many that are being read, and twice as many that are being
+/// written: 64 MiB.
+const BLOCKS_MAX: usize = 32;
 /// Rows that are handed on together where the input is read record by record.
 const BATCH_ROWS: usize = 4096;
 
@@ -79,8 +80,10 @@ pub struct Options {
     pub rows_min: u64,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
     /// Threads that read and compress; 0 for as many as there are processors. The output is the same with any number.
     pub threads: usize,
     /// Whether the output is there, and the rows are put behind its own.
@@ -97,6 +100,7 @@ impl Default for Options {
             rows_min: 1,
             chunk_rows: 65_536,
             level: 1,
+            choice: Choice::default(),
             threads: 0,
             append: false,
         }
@@ -187,10 +191,8 @@ pub fn import(
     let plan = Plan::of(input, output, options)?;
     let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let writer = writer.choosing(options.choice);
+    let threads = parallel::threads(options.threads);
     let mut intake = Intake::new(&plan, writer);
     if let Some(before) = &before {
         intake.follow(before)?;
@@ -239,8 +241,8 @@ pub(crate) fn read(input: &Path, options: &Options) -> Result<u64, Error> {
     Ok(rows.times.len() as u64)
 }
 
-/// Reads blocks up to the end or the first quote, and gives what is left. One thread cuts blocks while the others read those
-/// before.
+/// Reads blocks up to the end or the first quote, and gives what is left. One thread cuts blocks while some read those
+/// before, and another takes the rows of those before these.
 fn in_blocks<R: Read + Send>(
     plan: &Plan<'_>,
     mut blocks: Blocks<R>,
@@ -249,6 +251,7 @@ fn in_blocks<R: Read + Send>(
     told: &mut dyn FnMut(u64),
 ) -> Result<Blocks<R>, Error> {
     let room = threads.saturating_mul(BLOCKS_EACH).clamp(1, BLOCKS_MAX);
+    let count = &AtomicU64::new(intake.rows);
     thread::scope(|scope| {
         let (send, ready) = mpsc::sync_channel(room);
         let (give_back, spare) = mpsc::channel::<Block>();
@@ -267,6 +270,17 @@ fn in_blocks<R: Read + Send>(
             };
             (blocks, outcome)
         });
+        // One round waits while another is taken.
+        let (hand_on, done) = mpsc::sync_channel::<Vec<(Rows<'_>, Option<Error>, Block)>>(1);
+        let taker = scope.spawn(move || {
+            for (rows, error, block) in done.into_iter().flatten() {
+                intake.take(&rows, error, threads)?;
+                count.store(intake.rows, Ordering::Relaxed);
+                // The cutter may have ended; then nobody needs the memory.
+                let _ = give_back.send(block);
+            }
+            Ok::<(), Error>(())
+        });
         loop {
             let round: Vec<Block> = ready.iter().take(room).collect();
             if round.is_empty() {
@@ -277,14 +291,16 @@ fn in_blocks<R: Read + Send>(
                 let outcome = rows.take_block(&block);
                 Ok::<_, std::convert::Infallible>((rows, outcome.err(), block))
             };
-            let Ok(done) = parallel::run(threads, round.into_iter(), || (), read);
-            for (rows, error, block) in done {
-                intake.take(&rows, error, threads)?;
-                // The cutter may have ended; then nobody needs the memory.
-                let _ = give_back.send(block);
+            let Ok(round) = parallel::run(threads, round.into_iter(), || (), read);
+            // It ends at the first error, which is told below.
+            if hand_on.send(round).is_err() {
+                break;
             }
-            told(intake.rows);
+            told(count.load(Ordering::Relaxed));
         }
+        drop((hand_on, ready));
+        taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        told(count.load(Ordering::Relaxed));
         let (blocks, outcome) = cutter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         outcome.map_err(|error| plan.record_error(error)).map(|()| blocks)
     })

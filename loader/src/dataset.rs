@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::source::account::Account;
 use crate::table::{self, Damage, Damaged, Number, Scratch, Selection, Table};
 
 /// Why tables are no data set.
@@ -211,6 +212,21 @@ impl Dataset {
     pub(crate) fn scratch_bytes(&self, selections: &Selections) -> u64 {
         let bytes = self.tables.iter().zip(&selections.0).map(|(table, own)| table.scratch_bytes(own));
         bytes.max().unwrap_or(0)
+    }
+
+    /// How the files are read, each choice once, and how the reads of all of them were answered.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let mut all = Account::default();
+        let mut choices: Vec<String> = Vec::new();
+        for Account { choice, ways } in self.tables.iter().map(|table| table.account()) {
+            all.ways = all.ways.and(&ways);
+            if !choices.contains(&choice) {
+                choices.push(choice);
+            }
+        }
+        all.choice = choices.join("; ");
+        all
     }
 
     /// Bytes of what is known of the chunks of all tables.

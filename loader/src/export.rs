@@ -8,21 +8,20 @@
 //! texts that its numbers stand for. In an array of NumPy both stay whole numbers.
 
 use std::io::{self, Write};
-use std::ops::Range;
 use std::path::Path;
 
-use crate::npy;
-use crate::table::{self, Attribute, Column, Table};
+pub mod npy;
 
+#[cfg(feature = "libhdf5")]
+mod meaning;
+
+#[cfg(feature = "libhdf5")]
 mod csv;
 
 #[cfg(feature = "arrow")]
 mod arrow;
 
-/// Bytes of rows that are in memory at once, roughly.
-const BATCH_BYTES: u64 = 16 << 20;
-/// The most rows of a batch.
-const ROWS_MAX: u64 = 65_536;
+use crate::table::{self, Table};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +29,7 @@ pub enum Format {
     /// NumPy's array of records.
     Npy,
     /// Text, with a line of names.
+    #[cfg(feature = "libhdf5")]
     Csv,
     /// Apache Parquet, packed with zstd.
     #[cfg(feature = "arrow")]
@@ -43,6 +43,7 @@ impl Format {
     /// The formats by the ends of their files' names.
     pub const ENDS: &[(&str, Self)] = &[
         ("npy", Self::Npy),
+        #[cfg(feature = "libhdf5")]
         ("csv", Self::Csv),
         #[cfg(feature = "arrow")]
         ("parquet", Self::Parquet),
@@ -99,85 +100,12 @@ pub fn write(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
     match format {
-        Format::Npy => npy::write(table, output, progress).map_err(|error| match error {
-            npy::Error::Input(error) => error.into(),
-            npy::Error::Output(error) => error.into(),
-        }),
+        Format::Npy => npy::write(table, output, progress),
+        #[cfg(feature = "libhdf5")]
         Format::Csv => csv::write(table, output, progress),
         #[cfg(feature = "arrow")]
         Format::Parquet => arrow::write_parquet(table, output, progress),
         #[cfg(feature = "arrow")]
         Format::ArrowIpc => arrow::write_ipc(table, output, progress),
     }
-}
-
-/// What a column is to other programs.
-#[derive(Clone, Debug, PartialEq)]
-enum Meaning {
-    Time,
-    Symbols(Vec<String>),
-    Whole,
-    Float,
-}
-
-impl Meaning {
-    fn of(column: &Column) -> Self {
-        let text = |name: &str| match column.attributes.get(name) {
-            Some(Attribute::Text(text)) => text.as_str(),
-            _ => "",
-        };
-        if column.dtype.starts_with('f') {
-            return Self::Float;
-        }
-        if text("role") == "timestamp" || text("unit") == "nanoseconds since 1970-01-01 UTC" {
-            return Self::Time;
-        }
-        column.symbols().map_or(Self::Whole, Self::Symbols)
-    }
-}
-
-/// Some rows of one column.
-#[derive(Clone, Debug)]
-enum Values {
-    Whole(Vec<i64>),
-    Float(Vec<f64>),
-}
-
-/// Calls `each` with all rows of `table`, piece by piece, and what its columns mean.
-fn batches(
-    table: &Table,
-    meanings: &[Meaning],
-    progress: &mut dyn FnMut(u64),
-    mut each: impl FnMut(Vec<Values>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let step = (BATCH_BYTES / (8 * table.columns().len().max(1) as u64)).clamp(1, ROWS_MAX);
-    let mut from = 0;
-    while from < table.rows() {
-        let rows = from..from.saturating_add(step).min(table.rows());
-        let read = |(column, meaning): (&Column, &Meaning)| values(table, column, meaning, rows.clone());
-        let columns = table.columns().iter().zip(meanings).map(read).collect::<Result<_, _>>()?;
-        each(columns)?;
-        from = rows.end;
-        progress(from);
-    }
-    Ok(())
-}
-
-fn values(table: &Table, column: &Column, meaning: &Meaning, rows: Range<u64>) -> Result<Values, Error> {
-    let count = (rows.end - rows.start) as usize;
-    if *meaning == Meaning::Float {
-        let mut values = vec![0.0; count];
-        table.read_f64(&column.name, rows, &mut values)?;
-        return Ok(Values::Float(values));
-    }
-    let mut values = vec![0; count];
-    table.read_i64(&column.name, rows.clone(), &mut values)?;
-    if let Meaning::Symbols(symbols) = meaning {
-        let is_there = |value: &i64| usize::try_from(*value).is_ok_and(|value| value < symbols.len());
-        if let Some(at) = values.iter().position(|value| !is_there(value)) {
-            let (column, row) = (column.name.clone(), rows.start + at as u64);
-            return Err(Error::NoSymbol { column, row, value: values[at], symbols: symbols.len() });
-        }
-    }
-    Ok(Values::Whole(values))
 }

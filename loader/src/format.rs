@@ -6,3 +6,4 @@
 pub mod hdf5;
 #[cfg(feature = "libhdf5")]
 pub mod libhdf5;
+pub(crate) mod scale;

@@ -38,7 +38,8 @@ mod intake;
 
 use crate::append::Before;
 use crate::csv::{Progress, Stamp};
-use crate::format::libhdf5::Writer;
+use crate::format::libhdf5::{Choice, Writer, is_same_file};
+use crate::parallel;
 use batch::{Batch, Field};
 pub use error::Error;
 use intake::Intake;
@@ -71,8 +72,10 @@ pub struct Options {
     pub nulls: Nulls,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
     /// Threads that compress; 0 for as many as there are processors.
     pub threads: usize,
     /// Whether the output is there, and the rows are put behind its own.
@@ -88,6 +91,7 @@ impl Default for Options {
             nulls: Nulls::Fail,
             chunk_rows: 65_536,
             level: 3,
+            choice: Choice::default(),
             threads: 0,
             append: false,
         }
@@ -259,7 +263,7 @@ pub fn import(
     let started = Instant::now();
     let stamp = || Stamp::of(input).map_err(|error| Error::input(input, error));
     let begun = stamp()?;
-    if std::fs::canonicalize(output).is_ok_and(|output| std::fs::canonicalize(input).ok() == Some(output)) {
+    if is_same_file(input, output) {
         return Err(Error::SameFile { path: input.to_path_buf() });
     }
     let format = Format::of(input)?;
@@ -272,10 +276,8 @@ pub fn import(
     opened.choose(&plan.numbers())?;
     let before = if options.append { Some(Before::open(output)?) } else { None };
     let writer = Writer::create(output, &plan.columns(), options.chunk_rows, options.level)?;
-    let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let writer = writer.choosing(options.choice);
+    let threads = parallel::threads(options.threads);
     let mut intake = Intake::new(&plan, options.nulls, writer, threads);
     if let Some(before) = &before {
         for (lane, symbols) in intake.follow(before)? {

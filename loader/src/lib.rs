@@ -3,7 +3,7 @@
 //! ```text
 //! read:   file -> source (bytes) -> format (chunk index) -> codec (chunk) -> table (columns) -> dataset (tables) -> sampler (order) -> stream (windows)
 //! keep:   results -> cache (made once, mapped later)
-//! give:   table -> npy | export -> file of another program
+//! give:   table -> export -> file of another program
 //! write:  csv | import | market (rows) -> format::libhdf5 (chunks) -> codec (chunk) -> file
 //! ```
 //!
@@ -52,7 +52,4 @@ pub mod verify;
 #[cfg(feature = "libhdf5")]
 pub mod repack;
 
-pub mod npy;
-
-#[cfg(feature = "libhdf5")]
 pub mod export;

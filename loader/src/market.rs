@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub mod bars;
 
-use crate::format::libhdf5::{self, Column, Kind, Value, Writer};
+use crate::format::libhdf5::{self, Choice, Column, Kind, Value, Writer};
 use bars::{Bar, Bars};
 
 /// Bars that are handed to the writer together.
@@ -28,13 +28,22 @@ pub struct Options {
     pub weekends_closed: bool,
     /// Rows in one chunk of the output.
     pub chunk_rows: usize,
-    /// The zstd level of the output.
+    /// The highest zstd level that columns of the output may have.
     pub level: i32,
+    /// What the storage of each column is chosen by.
+    pub choice: Choice,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rows: 100_000, seed: 7, weekends_closed: false, chunk_rows: 65_536, level: 1 }
+        Self {
+            rows: 100_000,
+            seed: 7,
+            weekends_closed: false,
+            chunk_rows: 65_536,
+            level: 1,
+            choice: Choice::default(),
+        }
     }
 }
 
@@ -108,7 +117,8 @@ pub fn generate(
     if rows_total == 0 || rows_total > Bars::count_max() {
         return Err(Error::Rows { rows: rows_total });
     }
-    let mut writer = Writer::create(output, &columns(), options.chunk_rows, options.level)?;
+    let writer = Writer::create(output, &columns(), options.chunk_rows, options.level)?;
+    let mut writer = writer.choosing(options.choice);
     let mut bars = Bars::new(options.seed, options.weekends_closed);
     let mut batch: Vec<Bar> = Vec::with_capacity(BATCH_ROWS);
     let mut rows = 0;

@@ -4,6 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+/// The threads that `asked` means: 0 is as many as there are processors.
+pub(crate) fn threads(asked: usize) -> usize {
+    match asked {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
 /// Runs every job on up to `threads` threads, each with a state of its own, and returns the results in the order of the
 /// jobs, or the error of the first job that has one.
 ///

@@ -8,13 +8,49 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+pub mod account;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod memory;
 pub mod pread;
 pub mod uring;
+
+use account::Account;
+use pread::Pread;
+use uring::{Access, Uring};
+
+/// Bytes that a source takes at most for each thread that reads. What is planned counts them whichever way is read, so that the
+/// same budget gives the same windows in the same order on every machine.
+pub const THREAD_BYTES: u64 = uring::THREAD_BYTES;
+
+/// Through what a file is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// io_uring where it can be had, else `pread(2)`; [`Source::account`] tells which and why.
+    #[default]
+    Automatic,
+    /// `pread(2)`.
+    Pread,
+    /// io_uring; an error where [`uring::probe`] fails.
+    Uring,
+}
+
+/// Opens the regular file at `path`.
+///
+/// # Errors
+/// What the system says; `Unsupported` when io_uring was asked for and cannot be used.
+pub fn open(path: &Path, backend: Backend, access: Access) -> io::Result<Arc<dyn Source>> {
+    let source: Arc<dyn Source> = match (backend, uring::available()) {
+        (Backend::Pread, _) => Arc::new(Pread::open(path)?),
+        (Backend::Automatic, Err(reason)) => Arc::new(Pread::open_for_lack(path, reason.to_string())?),
+        (Backend::Automatic, Ok(())) | (Backend::Uring, _) => Arc::new(Uring::open(path, access)?),
+    };
+    tracing::debug!(path = %path.display(), choice = source.account().choice, "source");
+    Ok(source)
+}
 
 /// Why bytes cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +74,22 @@ pub enum Error {
         /// What the system said.
         error: io::Error,
     },
+}
+
+/// Whether an error of the system is about the machine's state, and not about a path that was named wrongly.
+pub(crate) fn is_environment(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    !matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput | InvalidFilename)
+}
+
+/// What to do about a file that the system refuses, to be said after its error.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; have its owner let you read it (chmod, setfacl), and enter the folders on the way, or run as a user who may"
+        }
+        _ => "",
+    }
 }
 
 /// What tells one state of a source from another: equal identities hold equal bytes, as far as the system can tell.
@@ -135,9 +187,9 @@ pub trait Source: Send + Sync + fmt::Debug {
         one_by_one(self, spans, 0, room, take);
     }
 
-    /// Bytes that the source itself takes for each thread that reads.
-    fn thread_bytes(&self) -> u64 {
-        0
+    /// How it reads and why so, and what it has read.
+    fn account(&self) -> Account {
+        Account::default()
     }
 }
 

@@ -36,7 +36,9 @@ mod gather;
 mod worker;
 
 use crate::dataset::{Dataset, Selections};
+use crate::parallel;
 use crate::sampler::{self, Cursor, Order, Shard, Windows};
+use crate::source::account::{Account, Ways};
 use crate::table::{self, Damaged};
 use gather::{Form, Slab};
 use handover::{Handover, Next};
@@ -172,6 +174,8 @@ struct Pool {
 pub struct Loader {
     work: Arc<Work>,
     explanation: Explanation,
+    /// How reads were answered before this was planned.
+    ways: Ways,
     batch: usize,
     pool: Arc<Mutex<Pool>>,
 }
@@ -220,20 +224,21 @@ impl Loader {
         }
         let selections = dataset.select(&names)?;
         dataset.check::<f32>(&selections)?;
-        let threads = match options.threads {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = parallel::threads(options.threads);
         let (width, features, shape) = (names.len(), options.features.len(), windows.shape());
         let form = Form { shape, block_rows: 1, width, features, targets };
         let needs = Needs { dataset: &dataset, selections: &selections, form: &form, options, threads };
         let (block_rows, explanation) = needs.plan(&windows)?;
+        let account = dataset.account();
+        let (explanation, ways) = (Explanation { source: account.choice, ..explanation }, account.ways);
         let form = Form { block_rows: u32::try_from(block_rows).unwrap_or(u32::MAX), ..form };
         let work = Work {
             dataset,
             selections,
             windows,
             form,
+            batch: options.batch,
+            threads: explanation.threads as usize,
             order: options.order,
             shard: options.shard,
             blocks_mixed: explanation.blocks_mixed,
@@ -248,7 +253,7 @@ impl Loader {
         };
         work.mixes(0)?;
         let (work, pool) = (Arc::new(work), Arc::default());
-        Ok(Self { work, explanation, batch: options.batch, pool })
+        Ok(Self { work, explanation, ways, batch: options.batch, pool })
     }
 
     /// Where the memory goes.
@@ -261,6 +266,14 @@ impl Loader {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.work.tally.metrics()
+    }
+
+    /// How the files are read, and how their reads were answered since the stream was planned, those of others that read through
+    /// the same tables included.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let now = self.work.dataset.account();
+        Account { ways: now.ways.since(&self.ways), ..now }
     }
 
     /// The chunks that could not be had so far.
@@ -310,7 +323,7 @@ impl Loader {
             blocks.push(Buffer::zeroed(0, Alignment::PAGE)?);
         }
         while copies && slabs.len() < self.slabs() {
-            slabs.push(Slab::new(&self.work.form, self.batch)?);
+            slabs.push(Slab::empty()?);
         }
         let spare = if copies { Vec::new() } else { std::mem::take(&mut slabs) };
         lock(&self.pool).slabs = spare;

@@ -15,6 +15,7 @@ mod facts;
 mod matlab;
 mod number;
 mod storage;
+mod stored;
 
 pub(crate) mod error;
 
@@ -26,11 +27,16 @@ mod pandas;
 
 mod open;
 
+mod values;
+
 use crate::codec::Room;
 use crate::format::hdf5;
 use crate::nearest::nearest;
 use crate::parallel;
-use crate::source::{Source, pread::Pread, uring::Uring};
+pub use crate::source::Backend;
+use crate::source::account::Account;
+use crate::source::uring::Access;
+use crate::source::{self, Source};
 use cache::Cache;
 pub use error::Error;
 pub use facts::{Attribute, Column, Inspection, Skipped};
@@ -41,21 +47,12 @@ use rows::{Origin, Origins};
 use sidecar::Known;
 pub use storage::Error as ChunkError;
 use storage::Storage;
+pub use values::Values;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
 /// Bytes of rows in a job of a thread, unless a chunk is larger.
 const JOB_BYTES: u64 = 512 << 10;
-
-/// Through what a file is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// `pread(2)`.
-    #[default]
-    Pread,
-    /// io_uring; an error where [`crate::source::uring::probe`] fails.
-    Uring,
-}
 
 /// How a table is opened.
 #[derive(Clone, Debug)]
@@ -66,6 +63,8 @@ pub struct Options {
     pub budget_bytes: u64,
     /// Through what the file is read.
     pub backend: Backend,
+    /// How what the page cache does not hold is read through io_uring.
+    pub access: Access,
     /// Threads that decode a long range of rows, the calling one included; 0 for as many as there are processors.
     pub threads: usize,
     /// Where what opening finds is kept for the next time; it is written when it is not there or is not of this file.
@@ -90,7 +89,8 @@ impl Default for Options {
         Self {
             group: "/".to_owned(),
             budget_bytes: Table::BUDGET_BYTES,
-            backend: Backend::Pread,
+            backend: Backend::default(),
+            access: Access::default(),
             threads: 0,
             sidecar: None,
         }
@@ -136,11 +136,8 @@ impl Table {
     /// As [`Table::with_budget`], and [`Error::NoGroup`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
-        let source: std::io::Result<Arc<dyn Source>> = match options.backend {
-            Backend::Pread => Pread::open(path).map(|source| Arc::new(source) as _),
-            Backend::Uring => Uring::open(path).map(|source| Arc::new(source) as _),
-        };
-        let source = source.map_err(|error| Error::Io { path: path.to_path_buf(), error })?;
+        let source = source::open(path, options.backend, options.access)
+            .map_err(|error| Error::Io { path: path.to_path_buf(), error })?;
         Self::of_source(source, path, options)
     }
 
@@ -180,10 +177,7 @@ impl Table {
         let cache = Mutex::new(Cache::new(usize::try_from(budget_bytes).unwrap_or(usize::MAX)));
         let (path, file_bytes) = (path.to_path_buf(), source.size());
         let inspection = Inspection { path, file_bytes, rows, columns, attributes, skipped, budget_bytes };
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let threads = parallel::threads(options.threads);
         Ok(Self { source, inspection, index, storages, origins, threads, cache })
     }
 
@@ -217,6 +211,12 @@ impl Table {
     #[must_use]
     pub fn identity(&self) -> crate::source::Identity {
         self.source.identity()
+    }
+
+    /// How the file is read and why so, and how its reads were answered since it was opened.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.source.account()
     }
 
     /// Rows of each column.
@@ -277,7 +277,7 @@ impl Table {
     /// # Errors
     /// [`Error`] when there is no such column or row, a value does not fit, or the file is broken there.
     pub fn read_f64(&self, column: &str, rows: Range<u64>, values: &mut [f64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
     /// Reads `rows` of `column` as `i64` into `values`, which has one place for each row.
@@ -285,10 +285,10 @@ impl Table {
     /// # Errors
     /// As [`Table::read_f64`], and [`Error::WrongType`] when the column holds floating-point numbers.
     pub fn read_i64(&self, column: &str, rows: Range<u64>, values: &mut [i64]) -> Result<(), Error> {
-        self.read(column, rows, values)
+        self.read_into(column, rows, values)
     }
 
-    fn read<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
+    fn read_into<T: Number>(&self, column: &str, rows: Range<u64>, values: &mut [T]) -> Result<(), Error> {
         let number = self.position(column)?;
         let origin = self.origins[number];
         let storage = &self.storages[origin.storage];
@@ -309,7 +309,7 @@ impl Table {
                 Some(bytes) => {
                     let bytes = &bytes[inside * storage.row_bytes + origin.offset..];
                     let column = number::Column { bytes, stride: storage.row_bytes };
-                    number::convert(origin.datatype, column, count, (now, 1))
+                    number::convert((origin.datatype, origin.scale), column, count, (now, 1))
                 }
                 None => fill(storage, origin, now),
             };
@@ -411,7 +411,7 @@ impl Table {
 
     /// Bytes of [`Scratch`] that a thread needs for the selected columns.
     pub(crate) fn scratch_bytes(&self, selection: &Selection) -> u64 {
-        selection.scratch_bytes(&self.storages).saturating_add(self.source.thread_bytes())
+        selection.scratch_bytes(&self.storages).saturating_add(source::THREAD_BYTES)
     }
 
     /// Bytes of what is known of the chunks of all columns.
@@ -488,7 +488,7 @@ fn fill<T: Number>(storage: &Storage, origin: Origin, values: &mut [T]) -> Resul
     // One element is kept: the whole record, or one value of a matrix.
     let offset = if origin.datatype == storage.datatype { 0 } else { origin.offset };
     let column = number::Column { bytes: &storage.fill()[offset..], stride: storage.element_bytes };
-    number::convert(origin.datatype, column, 1, (std::slice::from_mut(first), 1))?;
+    number::convert((origin.datatype, origin.scale), column, 1, (std::slice::from_mut(first), 1))?;
     others.fill(*first);
     Ok(())
 }

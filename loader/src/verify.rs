@@ -72,7 +72,7 @@ pub fn verify(table: &Table, progress: &mut dyn FnMut(u64)) -> Report {
 }
 
 fn one(table: &Table, column: &Column, told: &mut dyn FnMut(u64)) -> Verified {
-    let is_float = column.dtype.starts_with('f');
+    let is_float = column.is_float();
     // Whole chunks, so that an error is of one of them, and each is decoded once.
     let step = if column.chunk_rows >= ROWS {
         column.chunk_rows

@@ -78,7 +78,7 @@ fn run(
         }
         Job::Assemble { batch, portions, .. } => {
             let slab = starts(&portions);
-            Done::Assembled { batch, portions, slab }
+            Done::Assembled { batch, portions, slab, outcome: Ok(()) }
         }
     }
 }

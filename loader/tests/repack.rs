@@ -4,9 +4,11 @@
 
 use std::path::Path;
 
+use diapason_loader::export::{self, Format};
+use diapason_loader::format::libhdf5::Choice;
 use diapason_loader::table::{Options, Table};
 use diapason_loader::verify::{Hash, verify};
-use diapason_loader::{market, npy, repack};
+use diapason_loader::{market, repack};
 use diapason_tests::{need, oracle::ask, require};
 
 fn generated(path: &Path, rows: u64, seed: u64) -> Table {
@@ -71,10 +73,69 @@ fn tables_are_put_one_after_the_other_in_the_order_of_their_times() {
 }
 
 #[test]
+#[cfg(feature = "arrow")]
+fn texts_stay_texts_and_rows_are_chosen_by_them() {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+    const FROM: i64 = 1_700_000_000_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let table = |name: &str, from: i64, symbols: &[&str]| {
+        let times: Vec<i64> = (0..symbols.len() as i64).map(|row| from + row).collect();
+        let prices: Vec<f64> = times.iter().map(|time| (*time - FROM) as f64 * 0.5).collect();
+        let columns: [(&str, ArrayRef); 3] = [
+            ("timestamp", Arc::new(Int64Array::from(times))),
+            ("symbol", Arc::new(StringArray::from(symbols.to_vec()))),
+            ("price", Arc::new(Float64Array::from(prices))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = std::fs::File::create(path("in.arrow")).unwrap();
+        let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let options = diapason_loader::import::Options::default();
+        diapason_loader::import::import(&path("in.arrow"), &path(name), &options, &mut |_| {}).unwrap();
+        Table::open(path(name)).unwrap()
+    };
+    // The lists of texts differ, and so do the numbers of one text.
+    let first = table("first.h5", FROM, &["b", "a", "b"]);
+    let second = table("second.h5", FROM + 10, &["c", "a"]);
+    let read = |path: &Path| {
+        let table = Table::open(path).unwrap();
+        let column = table.columns()[table.position("symbol").unwrap()].symbols().unwrap();
+        let mut numbers = vec![0; table.rows() as usize];
+        table.read_i64("symbol", 0..table.rows(), &mut numbers).unwrap();
+        numbers.iter().map(|number| column[*number as usize].clone()).collect::<Vec<_>>()
+    };
+    let pack = |only: Option<(&str, &str)>| {
+        let only = only.map(|(column, value)| repack::Only { column: column.into(), value: value.into() });
+        let options = repack::Options { only, ..repack::Options::default() };
+        let done = repack::repack(&[&first, &second], &path("out.h5"), &options, &mut |_| {});
+        done.map(|report| (report.rows, read(&path("out.h5")))).map_err(|error| error.to_string())
+    };
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(pack(None), Ok((5, texts(&["b", "a", "b", "c", "a"]))));
+    assert_eq!(pack(Some(("symbol", "a"))), Ok((2, texts(&["a", "a"]))));
+    assert_eq!(pack(Some(("symbol", "b"))), Ok((2, texts(&["b", "b"]))));
+    assert_eq!(pack(Some(("price", "5"))), Ok((1, texts(&["c"]))));
+    assert!(pack(Some(("symbol", "B"))).unwrap_err().contains("no row has \"B\""));
+    assert!(pack(Some(("price", "-1"))).unwrap_err().contains("no row has"));
+    assert!(pack(Some(("timestamp", "soon"))).unwrap_err().contains("give a number"));
+}
+
+#[test]
 fn verification_names_each_damaged_chunk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("in.h5");
-    drop(generated(&path, 3000, 1));
+    let options = market::Options {
+        rows: 3000,
+        seed: 1,
+        chunk_rows: 500,
+        choice: Choice::Plain,
+        ..market::Options::default()
+    };
+    market::generate(&path, &options, &mut |_| {}).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     // Bits in the middle of two frames of zstd.
     let frames: Vec<usize> = bytes
@@ -107,7 +168,7 @@ fn numpy_loads_what_is_written_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let table = generated(&folder.path().join("in.h5"), 20_000, 2);
     let path = folder.path().join("out.npy");
-    npy::write(&table, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
+    export::write(&table, Format::Npy, std::fs::File::create(&path).unwrap(), &mut |_| {}).unwrap();
     let script = need::repository().join("loader/tests/oracles/read_npy.py");
     let arguments =
         [path.to_str().unwrap(), folder.path().join("in.h5").to_str().unwrap()].map(str::to_owned);

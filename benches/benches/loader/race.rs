@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use diapason_benches::kept::{Units, keep};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use serde_json::json;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 /// What is measured: a name, how many units a run does, and a run that gives seconds and a sum.
 pub struct Entrant<'a> {
@@ -57,21 +59,10 @@ pub fn race(group: &str, unit: &str, entrants: &mut [Entrant<'_>], rounds: usize
             rate(least),
             entrant.units / median / first
         );
-        keep(&format!("{group}/{}", entrant.name), [least, median, most], entrant.units);
-    }
-}
-
-/// Leaves a result where criterion leaves its own.
-fn keep(name: &str, seconds: [f64; 3], units: f64) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criterion").join(name).join("new");
-    std::fs::create_dir_all(&folder).expect("the folder of results can be made");
-    let [low, median, high] = seconds.map(|seconds| seconds * 1e9);
-    let interval = json!({ "lower_bound": low, "upper_bound": high });
-    let estimates = json!({ "median": { "point_estimate": median, "confidence_interval": interval } });
-    let throughput = if name.contains("windows") { "Elements" } else { "Bytes" };
-    let benchmark = json!({ "full_id": name, "throughput": { throughput: units as u64 } });
-    for (file, value) in [("estimates.json", estimates), ("benchmark.json", benchmark)] {
-        std::fs::write(folder.join(file), value.to_string()).expect("a result can be written");
+        let name = format!("{group}/{}", entrant.name);
+        let count = entrant.units as u64;
+        let units = if name.contains("windows") { Units::Elements(count) } else { Units::Bytes(count) };
+        keep(&name, [least, median, most].map(|seconds| seconds * 1e9), units);
     }
 }
 
@@ -79,6 +70,12 @@ fn keep(name: &str, seconds: [f64; 3], units: f64) {
 pub fn device_bytes() -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     io.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Milliseconds of processor that this process took, those in the kernel included.
+pub fn cpu_ms() -> f64 {
+    let used = getrusage(UsageWho::RUSAGE_SELF).expect("its own usage");
+    [used.user_time(), used.system_time()].map(|time| time.num_microseconds() as f64 / 1e3).iter().sum()
 }
 
 /// Drops what the page cache holds of the file.

@@ -1,13 +1,13 @@
 //! Commands on a table that is a file already: show rows, verify, repack, append, export.
 
-use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use diapason_loader::table::{Column, Options, Table};
+use diapason_loader::export;
+use diapason_loader::table::{Options, Table, Values};
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{export, repack, verify};
+use diapason_loader::{format::libhdf5::Choice, repack, verify};
 use serde::Serialize;
 
 use crate::console::{self, Console};
@@ -70,14 +70,15 @@ pub fn head(arguments: &Head, console: &Console) -> Result<(), Failure> {
     let back = arguments.from.unsigned_abs();
     let first = if arguments.from < 0 { table.rows().saturating_sub(back) } else { back.min(table.rows()) };
     let last = first.saturating_add(arguments.rows).min(table.rows());
-    let columns: Vec<Vec<serde_json::Value>> =
-        table.columns().iter().map(|column| values(&table, column, first..last)).collect::<Result<_, _>>()?;
-    let row = |at: usize| columns.iter().map(|column| column[at].clone()).collect();
-    let rows = Rows {
-        columns: table.columns().iter().map(|column| column.name.clone()).collect(),
-        first,
-        rows: (0..(last - first) as usize).map(row).collect(),
+    let read = |name: &String| table.read(name, first..last);
+    let names: Vec<String> = table.columns().iter().map(|column| column.name.clone()).collect();
+    let columns: Vec<Values> = names.iter().map(read).collect::<Result<_, _>>()?;
+    let cell = |values: &Values, at: usize| match values {
+        Values::Whole(values) => values[at].into(),
+        Values::Float(values) => json(values[at]),
     };
+    let row = |at: usize| columns.iter().map(|values| cell(values, at)).collect();
+    let rows = Rows { columns: names, first, rows: (0..(last - first) as usize).map(row).collect() };
     Ok(console.show(&rows, |console, rows| {
         let names: Vec<&str> =
             std::iter::once("row").chain(rows.columns.iter().map(String::as_str)).collect();
@@ -87,23 +88,6 @@ pub fn head(arguments: &Head, console: &Console) -> Result<(), Failure> {
         });
         console.table(&names, cells.collect())
     })?)
-}
-
-/// Some values of a column: NaN and infinities, which JSON has not, as text.
-fn values(
-    table: &Table,
-    column: &Column,
-    rows: std::ops::Range<u64>,
-) -> Result<Vec<serde_json::Value>, Failure> {
-    let count = (rows.end - rows.start) as usize;
-    if column.dtype.starts_with('f') {
-        let mut values = vec![0.0; count];
-        table.read_f64(&column.name, rows, &mut values)?;
-        return Ok(values.into_iter().map(json).collect());
-    }
-    let mut values = vec![0; count];
-    table.read_i64(&column.name, rows, &mut values)?;
-    Ok(values.into_iter().map(serde_json::Value::from).collect())
 }
 
 /// A number; NaN and infinities as text.
@@ -177,15 +161,33 @@ pub struct Repack {
     /// Columns to take, in this order, comma separated; all when absent
     #[arg(long, value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
+    /// Take only the rows that have this value in this column, such as symbol=AAPL
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = only)]
+    pub only: Option<repack::Only>,
     /// Rows in one chunk
     #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub chunk_rows: u32,
-    /// The zstd level, 1 (fast) to 19 (small)
+    /// The highest zstd level of a column, 1 (fast) to 19 (small); a lower one is taken where little is lost
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// How columns are stored: `auto`, in the fewest bytes in which each value comes back bit by bit (prices as whole numbers and
+    /// the attribute `diapason_divisor`, which other programs must apply); `timed`, also by the time that decoding takes here; or
+    /// `plain`, 64 bits a value
+    #[arg(long, default_value = "auto", value_parser = super::codec)]
+    pub codec: Choice,
     /// Put the rows behind those that the output has already
     #[arg(long)]
     pub append: bool,
+}
+
+#[cfg(feature = "libhdf5")]
+fn only(text: &str) -> Result<repack::Only, String> {
+    match text.split_once('=') {
+        Some((column, value)) if !column.is_empty() => {
+            Ok(repack::Only { column: column.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("expected COLUMN=VALUE, such as symbol=AAPL".to_owned()),
+    }
 }
 
 /// Writes the rows of some files to another.
@@ -201,8 +203,10 @@ pub fn repack(arguments: &Repack, console: &Console) -> Result<(), Failure> {
     let bar = console.progress("repack", tables.iter().map(Table::rows).sum());
     let options = repack::Options {
         columns: arguments.columns.clone(),
+        only: arguments.only.clone(),
         chunk_rows: arguments.chunk_rows as usize,
         level: arguments.level,
+        choice: arguments.codec,
         append: arguments.append,
     };
     let tables: Vec<&Table> = tables.iter().collect();
@@ -230,15 +234,20 @@ pub struct Export {
 /// When the form is not known, the table cannot be read or the output refuses.
 pub fn export(arguments: &Export, console: &Console) -> Result<(), Failure> {
     let output = &arguments.output;
-    is_known(output)?;
+    let form = form(output)?;
     write::ready(output, &[&arguments.input.file])?;
     let table = arguments.input.open()?;
     let bar = console.progress("export", table.rows());
     let of_file = |error| Failure::Write { file: output.clone(), error };
     let mut file = write::beside(output).map_err(of_file)?;
-    let written = give(&table, output, file.as_file_mut(), &mut |rows| bar.set_position(rows));
+    let written =
+        export::write(&table, form, BufWriter::new(file.as_file_mut()), &mut |rows| bar.set_position(rows));
     bar.finish_and_clear();
-    written?;
+    written.map_err(|error| match error {
+        export::Error::Output(error) => of_file(error),
+        export::Error::Input(error) => error.into(),
+        error => Failure::Export { file: output.clone(), error },
+    })?;
     file.as_file().sync_all().map_err(of_file)?;
     file.persist(output).map_err(|error| of_file(error.error))?;
     let bytes = std::fs::metadata(output).map_err(of_file)?.len();
@@ -257,40 +266,15 @@ pub fn export(arguments: &Export, console: &Console) -> Result<(), Failure> {
     })?)
 }
 
-#[cfg(feature = "libhdf5")]
-fn is_known(output: &Path) -> Result<export::Format, Failure> {
+/// The form that the name of the output tells.
+fn form(output: &Path) -> Result<export::Format, Failure> {
     const REASON: &str = if cfg!(feature = "arrow") {
         "its name does not end with .npy, .csv, .parquet, .arrow or .feather, which are what is written; give such a name"
-    } else {
+    } else if cfg!(feature = "libhdf5") {
         "its name does not end with .npy or .csv, which are what this build writes; give such a name"
+    } else {
+        "its name does not end with .npy, which is what this build writes; give such a name"
     };
     let refused = || Failure::Refused { file: output.to_path_buf(), reason: REASON };
     export::Format::of(output).ok_or_else(refused)
-}
-
-/// Writes `table` to `file`, which will stand at `output`, in the form that the name tells.
-#[cfg(feature = "libhdf5")]
-fn give(table: &Table, output: &Path, file: &mut File, told: &mut dyn FnMut(u64)) -> Result<(), Failure> {
-    let written = export::write(table, is_known(output)?, BufWriter::new(file), told);
-    written.map_err(|error| match error {
-        export::Error::Output(error) => Failure::Write { file: output.to_path_buf(), error },
-        export::Error::Input(error) => error.into(),
-        error => Failure::Export { file: output.to_path_buf(), error },
-    })
-}
-
-#[cfg(not(feature = "libhdf5"))]
-fn is_known(output: &Path) -> Result<(), Failure> {
-    let reason = "its name does not end with .npy, which is what this build writes; give such a name";
-    let is_npy = output.extension().is_some_and(|extension| extension == "npy");
-    if is_npy { Ok(()) } else { Err(Failure::Refused { file: output.to_path_buf(), reason }) }
-}
-
-#[cfg(not(feature = "libhdf5"))]
-fn give(table: &Table, output: &Path, file: &mut File, told: &mut dyn FnMut(u64)) -> Result<(), Failure> {
-    diapason_loader::npy::write(table, BufWriter::new(file), told).map_err(|error| match error {
-        diapason_loader::npy::Error::Output(error) => Failure::Write { file: output.to_path_buf(), error },
-        diapason_loader::npy::Error::Input(error) => error.into(),
-        error => Failure::Found(error.to_string()),
-    })
 }

@@ -258,7 +258,7 @@ fn io_uring() -> Check {
         Err(reason) => warn(
             "io_uring",
             reason.to_string(),
-            "the loader's io_uring source cannot be used; pread, the default, gives the same bytes",
+            "the loader reads by pread instead, which gives the same bytes and has one read under way, not eight",
             "allow io_uring (sysctl kernel.io_uring_disabled, the container's seccomp profile)",
         ),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use diapason_loader::npy;
+use diapason_loader::export::npy;
 use serde::Serialize;
 
 use crate::console::{self, Console};
@@ -19,7 +19,7 @@ use crate::{memory, write};
 /// What to compute.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The HDF5 file
+    /// The file: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
     /// The feature plan; without it, one that suits the columns of the file
     #[arg(long)]
@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
         write::ready(out, &[&arguments.data])?;
     }
     arguments.cache.settle(&arguments.data);
-    let feed = Feed::open(&arguments.data, arguments.features.as_deref(), arguments.budget << 20)?;
+    let feed = Feed::open(&arguments.data, arguments.features.as_deref(), arguments.budget << 20, console)?;
     let mut output = arguments.out.as_deref().map(|out| Output::new(out, &feed)).transpose()?;
     let bar = console.progress("compute", feed.table.rows());
     // Only the rows are wanted: no row is one to learn from, and every gap is as good as none.

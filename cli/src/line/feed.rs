@@ -6,15 +6,23 @@ use std::path::{Path, PathBuf};
 use diapason_kernels::feature::{Plan, PlanError};
 use diapason_loader::table::{self, Table};
 
+use tempfile::TempDir;
+
 use super::clock::{Clock, ClockError};
+use super::intake::{Intake, IntakeError};
 use super::recipe::{Price, RecipeError};
+use super::symbol::{self, Mixed};
+use crate::console::Console;
 
 /// Why a file cannot feed a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    /// The file.
+    /// The file, while it is read.
     #[error(transparent)]
     Table(#[from] table::Error),
+    /// The file, when it is opened.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// The plan does not fit the columns.
     #[error("{file}: {error}")]
     Plan {
@@ -22,6 +30,22 @@ pub enum FeedError {
         file: String,
         /// What does not fit.
         error: PlanError,
+    },
+    /// Rows of several symbols.
+    #[error(
+        "{file}: row {row} is of {other} and row 0 of {first} by column {column:?}; keep the rows of one symbol: `diapason data repack --where {column}={first} {file} -o OUTPUT`"
+    )]
+    Mixed {
+        /// The file.
+        file: String,
+        /// The column that says so.
+        column: String,
+        /// The first row of another symbol.
+        row: u64,
+        /// The symbol of the first row.
+        first: String,
+        /// The other one.
+        other: String,
     },
     /// A time is out of order or no time.
     #[error("{file}: {error}")]
@@ -65,6 +89,8 @@ pub struct Feed {
     pub plan: Plan,
     /// The price whose future is predicted.
     pub price: Price,
+    /// Where an import lies until nobody needs it.
+    scratch: Option<TempDir>,
 }
 
 /// Raw rows: the plan's inputs row by row, the price, and the time.
@@ -83,14 +109,23 @@ pub struct Rows {
 pub const TIME: &str = "timestamp";
 
 impl Feed {
-    /// Opens `path` for `features`, or for the plan that suits its columns when that is `None`.
+    /// Opens `path` for `features`, or for the plan that suits its columns when that is `None`. What is no HDF5 file is
+    /// imported for as long as the feed lives.
     ///
     /// # Errors
     /// [`FeedError`] when the file is unreadable, has no price, or lacks a column of the plan.
-    pub fn open(path: &Path, features: Option<&str>, budget_bytes: u64) -> Result<Self, FeedError> {
-        let table = Table::with_budget(path, budget_bytes)?;
-        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
+    pub fn open(
+        path: &Path,
+        features: Option<&str>,
+        budget_bytes: u64,
+        console: &Console,
+    ) -> Result<Self, FeedError> {
+        let Intake { table, scratch } = Intake::open(path, budget_bytes, console)?;
         let file = || path.display().to_string();
+        if let Some(Mixed { column, row, first, other }) = symbol::mixed(&table)? {
+            return Err(FeedError::Mixed { file: file(), column, row, first, other });
+        }
+        let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
         let price = Price::of(&columns).ok_or_else(|| FeedError::Price {
             file: file(),
             error: RecipeError::NoPrice { columns: columns.join(", ") },
@@ -101,7 +136,13 @@ impl Feed {
             None => Plan::default_for(&columns).map_err(of_plan)?,
         };
         let plan = Plan::parse(&text, &columns).map_err(of_plan)?;
-        Ok(Self { path: path.to_path_buf(), table, plan, price })
+        Ok(Self { path: path.to_path_buf(), table, plan, price, scratch })
+    }
+
+    /// Whether the rows were imported for this run: nobody could find again what is kept of them.
+    #[must_use]
+    pub const fn is_import(&self) -> bool {
+        self.scratch.is_some()
     }
 
     /// A watch over the times of this file; two bars cannot share a time, two quotes or trades can.

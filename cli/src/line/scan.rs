@@ -146,6 +146,7 @@ impl Scan {
         each: &mut Each<'_>,
     ) -> Result<Self, ScanError> {
         let width = feed.plan.names().len();
+        let cache = if feed.is_import() { &Cache::OFF } else { cache };
         let (mut problem, store) = match cache.store().transpose() {
             Ok(store) => (None, store),
             Err(error) => (Some(error.to_string()), None),

@@ -6,6 +6,7 @@ use clap::Args;
 use diapason_kernels::feature::Normaliser;
 
 use super::Ready;
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::line::feed::Feed;
 use crate::line::recipe::{KEY, Recipe, RecipeError};
@@ -61,6 +62,7 @@ impl Foreign {
         data: &Path,
         features: Option<&str>,
         budget_mib: u64,
+        console: &Console,
     ) -> Result<(Ready, Feed), Failure> {
         let of_model = |error| Failure::Model { file: path.to_path_buf(), error };
         let network = Ready::network(path)?;
@@ -75,13 +77,13 @@ impl Foreign {
         if let Some((file, text)) = text {
             let recipe = Ready::recipe(file, &text)?;
             let ready = Ready { network, recipe, output: 0, is_judged: true, column: "predicted_log_return" };
-            let feed = ready.feed(path, data, features, budget_mib)?;
+            let feed = ready.feed(path, data, features, budget_mib, console)?;
             return Ok((ready, feed));
         }
         let (Some(features), Some(window)) = (features, self.window) else {
             return Err(of_model(RecipeError::NoRecipe { reason: "it is missing".to_owned() }));
         };
-        let feed = Feed::open(data, Some(features), budget_mib << 20)?;
+        let feed = Feed::open(data, Some(features), budget_mib << 20, console)?;
         let (inputs, outputs) = network.widths();
         let names = feed.plan.names().len();
         if names != inputs {

@@ -1,16 +1,13 @@
 //! Shape and range of bars.
 
 use crate::feature::average::wilder;
-use crate::feature::entry::{CLOSE, Entry, Family, Input, SINGLE, Stability, Unit, rows};
+use crate::feature::entry::{CLOSE, Entry, Family, HIGH, LAST, LOW, OPEN, SINGLE, Stability, Unit, rows};
 use crate::feature::graph::{Graph, Register};
 use crate::feature::op::Op;
-
-const HIGH: Input = Input { name: "high", column: "high" };
-const LOW: Input = Input { name: "low", column: "low" };
-const LAST: Input = Input { name: "close", column: "close" };
+use crate::feature::parts::{halved, scaled};
 
 /// The greatest distance between high, low and the close before.
-fn true_range(graph: &mut Graph, bar: &[Register]) -> Register {
+pub(crate) fn true_range(graph: &mut Graph, bar: &[Register]) -> Register {
     let before = graph.add(Op::Lag { rows: 1 }, &[bar[2]]);
     graph.add(Op::TrueRange, &[bar[0], bar[1], before])
 }
@@ -56,7 +53,7 @@ pub(crate) static ATR: Entry = Entry {
     ta_lib: Some("ATR"),
     lower: |graph, bar, p| {
         let range = true_range(graph, bar);
-        vec![wilder(graph, range, p[0])]
+        vec![wilder(graph, range, p[0], 0)]
     },
 };
 
@@ -76,7 +73,7 @@ pub(crate) static NATR: Entry = Entry {
     ta_lib: Some("NATR"),
     lower: |graph, bar, p| {
         let range = true_range(graph, bar);
-        let average = wilder(graph, range, p[0]);
+        let average = wilder(graph, range, p[0], 0);
         let ratio = graph.add(Op::Divide, &[average, bar[2]]);
         let hundred = graph.add(Op::Constant(100.0), &[]);
         vec![graph.add(Op::Multiply, &[ratio, hundred])]
@@ -169,4 +166,63 @@ pub(crate) static MAX: Entry = Entry {
     stability: Stability::Exact,
     ta_lib: Some("MAX"),
     lower: |graph, x, p| vec![graph.add(Op::Maximum { rows: p[0] as usize }, x)],
+};
+
+pub(crate) static MEDPRICE: Entry = Entry {
+    name: "medprice",
+    family: Family::Bar,
+    summary: "middle of the bar",
+    formula: "(high + low) / 2",
+    source: "TA-Lib MEDPRICE",
+    inputs: &[HIGH, LOW],
+    parameters: &[],
+    outputs: SINGLE,
+    lookback: "0",
+    nan: "where an input is NaN",
+    unit: Unit::Price,
+    stability: Stability::Exact,
+    ta_lib: Some("MEDPRICE"),
+    lower: |graph, bar, _| vec![halved(graph, bar[0], bar[1])],
+};
+
+pub(crate) static WCLPRICE: Entry = Entry {
+    name: "wclprice",
+    family: Family::Bar,
+    summary: "middle of the bar, with the close counted twice",
+    formula: "(high + low + 2 close) / 4",
+    source: "TA-Lib WCLPRICE",
+    inputs: &[HIGH, LOW, LAST],
+    parameters: &[],
+    outputs: SINGLE,
+    lookback: "0",
+    nan: "where an input is NaN",
+    unit: Unit::Price,
+    stability: Stability::Exact,
+    ta_lib: Some("WCLPRICE"),
+    lower: |graph, bar, _| {
+        let double = scaled(graph, bar[2], 2.0);
+        let sum = graph.add(Op::Add, &[bar[0], bar[1]]);
+        let sum = graph.add(Op::Add, &[sum, double]);
+        vec![scaled(graph, sum, 0.25)]
+    },
+};
+
+pub(crate) static AVGPRICE: Entry = Entry {
+    name: "avgprice",
+    family: Family::Bar,
+    summary: "mean of the four prices of a bar",
+    formula: "(open + high + low + close) / 4",
+    source: "TA-Lib AVGPRICE",
+    inputs: &[OPEN, HIGH, LOW, LAST],
+    parameters: &[],
+    outputs: SINGLE,
+    lookback: "0",
+    nan: "where an input is NaN",
+    unit: Unit::Price,
+    stability: Stability::Exact,
+    ta_lib: Some("AVGPRICE"),
+    lower: |graph, bar, _| {
+        let sum = bar[1..].iter().fold(bar[0], |sum, price| graph.add(Op::Add, &[sum, *price]));
+        vec![scaled(graph, sum, 0.25)]
+    },
 };

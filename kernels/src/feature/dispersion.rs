@@ -4,21 +4,11 @@ use crate::feature::entry::{CLOSE, Entry, Family, SINGLE, Stability, Unit, real,
 use crate::feature::graph::{Graph, Register};
 use crate::feature::momentum::log_return;
 use crate::feature::op::Op;
-
-/// Mean and population variance of the last `period` rows.
-fn moments(graph: &mut Graph, x: Register, period: f64) -> (Register, Register) {
-    let mean = graph.add(Op::Moments { rows: period as usize }, &[x]);
-    (mean, mean + 1)
-}
-
-fn scaled(graph: &mut Graph, x: Register, factor: f64) -> Register {
-    let factor = graph.add(Op::Constant(factor), &[]);
-    graph.add(Op::Multiply, &[x, factor])
-}
+use crate::feature::parts::{moments, scaled};
 
 /// Upper, middle and lower Bollinger band.
 fn bands(graph: &mut Graph, x: Register, p: &[f64]) -> [Register; 3] {
-    let (mean, variance) = moments(graph, x, p[0]);
+    let [mean, variance] = moments(graph, x, p[0]);
     let deviation = graph.add(Op::SquareRoot, &[variance]);
     let above = scaled(graph, deviation, p[1]);
     let below = scaled(graph, deviation, p[2]);
@@ -39,7 +29,7 @@ pub(crate) static VAR: Entry = Entry {
     unit: Unit::InputSquared,
     stability: Stability::Epsilon,
     ta_lib: Some("VAR"),
-    lower: |graph, x, p| vec![moments(graph, x[0], p[0]).1],
+    lower: |graph, x, p| vec![moments(graph, x[0], p[0])[1]],
 };
 
 pub(crate) static STDDEV: Entry = Entry {
@@ -57,7 +47,7 @@ pub(crate) static STDDEV: Entry = Entry {
     stability: Stability::Epsilon,
     ta_lib: Some("STDDEV"),
     lower: |graph, x, p| {
-        let (_, variance) = moments(graph, x[0], p[0]);
+        let [_, variance] = moments(graph, x[0], p[0]);
         let deviation = graph.add(Op::SquareRoot, &[variance]);
         vec![if p[1] == 1.0 { deviation } else { scaled(graph, deviation, p[1]) }]
     },
@@ -79,7 +69,7 @@ pub(crate) static VOLATILITY: Entry = Entry {
     ta_lib: None,
     lower: |graph, x, p| {
         let returns = log_return(graph, x[0], 1.0);
-        let (_, variance) = moments(graph, returns, p[0]);
+        let [_, variance] = moments(graph, returns, p[0]);
         let sample = scaled(graph, variance, p[0] / (p[0] - 1.0));
         vec![graph.add(Op::SquareRoot, &[sample])]
     },
@@ -100,7 +90,7 @@ pub(crate) static ZSCORE: Entry = Entry {
     stability: Stability::Epsilon,
     ta_lib: None,
     lower: |graph, x, p| {
-        let (mean, variance) = moments(graph, x[0], p[0]);
+        let [mean, variance] = moments(graph, x[0], p[0]);
         vec![graph.add(Op::Standardise, &[x[0], mean, variance])]
     },
 };

@@ -73,19 +73,39 @@ pub struct Parameter {
 pub enum Family {
     /// Moving averages.
     Average,
-    /// Rates of change and oscillators.
+    /// Rates of change.
     Momentum,
+    /// Places in a range, and averages beside each other.
+    Oscillator,
+    /// Directional movement.
+    Direction,
     /// Standard deviations, bands and scores.
     Dispersion,
+    /// Estimators of volatility.
+    Estimator,
+    /// Lines through a window, and two values together.
+    Regression,
+    /// Sums, moments, quantiles and ranks of a window.
+    Distribution,
     /// Shape and range of bars.
     Bar,
+    /// Channels and extrema.
+    Channel,
     /// Prices weighted by volume.
     Volume,
+    /// Volume by the direction of the price.
+    Flow,
     /// Best bid and ask.
     Quote,
+    /// The order book beyond the best level, and the flow of orders.
+    Book,
+    /// Trades: direction and time.
+    Trade,
     /// Time of day and of week.
     Clock,
-    /// Functions of one value.
+    /// Values brought to a common scale.
+    Scale,
+    /// Functions of one value or two.
     Transform,
 }
 
@@ -105,6 +125,18 @@ pub enum Unit {
     Percent,
     /// Standard deviations.
     Deviations,
+    /// The product of the units of the first two inputs.
+    Product,
+    /// Degrees of an angle.
+    Degrees,
+    /// A number of rows.
+    Rows,
+    /// The unit of volumes.
+    Volume,
+    /// The unit of prices times that of volumes.
+    Value,
+    /// Seconds.
+    Seconds,
 }
 
 /// How an output depends on the row at which the series begins; TA-Lib's four classes.
@@ -126,6 +158,19 @@ pub(crate) const SINGLE: &[&str] = &["value"];
 
 /// Close, unless the plan names another input.
 pub(crate) const CLOSE: &[Input] = &[Input { name: "x", column: "close" }];
+
+/// Open of a bar.
+pub(crate) const OPEN: Input = Input { name: "open", column: "open" };
+/// High of a bar.
+pub(crate) const HIGH: Input = Input { name: "high", column: "high" };
+/// Low of a bar.
+pub(crate) const LOW: Input = Input { name: "low", column: "low" };
+/// Close of a bar, where it is one of several inputs.
+pub(crate) const LAST: Input = Input { name: "close", column: "close" };
+/// Volume of a bar or a trade.
+pub(crate) const VOLUME: Input = Input { name: "volume", column: "volume" };
+/// Nanoseconds since 1970-01-01 UTC.
+pub(crate) const TIME: Input = Input { name: "timestamp", column: "timestamp" };
 
 /// A whole number of rows, at most TA-Lib's limit of 100,000.
 pub(crate) const fn rows(name: &'static str, default: f64, minimum: f64) -> Parameter {

@@ -65,6 +65,17 @@ pub enum PlanError {
         /// Where.
         place: Place,
     },
+    /// A comparison of symbols where there is one series, or within a feature.
+    #[error(
+        "{feature} compares the symbols of a panel: read the plan with CrossPlan::parse, with {feature} outermost in its \
+         feature{place}"
+    )]
+    Across {
+        /// The comparison.
+        feature: &'static str,
+        /// Where.
+        place: Place,
+    },
     /// A column that the data does not have.
     #[error("the data has no column '{name}'{hint}{place}")]
     UnknownColumn {

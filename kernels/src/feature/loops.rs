@@ -3,14 +3,24 @@
 //! The bits do not depend on the choice: operations are those of IEEE 754, fused only where the source says so
 //! ([`f64::mul_add`], rounded once on every processor, slow on those without the instruction).
 //!
-//! Tried and refused: AVX-512 (no faster in batch, slower by a fifth in a stream of single rows, Zen 4).
+//! Tried and refused: AVX-512 for single series (no faster in batch, slower by a fifth in a stream of single rows, Zen 4).
 
-use crate::feature::program::Program;
 use crate::isa::{Isa, IsaError};
 
-/// The loops of one instruction set, which this processor has.
+/// Loops that are compiled for each instruction set: everything in `run` must be inlined into it.
+pub(crate) trait Job {
+    /// Runs them.
+    fn run(self);
+}
+
+/// Instruction sets that this processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Loops(Isa);
+pub(crate) struct Loops {
+    /// For single series.
+    narrow: Isa,
+    /// For panels.
+    wide: Isa,
+}
 
 impl Loops {
     /// Those of `wanted`, else of what `KERNELS_ISA` names, else of the best that is here. AVX-512 runs those of
@@ -19,41 +29,52 @@ impl Loops {
     /// # Errors
     /// [`IsaError`] when the name is unknown or this processor lacks it.
     pub(crate) fn new(wanted: Option<Isa>) -> Result<Self, IsaError> {
-        let isa = match Isa::choose(wanted)? {
+        let chosen = Isa::choose(wanted)?;
+        let narrow = match chosen {
             Isa::Avx512 if !Isa::Avx2Fma.is_available() => Isa::Scalar,
             Isa::Avx512 => Isa::Avx2Fma,
             other => other,
         };
-        Ok(Self(isa))
+        let wide = if narrow == Isa::Scalar { narrow } else { chosen };
+        Ok(Self { narrow, wide })
     }
 
-    /// [`Program::advance`] with these instructions.
+    /// Runs `job` with the instructions that are best for single series.
     #[inline]
-    pub(crate) fn advance<const B: usize>(
-        self,
-        program: &Program,
-        state: &mut [f64],
-        lanes: &mut [[f64; B]],
-        rows: usize,
-    ) {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Loops::new`, the only source of this value, found avx2 and fma.
-            Isa::Avx2Fma => unsafe { advance_avx2_fma(program, state, lanes, rows) },
-            _ => program.advance(state, lanes, rows),
-        }
+    pub(crate) fn narrow(self, job: impl Job) {
+        run(self.narrow, job);
+    }
+
+    /// Runs `job` with the widest instructions.
+    #[inline]
+    pub(crate) fn wide(self, job: impl Job) {
+        run(self.wide, job);
+    }
+}
+
+#[inline]
+fn run(isa: Isa, job: impl Job) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Loops::new`, the only source of `isa`, found avx512f, and avx2 and fma beside it.
+        Isa::Avx512 => unsafe { run_avx512(job) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Loops::new`, the only source of `isa`, found avx2 and fma.
+        Isa::Avx2Fma => unsafe { run_avx2_fma(job) },
+        _ => job.run(),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn run_avx512(job: impl Job) {
+    job.run();
+}
+
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn advance_avx2_fma<const B: usize>(
-    program: &Program,
-    state: &mut [f64],
-    lanes: &mut [[f64; B]],
-    rows: usize,
-) {
-    program.advance(state, lanes, rows);
+fn run_avx2_fma(job: impl Job) {
+    job.run();
 }
 
 #[cfg(test)]
@@ -62,10 +83,11 @@ mod tests {
     use crate::feature::catalogue::CATALOGUE;
     use crate::feature::graph::Graph;
     use crate::feature::op::Op;
+    use crate::feature::program::{Advance, Program};
 
     /// Runs `program` on 600 rows of made-up data and returns every register of every row.
     fn run<const B: usize>(loops: Loops, program: &Program) -> Vec<u64> {
-        let (mut state, mut lanes) = (program.initial_state(), program.lanes::<B>());
+        let (mut state, mut lanes) = (program.initial_state(), program.lanes::<f64, B>());
         let mut seed = 7_u64;
         let mut bits = Vec::new();
         for _ in 0..600 / B {
@@ -78,7 +100,7 @@ mod tests {
                         if gap { f64::NAN } else { 90.0 + (seed >> 11) as f64 / (1_u64 << 49) as f64 };
                 }
             }
-            loops.advance(program, &mut state, &mut lanes, B);
+            loops.narrow(Advance { program, state: &mut state, lanes: &mut lanes, rows: B });
             (0..B).for_each(|row| bits.extend(lanes.iter().map(|lane| lane[row].to_bits())));
         }
         bits
@@ -95,7 +117,7 @@ mod tests {
             outputs.extend((entry.lower)(&mut graph, &inputs, &defaults));
         }
         let program = Program::new(&graph, &outputs);
-        let baseline = run::<1>(Loops(Isa::Scalar), &program);
+        let baseline = run::<1>(Loops::new(Some(Isa::Scalar)).unwrap(), &program);
         for isa in Isa::available() {
             let loops = Loops::new(Some(isa)).unwrap();
             assert!(run::<1>(loops, &program) == baseline, "{isa}");
@@ -105,7 +127,6 @@ mod tests {
 
     #[test]
     fn a_choice_is_kept_and_a_lacking_one_refused() {
-        assert_eq!(Loops::new(Some(Isa::Scalar)), Ok(Loops(Isa::Scalar)));
         for isa in Isa::ALL {
             assert_eq!(Loops::new(Some(isa)).is_ok(), isa.is_available());
         }

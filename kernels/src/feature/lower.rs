@@ -4,6 +4,7 @@ mod call;
 
 use std::ops::Range;
 
+use crate::feature::across::Across;
 use crate::feature::catalogue::{self, CATALOGUE};
 use crate::feature::error::{Hint, Place, PlanError};
 use crate::feature::graph::{Graph, Register};
@@ -55,6 +56,9 @@ impl Lowering<'_> {
             }
             Form::Binary(operator, left, right) => self.binary(*operator, left, right),
             Form::Call { name, name_span, arguments, output } => {
+                if let Some(across) = Across::find(name) {
+                    return Err(PlanError::Across { feature: across.name(), place: self.place(name_span) });
+                }
                 let Some(entry) = catalogue::find(name) else {
                     let hint = Hint::new(name, CATALOGUE.iter().map(|entry| entry.name));
                     return Err(PlanError::UnknownFeature {

@@ -12,18 +12,35 @@
 //!   exactly while the NaN is in the window. A recursive operation gives NaN for that row and keeps its state.
 
 mod accumulate;
+mod adapt;
+mod age;
+mod balance;
+mod choice;
 mod clock;
+mod covariance;
+mod deviation;
+mod directional;
 mod extremum;
+mod fill;
 mod lag;
+mod order;
+mod power;
 mod rowwise;
 mod rsi;
+mod since;
 mod smooth;
+mod tick;
+mod trend;
 mod window;
+
+use num_traits::{Float, Zero};
+
+use crate::feature::value::{Number, Value};
 
 /// Values of `x` that are finite or NaN: the only form in which a number passes between operations.
 #[inline(always)]
-pub(crate) fn known(x: f64) -> f64 {
-    if x.is_finite() { x } else { f64::NAN }
+pub(crate) fn known<T: Number>(x: T) -> T {
+    if x.is_finite() { x } else { T::nan() }
 }
 
 /// One primitive operation with its constants.
@@ -81,13 +98,62 @@ pub(crate) enum Op {
     Rsi { rows: usize },
     /// Sum of a since b last changed
     Accumulate,
+    /// a / b, `otherwise` where b is zero
+    Quotient { otherwise: f64 },
+    /// The lesser of a and b
+    Lesser,
+    /// The greater of a and b
+    Greater,
+    /// 1 where a > b, else 0
+    Above,
+    /// atan(a)
+    Arctangent,
+    /// ln(1 + a), NaN at and below -1
+    LogarithmOfOneMore,
+    /// b where a > 0, and b where a < 0; zero elsewhere
+    Split,
+    /// What an event adds to a queue; inputs change of its price towards the other side, size, size before
+    QueueChange,
+    /// Mean and slope of the least-squares line through the last `rows` rows
+    Trend { rows: usize },
+    /// Population covariance of a and b over the last `rows` rows
+    Covariance { rows: usize },
+    /// Third and fourth central moment of the last `rows` rows
+    HigherMoments { rows: usize },
+    /// Mean distance of the last `rows` rows of a from b
+    Deviation { rows: usize },
+    /// Rows since the extremum of the last `rows` rows; of equal values, the oldest or the newest
+    Age { rows: usize, greatest: bool, oldest: bool },
+    /// Quantile of the last `rows` rows
+    Quantile { rows: usize, share: f64 },
+    /// Rank of a among its last `rows` rows, as a share of them
+    Rank { rows: usize },
+    /// Median distance of the last `rows` rows from their median
+    MedianDeviation { rows: usize },
+    /// Wilder's sums of movement up, movement down and true range from the `first` change on; inputs high, low, close
+    Directional { rows: usize, first: usize },
+    /// Average of a that follows at the speed b
+    Adapt,
+    /// Sum of b where a rises, less b where it falls
+    Balance,
+    /// Sign of the last change of a
+    Tick,
+    /// Seconds since a was last not zero, by the clock b
+    Since,
+    /// The last known value of a, at most `rows` rows old
+    Fill { rows: usize },
 }
 
 impl Op {
     /// Number of values an operation gives for each row.
     pub(crate) fn outputs(self) -> usize {
         match self {
-            Self::Moments { .. } | Self::Phase { .. } => 2,
+            Self::Directional { .. } => 3,
+            Self::Moments { .. }
+            | Self::Phase { .. }
+            | Self::Split
+            | Self::Trend { .. }
+            | Self::HigherMoments { .. } => 2,
             _ => 1,
         }
     }
@@ -100,9 +166,29 @@ impl Op {
             | Self::Mean { rows }
             | Self::Moments { rows }
             | Self::Minimum { rows }
-            | Self::Maximum { rows } => rows - 1,
+            | Self::Maximum { rows }
+            | Self::Trend { rows }
+            | Self::Covariance { rows }
+            | Self::HigherMoments { rows }
+            | Self::Age { rows, .. }
+            | Self::Quantile { rows, .. }
+            | Self::Rank { rows }
+            | Self::MedianDeviation { rows } => rows - 1,
+            // What it measures from comes out of the same window.
+            Self::Deviation { .. } => 0,
+            Self::Directional { first, .. } => first,
+            Self::Tick => 1,
             Self::Smooth { rows, skip, .. } => skip + rows - 1,
             _ => 0,
+        }
+    }
+
+    /// Which input is a time in nanoseconds, too long a number for `f32`.
+    pub(crate) fn clock_input(self) -> Option<usize> {
+        match self {
+            Self::Phase { .. } | Self::Epoch { .. } => Some(0),
+            Self::Since => Some(1),
+            _ => None,
         }
     }
 
@@ -117,26 +203,55 @@ impl Op {
             Self::Smooth { .. } => smooth::STATE_LEN,
             Self::Rsi { .. } => rsi::STATE_LEN,
             Self::Accumulate => accumulate::STATE_LEN,
+            Self::Trend { rows } => trend::state_len(rows),
+            Self::Covariance { rows } => covariance::state_len(rows),
+            Self::HigherMoments { rows } => power::state_len(rows),
+            Self::Deviation { rows } => deviation::state_len(rows),
+            Self::Age { rows, .. } => age::state_len(rows),
+            Self::Quantile { rows, .. } | Self::Rank { rows } | Self::MedianDeviation { rows } => {
+                order::state_len(rows)
+            }
+            Self::Directional { .. } => directional::STATE_LEN,
+            Self::Adapt => adapt::STATE_LEN,
+            Self::Balance => balance::STATE_LEN,
+            Self::Tick => tick::STATE_LEN,
+            Self::Since => since::STATE_LEN,
+            Self::Fill { .. } => fill::STATE_LEN,
             _ => 0,
         }
     }
 
     /// Writes the state before the first row.
-    pub(crate) fn reset(self, state: &mut [f64]) {
+    pub(crate) fn reset<V: Value>(self, state: &mut [V]) {
         match self {
             Self::Lag { .. }
             | Self::Sum { .. }
             | Self::Mean { .. }
             | Self::Moments { .. }
             | Self::Minimum { .. }
-            | Self::Maximum { .. } => {
+            | Self::Maximum { .. }
+            | Self::Trend { .. }
+            | Self::Age { .. } => {
                 // A window that reaches back before the first row holds NaN there, so warming up needs no
                 // branch; the head, place and partial sums, starts at zero.
-                state.fill(f64::NAN);
-                state[..window::HEAD].fill(0.0);
+                state.fill(V::all_of(V::Number::nan()));
+                state[..window::HEAD].fill(V::all_of(V::Number::zero()));
             }
+            Self::Covariance { .. } | Self::HigherMoments { .. } => {
+                state.fill(V::all_of(V::Number::nan()));
+                state[..covariance::HEAD.max(power::HEAD)].fill(V::all_of(V::Number::zero()));
+            }
+            Self::Deviation { rows } => {
+                state.fill(V::all_of(V::Number::nan()));
+                state[0] = V::all_of(V::Number::of(deviation::first_fill(rows) as f64));
+            }
+            Self::Quantile { .. } | Self::Rank { .. } | Self::MedianDeviation { .. } => order::reset(state),
+            Self::Directional { .. } => directional::reset(state),
+            Self::Adapt | Self::Tick | Self::Since => state.fill(V::all_of(V::Number::nan())),
+            Self::Balance => balance::reset(state),
+            Self::Fill { .. } => fill::reset(state),
             Self::Accumulate => accumulate::reset(state),
-            _ => state.fill(0.0),
+            _ => state.fill(V::all_of(V::Number::zero())),
         }
     }
 
@@ -149,7 +264,18 @@ impl Op {
             | Self::Mean { rows }
             | Self::Moments { rows }
             | Self::Minimum { rows }
-            | Self::Maximum { rows } => counts_to(rows - 1),
+            | Self::Maximum { rows }
+            | Self::Trend { rows }
+            | Self::Covariance { rows }
+            | Self::HigherMoments { rows }
+            | Self::Age { rows, .. }
+            | Self::Quantile { rows, .. }
+            | Self::Rank { rows }
+            | Self::MedianDeviation { rows } => counts_to(rows - 1),
+            Self::Deviation { rows } => {
+                counts_to(state.len()) && deviation::fill_is_possible(rows, state[0] as usize)
+            }
+            Self::Directional { rows, .. } => counts_to(rows),
             Self::Smooth { rows, skip, .. } => counts_to(skip + rows),
             Self::Rsi { rows } => counts_to(rows + 1),
             _ => true,
@@ -158,12 +284,12 @@ impl Op {
 
     /// Advances over `rows` rows: reads the lanes `inputs` of `read` and writes the first lanes of `write`.
     #[inline(always)]
-    pub(crate) fn advance<const B: usize>(
+    pub(crate) fn advance<V: Value, const B: usize>(
         self,
-        state: &mut [f64],
-        read: &[[f64; B]],
+        state: &mut [V],
+        read: &[[V; B]],
         inputs: [usize; 3],
-        write: &mut [[f64; B]],
+        write: &mut [[V; B]],
         rows: usize,
     ) {
         // For a block of one row the count is known to the compiler.
@@ -182,10 +308,13 @@ impl Op {
             Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
             Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
             Self::Negate => rowwise::unary(input(0), first, |a| -a),
-            Self::Absolute => rowwise::unary(input(0), first, f64::abs),
-            Self::SquareRoot => rowwise::unary(input(0), first, f64::sqrt),
-            Self::Logarithm => rowwise::unary(input(0), first, f64::ln),
-            Self::Clip { low, high } => rowwise::unary(input(0), first, |a| a.clamp(low, high)),
+            Self::Absolute => rowwise::unary(input(0), first, V::Number::abs),
+            Self::SquareRoot => rowwise::unary(input(0), first, V::Number::sqrt),
+            Self::Logarithm => rowwise::unary(input(0), first, V::Number::ln),
+            Self::Clip { low, high } => {
+                let (low, high) = (V::Number::of(low), V::Number::of(high));
+                rowwise::unary(input(0), first, |a| rowwise::clip(a, low, high));
+            }
             Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
             Self::Standardise => rowwise::ternary(input(0), input(1), input(2), first, rowwise::standardise),
             Self::Phase { period_ns, offset_ns } => {
@@ -199,10 +328,51 @@ impl Op {
             Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a < b),
             Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| a > b),
             Self::Smooth { rows: n, skip, keep, take } => {
-                smooth::advance(n, skip, keep, take, state, input(0), first);
+                let weights = smooth::Weights { rows: n, skip, keep, take };
+                smooth::advance(weights, state, input(0), first);
             }
             Self::Rsi { rows: n } => rsi::advance(n, state, input(0), first),
             Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
+            Self::Quotient { otherwise } => {
+                let otherwise = V::Number::of(otherwise);
+                rowwise::binary(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
+            }
+            Self::Lesser => rowwise::binary(input(0), input(1), first, choice::lesser),
+            Self::Greater => rowwise::binary(input(0), input(1), first, choice::greater),
+            Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
+            Self::Arctangent => rowwise::unary(input(0), first, V::Number::atan),
+            Self::LogarithmOfOneMore => rowwise::unary(input(0), first, V::Number::ln_1p),
+            Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
+            Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),
+            Self::Trend { rows: n } => trend::advance(n, state, input(0), first, &mut others[0][..rows]),
+            Self::Covariance { rows: n } => covariance::advance(n, state, input(0), input(1), first),
+            Self::HigherMoments { rows: n } => {
+                power::advance(n, state, input(0), first, &mut others[0][..rows]);
+            }
+            Self::Deviation { rows: n } => deviation::advance(n, state, input(0), input(1), first),
+            Self::Age { rows: n, greatest, oldest } => match (greatest, oldest) {
+                (true, false) => age::advance(n, state, input(0), first, |newer, older| newer >= older),
+                (true, true) => age::advance(n, state, input(0), first, |newer, older| newer > older),
+                (false, false) => age::advance(n, state, input(0), first, |newer, older| newer <= older),
+                (false, true) => age::advance(n, state, input(0), first, |newer, older| newer < older),
+            },
+            Self::Quantile { rows: n, share } => {
+                order::advance(n, state, input(0), first, |sorted, _| order::quantile(sorted, share));
+            }
+            Self::Rank { rows: n } => order::advance(n, state, input(0), first, order::rank),
+            Self::MedianDeviation { rows: n } => {
+                order::advance(n, state, input(0), first, |sorted, _| order::median_deviation(sorted));
+            }
+            Self::Directional { rows: n, first: shown } => {
+                let [minus, range, ..] = others else { return };
+                let out = [first, &mut minus[..rows], &mut range[..rows]];
+                directional::advance((n, shown), state, [input(0), input(1), input(2)], out);
+            }
+            Self::Adapt => adapt::advance(state, input(0), input(1), first),
+            Self::Balance => balance::advance(state, input(0), input(1), first),
+            Self::Tick => tick::advance(state, input(0), first),
+            Self::Since => since::advance(state, input(0), input(1), first),
+            Self::Fill { rows: n } => fill::advance(n, state, input(0), first),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A plan: a list of features made for data of given columns, ready to run.
 
+mod alpha158;
+mod check;
+mod cross;
 mod default;
 mod explanation;
 
@@ -12,11 +15,17 @@ use crate::feature::graph::{Graph, Register};
 use crate::feature::loops::Loops;
 use crate::feature::lower::Lowering;
 use crate::feature::normaliser::Normaliser;
+use crate::feature::panel::{Panel, PanelError};
 use crate::feature::program::Program;
 use crate::feature::snapshot::{self, SnapshotError};
 use crate::feature::stream::{ShapeError, Stream};
 use crate::feature::syntax::{self, TEXT_BYTES_MAX, Tree};
+use crate::feature::value::Number;
 
+use check::Written;
+
+pub use check::{DataError, Rows};
+pub use cross::{CrossPanel, CrossPlan};
 pub use explanation::{Explanation, NodeLine, OutputLine};
 
 /// Version of the meaning of features: raised when any feature gives other bits than before, so that models and
@@ -37,6 +46,7 @@ pub struct Plan {
     lookbacks: Vec<usize>,
     inputs: Vec<String>,
     canonical: String,
+    written: Written,
     hash: [u8; 32],
 }
 
@@ -57,6 +67,7 @@ impl Plan {
         let items = syntax::parse(text)?;
         let mut lowering = Lowering { text, columns, graph: Graph::default() };
         let (mut names, mut registers, mut canonical) = (Vec::new(), Vec::new(), Vec::new());
+        let mut spans = Vec::new();
         for item in &items {
             let lowered = lowering.tree(item).map_err(|error| without(error, text, columns, &items))?;
             let place = || Place::new(text, &item.span);
@@ -72,6 +83,7 @@ impl Plan {
                 }
                 names.push(name);
                 registers.push(*register);
+                spans.push(item.span.clone());
             }
             canonical.push(lowered.text);
             limits(&lowering.graph)?;
@@ -82,15 +94,16 @@ impl Plan {
             return Err(PlanError::TooLarge { what: "bytes with all defaults written out", needs, limit });
         }
         let loops = Loops::new(None)?;
-        Ok(Self::build(&lowering.graph, columns, names, &registers, canonical, loops))
+        let written = Written { text: text.to_owned(), spans };
+        Ok(Self::build(&lowering.graph, columns, (names, &registers), canonical, written, loops))
     }
 
     fn build(
         graph: &Graph,
         columns: &[&str],
-        names: Vec<String>,
-        registers: &[Register],
+        (names, registers): (Vec<String>, &[Register]),
         canonical: String,
+        written: Written,
         loops: Loops,
     ) -> Self {
         let program = Program::new(graph, registers);
@@ -98,7 +111,7 @@ impl Plan {
         let lookbacks = registers.iter().map(|register| graph.lookback(*register)).collect();
         let identity = format!("diapason feature plan {SEMANTIC_VERSION}\n{}", names.join("\n"));
         let hash = *blake3::hash(identity.as_bytes()).as_bytes();
-        Self { program: Arc::new(program), loops, names, lookbacks, inputs, canonical, hash }
+        Self { program: Arc::new(program), loops, names, lookbacks, inputs, canonical, written, hash }
     }
 
     /// The text of a sensible plan for data with these columns: returns, oscillators, bands and scores without
@@ -108,6 +121,13 @@ impl Plan {
     /// [`PlanError::NoDefault`] when the columns contain neither close nor bid and ask.
     pub fn default_for(columns: &[&str]) -> Result<String, PlanError> {
         default::text(columns)
+    }
+
+    /// The 158 features of Qlib's Alpha158, each its name there and its expression in a plan. They read open, high, low,
+    /// close, volume and vwap; without a column vwap, leave out VWAP0.
+    #[must_use]
+    pub fn alpha158() -> Vec<(String, String)> {
+        alpha158::features()
     }
 
     /// The columns that a row must give, in order: those of the data that the plan reads.
@@ -163,6 +183,14 @@ impl Plan {
     #[must_use]
     pub fn stream(&self) -> Stream {
         Stream::new(Arc::clone(&self.program), self.hash, self.loops)
+    }
+
+    /// The plan over `symbols` series at once, before their first row, in `f32` or `f64`.
+    ///
+    /// # Errors
+    /// [`PanelError::Time`] when the plan reads the time of the rows, which `f32` cannot hold.
+    pub fn panel<T: Number>(&self, symbols: usize) -> Result<Panel<T>, PanelError> {
+        Panel::new(Arc::clone(&self.program), &self.inputs, self.loops, symbols)
     }
 
     /// A stream as it was when [`Stream::snapshot`] wrote `bytes`.

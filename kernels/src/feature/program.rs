@@ -1,7 +1,11 @@
 //! A plan ready to run: the live nodes in order, with places for their registers and their state.
 
+use num_traits::{Float, Zero};
+
 use crate::feature::graph::{Graph, Node, Register};
+use crate::feature::loops::Job;
 use crate::feature::op::Op;
+use crate::feature::value::{Number, Value};
 
 /// What runs: registers are numbered columns first, then constants, then results.
 #[derive(Clone, Debug)]
@@ -88,8 +92,8 @@ impl Program {
     }
 
     /// The state before the first row.
-    pub(crate) fn initial_state(&self) -> Vec<f64> {
-        let mut state = vec![0.0; self.state_len];
+    pub(crate) fn initial_state<V: Value>(&self) -> Vec<V> {
+        let mut state = vec![V::all_of(V::Number::zero()); self.state_len];
         for node in &self.nodes {
             node.op.reset(&mut state[node.state..node.state + node.op.state_len()]);
         }
@@ -97,22 +101,41 @@ impl Program {
     }
 
     /// Empty registers of blocks of `B` rows, with the constants in place.
-    pub(crate) fn lanes<const B: usize>(&self) -> Vec<[f64; B]> {
-        let mut lanes = vec![[f64::NAN; B]; self.registers];
+    pub(crate) fn lanes<V: Value, const B: usize>(&self) -> Vec<[V; B]> {
+        let mut lanes = vec![[V::all_of(V::Number::nan()); B]; self.registers];
         for (lane, value) in lanes[self.columns.len()..].iter_mut().zip(&self.constants) {
-            *lane = [*value; B];
+            *lane = [V::all_of(V::Number::of(*value)); B];
         }
         lanes
     }
 
-    /// Advances every node over the `rows` rows whose column values stand in the first lanes. Inlined into
-    /// [`super::loops::Loops::advance`], so that it is compiled for each set of instructions.
+    /// Advances every node over the `rows` rows whose column values stand in the first lanes. Inlined, so that it is compiled for each set of instructions.
     #[inline(always)]
-    pub(crate) fn advance<const B: usize>(&self, state: &mut [f64], lanes: &mut [[f64; B]], rows: usize) {
+    pub(crate) fn advance<V: Value, const B: usize>(
+        &self,
+        state: &mut [V],
+        lanes: &mut [[V; B]],
+        rows: usize,
+    ) {
         for node in &self.nodes {
             let (read, write) = lanes.split_at_mut(node.out);
             let state = &mut state[node.state..node.state + node.op.state_len()];
             node.op.advance(state, read, node.inputs, write, rows);
         }
+    }
+}
+
+/// [`Program::advance`] as a job of its own: one series.
+pub(crate) struct Advance<'a, V, const B: usize> {
+    pub program: &'a Program,
+    pub state: &'a mut [V],
+    pub lanes: &'a mut [[V; B]],
+    pub rows: usize,
+}
+
+impl<V: Value, const B: usize> Job for Advance<'_, V, B> {
+    #[inline(always)]
+    fn run(self) {
+        self.program.advance(self.state, self.lanes, self.rows);
     }
 }

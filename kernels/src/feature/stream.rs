@@ -8,7 +8,7 @@ use crate::feature::graph::Register;
 use crate::feature::loops::Loops;
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::known;
-use crate::feature::program::Program;
+use crate::feature::program::{Advance, Program};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
 /// in the first-level cache, and the choice of an operation is paid once for 64 rows.
@@ -92,7 +92,8 @@ impl Stream {
         for (lane, value) in self.lanes.iter_mut().zip(row) {
             *lane = [known(*value)];
         }
-        self.loops.advance(program, &mut self.state, &mut self.lanes, 1);
+        let (state, lanes) = (&mut self.state[..], &mut self.lanes[..]);
+        self.loops.narrow(Advance { program, state, lanes, rows: 1 });
         for (out, register) in out.iter_mut().zip(&program.outputs) {
             *out = self.lanes[*register][0];
         }
@@ -135,7 +136,7 @@ impl Stream {
         convert: impl Fn(usize, f64) -> T,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
-        let mut lanes = self.program.lanes::<BLOCK>();
+        let mut lanes = self.program.lanes::<f64, BLOCK>();
         let program = &*self.program;
         for start in (0..rows).step_by(BLOCK) {
             let count = BLOCK.min(rows - start);
@@ -144,8 +145,9 @@ impl Stream {
                     *slot = known(*value);
                 }
             }
-            self.loops.advance(program, &mut self.state, &mut lanes, count);
-            write_rows(out.slice_mut(s![start..start + count, ..]), &lanes, &program.outputs, &convert);
+            let (state, lanes) = (&mut self.state[..], &mut lanes[..]);
+            self.loops.narrow(Advance { program, state, lanes, rows: count });
+            write_rows(out.slice_mut(s![start..start + count, ..]), lanes, &program.outputs, &convert);
         }
         self.rows += rows as u64;
         Ok(())

@@ -1,15 +1,11 @@
 //! Prices weighted by volume.
 
 use crate::feature::bar::typical_price;
-use crate::feature::entry::{Entry, Family, Input, SINGLE, Stability, Unit, real, rows};
+use crate::feature::entry::{
+    Entry, Family, HIGH, LAST, LOW, SINGLE, Stability, TIME, Unit, VOLUME, real, rows,
+};
 use crate::feature::graph::{Graph, Register};
 use crate::feature::op::Op;
-
-const HIGH: Input = Input { name: "high", column: "high" };
-const LOW: Input = Input { name: "low", column: "low" };
-const CLOSE: Input = Input { name: "close", column: "close" };
-const VOLUME: Input = Input { name: "volume", column: "volume" };
-const TIME: Input = Input { name: "timestamp", column: "timestamp" };
 
 const DAY_NS: f64 = 86_400e9;
 const HOUR_NS: f64 = 3_600e9;
@@ -33,7 +29,7 @@ pub(crate) static VWAP: Entry = Entry {
     summary: "volume weighted average price since the first row",
     formula: "sum(typprice volume) / sum(volume) over all rows so far",
     source: "TA-Lib VWAP",
-    inputs: &[HIGH, LOW, CLOSE, VOLUME],
+    inputs: &[HIGH, LOW, LAST, VOLUME],
     parameters: &[],
     outputs: SINGLE,
     lookback: "0",
@@ -53,7 +49,7 @@ pub(crate) static VWAP_ROLLING: Entry = Entry {
     summary: "volume weighted average price of the last period rows",
     formula: "sum(typprice volume) / sum(volume) over the last period rows",
     source: "the usual definition over a moving window",
-    inputs: &[HIGH, LOW, CLOSE, VOLUME],
+    inputs: &[HIGH, LOW, LAST, VOLUME],
     parameters: &[rows("period", 60.0, 1.0)],
     outputs: SINGLE,
     lookback: "period - 1",
@@ -74,7 +70,7 @@ pub(crate) static VWAP_SESSION: Entry = Entry {
     summary: "volume weighted average price since the session began",
     formula: "sum(typprice volume) / sum(volume) since the last midnight, UTC plus offset_hours",
     source: "the usual definition, restarted at each session",
-    inputs: &[HIGH, LOW, CLOSE, VOLUME, TIME],
+    inputs: &[HIGH, LOW, LAST, VOLUME, TIME],
     parameters: &[real("offset_hours", 0.0, -24.0, 24.0)],
     outputs: SINGLE,
     lookback: "0",

@@ -264,40 +264,57 @@ impl Matrix {
         narrowed: &mut Narrowed,
         out: &mut [f32],
     ) {
-        let Self { depth, cols, .. } = *self;
-        let Input { values: from, stride, range } = input;
         match &self.values {
             Values::F32(right) => {
-                kernels.gemm(&Gemm::packed(rows, (from, stride), (depth, cols, right), start), out);
+                let (left, right) = ((input.values, input.stride), (self.depth, self.cols, right.as_ref()));
+                kernels.gemm(&Gemm::packed(rows, left, right, start), out);
             }
             Values::Bf16(right) => {
-                let to = &mut narrowed.words;
-                kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
-                let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
-                let tail = if rows == 1 { &self.tail[..] } else { &[] };
-                kernels.bf16(&bf16::Product { rows, cols, words, left, right, tail, start }, out);
+                kernels.bf16(&self.bf16(kernels, (rows, input), right, start, narrowed), out);
             }
-            Values::Int8 { words: right, scale: right_scale, offset } => {
-                let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
-                kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
-                let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
-                let words = depth.div_ceil(4);
-                let tail = if rows == 1 { &self.tail[..] } else { &[] };
-                let product = int8::Product {
-                    rows,
-                    cols,
-                    words,
-                    left,
-                    left_scale,
-                    right,
-                    tail,
-                    right_scale,
-                    offset,
-                    start,
-                };
-                kernels.int8(&product, out);
+            Values::Int8 { words, scale, offset } => {
+                let right = (words.as_ref(), scale.as_ref(), offset.as_ref());
+                kernels.int8(&self.int8(kernels, (rows, input), right, start, narrowed), out);
             }
         }
+    }
+
+    /// What a product with one row reads in the place of the last panel.
+    fn tail(&self, rows: usize) -> &[u32] {
+        if rows == 1 { &self.tail } else { &[] }
+    }
+
+    /// The product with rows that are rounded into `narrowed` first.
+    fn bf16<'a>(
+        &'a self,
+        kernels: &Kernels,
+        (rows, Input { values: from, stride, .. }): (usize, Input),
+        right: &'a [u32],
+        start: Start<'a>,
+        narrowed: &'a mut Narrowed,
+    ) -> bf16::Product<'a> {
+        let (depth, cols, tail) = (self.depth, self.cols, self.tail(rows));
+        let to = &mut narrowed.words;
+        kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
+        let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
+        bf16::Product { rows, cols, words, left, right, tail, start }
+    }
+
+    /// The same in 8-bit integers; `right` are words, scales and offsets.
+    fn int8<'a>(
+        &'a self,
+        kernels: &Kernels,
+        (rows, Input { values: from, stride, range }): (usize, Input),
+        (right, right_scale, offset): (&'a [u32], &'a [f32], &'a [i32]),
+        start: Start<'a>,
+        narrowed: &'a mut Narrowed,
+    ) -> int8::Product<'a> {
+        let (depth, cols, tail) = (self.depth, self.cols, self.tail(rows));
+        let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
+        kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
+        let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
+        let words = depth.div_ceil(4);
+        int8::Product { rows, cols, words, left, left_scale, right, tail, right_scale, offset, start }
     }
 }
 
@@ -322,10 +339,8 @@ impl Matrix {
         after: Option<&Self>,
         narrowed: &mut Narrowed,
     ) {
-        let Self { depth, cols, .. } = *self;
-        let Input { values: from, stride, range } = x;
         let Cell { bias, sums, c_before, c, h, gates } = cell;
-        let (start, rows) = (Start::Bias(bias), 1);
+        let start = Start::Bias(bias);
         let after = match after.map(|after| &after.values) {
             Some(Values::Bf16(words) | Values::Int8 { words, .. }) => words.as_ref(),
             Some(Values::F32(_)) | None => &[],
@@ -333,30 +348,12 @@ impl Matrix {
         match &self.values {
             Values::F32(_) => {}
             Values::Bf16(right) => {
-                let to = &mut narrowed.words;
-                kernels.bf16_narrow(&mut bf16::Narrow { rows, depth, from, stride, to });
-                let (words, left) = (depth.div_ceil(2), narrowed.words.as_ref());
-                let tail = &self.tail;
-                let product = bf16::Product { rows, cols, words, left, right, tail, start };
+                let product = self.bf16(kernels, (1, x), right, start, narrowed);
                 kernels.bf16_step(&mut bf16::Step { product, sums, after, c_before, c, h, gates });
             }
-            Values::Int8 { words: right, scale: right_scale, offset } => {
-                let (to, scale) = (narrowed.words.as_mut(), narrowed.scale.as_mut());
-                kernels.int8_narrow(&mut int8::Narrow { rows, depth, from, stride, range, to, scale });
-                let (left, left_scale) = (narrowed.words.as_ref(), narrowed.scale.as_ref());
-                let (words, tail) = (depth.div_ceil(4), &self.tail);
-                let product = int8::Product {
-                    rows,
-                    cols,
-                    words,
-                    left,
-                    left_scale,
-                    right,
-                    tail,
-                    right_scale,
-                    offset,
-                    start,
-                };
+            Values::Int8 { words, scale, offset } => {
+                let right = (words.as_ref(), scale.as_ref(), offset.as_ref());
+                let product = self.int8(kernels, (1, x), right, start, narrowed);
                 kernels.int8_step(&mut int8::Step { product, sums, after, c_before, c, h, gates });
             }
         }

@@ -51,7 +51,6 @@ use rayon_core::ThreadPool;
 use super::matrix::Precision;
 use super::model::Lstm;
 use super::packed::Packed;
-use super::threads::{pool, threads};
 use crate::cpu::Kernels;
 use crate::op::network::Weights;
 use descent::Descent;
@@ -124,9 +123,7 @@ impl Trainer {
             return Err(TrainError::Loss { loss: options.loss, head: spec.head });
         }
         let (kernels, layout) = (Kernels::new(options.isa)?, Layout::new(spec));
-        let threads = threads(options.threads);
-        let pool =
-            pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        let (threads, pool) = waves::team(options.threads)?;
         let packed = Packed::new(model.weights())?;
         let words = match options.precision {
             Precision::Bf16 => Some(Words::new(&packed)?),
@@ -326,12 +323,8 @@ impl Trainer {
                     let places = h.iter_mut().chain(c.iter_mut());
                     places.zip(states.iter()).for_each(|(place, &state)| *place = state);
                 }
-                match (back, first) {
-                    (false, _) => {}
-                    (true, true) => self.sum.copy_from_slice(gradient),
-                    (true, false) => {
-                        self.sum.iter_mut().zip(gradient.iter()).for_each(|(sum, &part)| *sum += part);
-                    }
+                if back {
+                    waves::add(&mut self.sum, gradient, first);
                 }
                 Ok::<(), TrainError>(())
             },

@@ -152,6 +152,19 @@ impl<'a, T: Copy> Gemm<'a, T> {
     }
 }
 
+/// So many rows in tiles of at most `most`, by first row and height: as few tiles as full ones would make, but of equal
+/// height, so that 8 rows are 4 and 4, not 6 and 2.
+#[inline]
+pub fn heights(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut row = 0;
+    std::iter::from_fn(move || {
+        let left = rows - row;
+        let height = left.div_ceil(left.div_ceil(most).max(1));
+        row += height;
+        (height > 0).then_some((row - height, height))
+    })
+}
+
 fn extent(rows: usize, stride: usize, cols: usize) -> usize {
     (rows - 1).saturating_mul(stride).saturating_add(cols)
 }
@@ -241,6 +254,25 @@ pub(crate) mod exam {
                     scalar(&Gemm { right, ..gemm }, &mut chain);
                     assert_eq!(bits(&out), bits(&chain), "{rows} x {cols} x {depth}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_follow_each_other_and_are_of_equal_height() {
+        for most in 1..13 {
+            for rows in 0..60 {
+                let tiles: Vec<_> = heights(rows, most).collect();
+                assert_eq!(tiles.len(), rows.div_ceil(most));
+                let heights = tiles.iter().map(|(_, height)| *height);
+                assert_eq!(heights.clone().sum::<usize>(), rows);
+                let (least, greatest) = (heights.clone().min(), heights.max());
+                assert!(
+                    greatest
+                        .zip(least)
+                        .is_none_or(|(greatest, least)| greatest - least <= 1 && greatest <= most)
+                );
+                assert!(tiles.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use diapason_kernels::IsaError;
-use diapason_kernels::feature::{Plan, PlanError};
+use diapason_kernels::feature::{DataError, Plan, PlanError, Rows};
 
 const BARS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];
 const NO_VOLUME: [&str; 5] = ["timestamp", "open", "high", "low", "close"];
@@ -57,7 +57,53 @@ const BAD: &[(&str, &[&str])] = &[
         &BARS,
     ),
     ("rsi(14), “ema”(20)", &BARS),
+    ("rsi(14), cs_rank(rsi(14))", &BARS),
+    ("depth_imbalance5()", &QUOTES),
 ];
+
+/// Rows that are good but for what a case changes.
+struct Data {
+    close: Vec<f64>,
+    times: Vec<i64>,
+    symbols: Vec<u32>,
+}
+
+/// Good plans on data that does not suit them.
+fn bad_data() -> Vec<(&'static str, &'static str, Data)> {
+    let rows = |count: i64| Data {
+        close: (0..count).map(|row| 100.0 + row as f64).collect(),
+        times: (0..count).map(|row| 1_640_995_200_000_000_000 + 60_000_000_000 * row).collect(),
+        symbols: vec![7; count as usize],
+    };
+    let (mut infinite, mut unsorted, mut mixed, mut twice) = (rows(300), rows(300), rows(300), rows(300));
+    infinite.close[250] = f64::INFINITY;
+    unsorted.times[120] -= 90_000_000_000;
+    mixed.symbols[200..].fill(8);
+    twice.times.pop();
+    vec![
+        ("rsi(14), stddev(close,5000)/close", "1000 rows", rows(1000)),
+        ("rsi(14)", "no rows", rows(0)),
+        ("close/open-1,\nema(volume,20)", "an infinite value", infinite),
+        ("close/open-1, ema(20)/close-1", "row 120 before row 119", unsorted),
+        ("close/open-1, ema(20)/close-1", "two symbols", mixed),
+        ("rsi(14)", "a time too few", twice),
+    ]
+}
+
+#[test]
+fn data_that_suits_a_plan_is_left_alone() {
+    let plan = Plan::parse("rsi(14), close", &BARS).unwrap();
+    let close: Vec<f64> = (0..15).map(f64::from).collect();
+    let rows = Rows { columns: &[&close], times: None, symbols: None };
+    assert_eq!(plan.check(&rows), Ok(()));
+    // A gap is data, and a time may come twice in ticks.
+    let gap = [&close[..9], &[f64::NAN], &close[9..]].concat();
+    assert_eq!(
+        plan.check(&Rows { columns: &[&gap], times: Some(&[5; 16]), symbols: Some(&[1; 16]) }),
+        Ok(())
+    );
+    assert!(matches!(plan.check(&Rows { columns: &[], ..rows }), Err(DataError::Shape { .. })));
+}
 
 #[test]
 fn every_bad_plan_gets_one_clear_message() {
@@ -69,6 +115,16 @@ fn every_bad_plan_gets_one_clear_message() {
         let error = Plan::parse(text, columns).expect_err(text);
         let quoted = text.replace('\n', "\n      ");
         write!(report, "\nplan: {quoted}\nover: {}\n\n{error}\n", columns.join(", ")).unwrap();
+        report.push_str(&"-".repeat(110));
+        report.push('\n');
+    }
+    for (text, what, data) in bad_data() {
+        let plan = Plan::parse(text, &BARS).unwrap();
+        let columns: Vec<&[f64]> = plan.inputs().iter().map(|_| data.close.as_slice()).collect();
+        let rows = Rows { columns: &columns, times: Some(&data.times), symbols: Some(&data.symbols) };
+        let error = plan.check(&rows).expect_err(what);
+        let quoted = text.replace('\n', "\n      ");
+        write!(report, "\nplan: {quoted}\ndata: {what}\n\n{error}\n").unwrap();
         report.push_str(&"-".repeat(110));
         report.push('\n');
     }

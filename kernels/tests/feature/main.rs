@@ -3,7 +3,13 @@
 //! The modules carry `cfg(test)` so that clippy sees their helpers as test code.
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
+mod bars;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod labels;
 #[cfg(test)]
 mod numerics;
 #[cfg(test)]
@@ -11,8 +17,14 @@ mod numpy;
 #[cfg(test)]
 mod one_truth;
 #[cfg(test)]
+mod panel;
+#[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod series;
 #[cfg(test)]
 mod ta_lib;
+#[cfg(test)]
+mod torture;

@@ -7,7 +7,7 @@ use ndarray::{Array2, s};
 use crate::series::{COLUMNS, Random, SHAPES, Series, assert_same, series};
 
 /// Every feature of the catalogue with its defaults, with short periods, and some compositions.
-fn everything() -> Plan {
+pub fn everything() -> Plan {
     let mut items: Vec<String> = CATALOGUE.iter().map(|entry| entry.call()).collect();
     for entry in CATALOGUE.iter().filter(|entry| entry.parameters.iter().any(|parameter| parameter.whole)) {
         let inputs = entry.inputs.iter().map(|input| input.column.to_owned());

@@ -7,8 +7,54 @@ use diapason_tests::need::shared;
 use ndarray::Array2;
 
 /// All columns that a feature of the catalogue can read.
-pub const COLUMNS: [&str; 10] =
-    ["timestamp", "open", "high", "low", "close", "volume", "bid", "ask", "bid_size", "ask_size"];
+pub const COLUMNS: [&str; 46] = [
+    "timestamp",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "bid",
+    "ask",
+    "bid_size",
+    "ask_size",
+    "bid_2",
+    "ask_2",
+    "bid_size_2",
+    "ask_size_2",
+    "bid_3",
+    "ask_3",
+    "bid_size_3",
+    "ask_size_3",
+    "bid_4",
+    "ask_4",
+    "bid_size_4",
+    "ask_size_4",
+    "bid_5",
+    "ask_5",
+    "bid_size_5",
+    "ask_size_5",
+    "bid_6",
+    "ask_6",
+    "bid_size_6",
+    "ask_size_6",
+    "bid_7",
+    "ask_7",
+    "bid_size_7",
+    "ask_size_7",
+    "bid_8",
+    "ask_8",
+    "bid_size_8",
+    "ask_size_8",
+    "bid_9",
+    "ask_9",
+    "bid_size_9",
+    "ask_size_9",
+    "bid_10",
+    "ask_10",
+    "bid_size_10",
+    "ask_size_10",
+];
 
 /// The shapes of the exam.
 pub const SHAPES: [&str; 7] = ["walk", "constant", "jumps", "gaps", "huge", "tiny", "short"];
@@ -75,7 +121,7 @@ impl Random {
 
 /// One-minute bars and quotes of a shape.
 pub fn series(shape: &str, rows: usize, seed: u64) -> Series {
-    let mut random = Random(seed);
+    let (mut random, mut deep) = (Random(seed), Random(!seed));
     let rows = if shape == "short" { 3 } else { rows };
     let scale = match shape {
         "huge" => 1e12,
@@ -105,11 +151,24 @@ pub fn series(shape: &str, rows: usize, seed: u64) -> Series {
             (1000.0 * random.unit()).round(),
             (price - spread) * scale,
             (price + spread) * scale,
-            (100.0 * random.unit()).round(),
-            (100.0 * random.unit()).round(),
+            (100.0 * random.unit()).round() + 2.0,
+            (100.0 * random.unit()).round() + 2.0,
         ];
-        for (name, value) in COLUMNS.iter().zip(values) {
-            let gap = shape == "gaps" && *name != "timestamp" && random.below(97) == 0;
+        let mut depth = Vec::new();
+        for level in 1..10 {
+            let away = price * 0.0005 * (f64::from(level) + 0.5 * deep.unit());
+            let sizes = [deep.unit(), deep.unit()].map(|x| (300.0 * x).round() + 1.0);
+            depth.extend([
+                (price - spread - away) * scale,
+                (price + spread + away) * scale,
+                sizes[0],
+                sizes[1],
+            ]);
+        }
+        for (name, value) in COLUMNS.iter().zip(values.into_iter().chain(depth)) {
+            let chance =
+                if name.contains("_") && name.ends_with(char::is_numeric) { &mut deep } else { &mut random };
+            let gap = shape == "gaps" && *name != "timestamp" && chance.below(97) == 0;
             columns.get_mut(*name).unwrap().push(if gap { f64::NAN } else { value });
         }
     }

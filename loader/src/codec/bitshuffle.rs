@@ -1,10 +1,11 @@
 //! Bit shuffle: filter 32008. The first bits of all elements come first, then all second bits, and so on; then each
 //! block may be compressed with LZ4 or zstd (bitshuffle 0.5, README and bshuf_h5filter.c).
 //!
-//! Eight elements' bytes make one transposition of 8 x 8 bits in a register, so no bit is touched alone.
+//! Eight elements' bytes make one transposition of 8 x 8 bits, and many of them are made at once in wide registers; then the
+//! bytes are put together as a byte shuffle's are.
 
 use super::zstd::Zstd;
-use super::{Codec, Error, lz4};
+use super::{Codec, Error, lz4, shuffle};
 
 const NAME: &str = "bitshuffle";
 /// Elements of a block are a multiple of this.
@@ -15,14 +16,34 @@ const STEP: usize = 8;
 #[derive(Debug)]
 pub struct Bitshuffle;
 
-/// Mirrors 8 x 8 bits on their diagonal (Warren, Hacker's Delight, section 7-3).
-const fn transpose(mut bits: u64) -> u64 {
-    let mut swap = (bits ^ bits >> 7) & 0x00AA_00AA_00AA_00AA;
-    bits ^= swap ^ swap << 7;
-    swap = (bits ^ bits >> 14) & 0x0000_CCCC_0000_CCCC;
-    bits ^= swap ^ swap << 14;
-    swap = (bits ^ bits >> 28) & 0x0000_0000_F0F0_F0F0;
-    bits ^ swap ^ swap << 28
+/// Bytes of each plane that are taken together, so that a register is full.
+const LANES: usize = 32;
+
+/// Eight planes of bits become eight planes of bytes: byte `k` of plane `e` is that of element `e` of group `k`. Each group of eight
+/// bytes is mirrored on its diagonal (Warren, Hacker's Delight, section 7-3), many groups at once.
+fn planes_of_bytes(bits: &[u8], groups: usize, bytes: &mut [u8]) {
+    let mut from = 0;
+    while from < groups {
+        let count = LANES.min(groups - from);
+        let mut rows = [[0u8; LANES]; STEP];
+        for (row, plane) in rows.iter_mut().zip(bits.chunks_exact(groups)) {
+            row[..count].copy_from_slice(&plane[from..from + count]);
+        }
+        for (distance, mask) in [(1, 0x55), (2, 0x33), (4, 0x0F)] {
+            for upper in (0..STEP).filter(|row| row & distance == 0) {
+                let (above, below) = rows.split_at_mut(upper + distance);
+                for (high, low) in above[upper].iter_mut().zip(&mut below[0]) {
+                    let swap = (*high >> distance ^ *low) & mask;
+                    *low ^= swap;
+                    *high ^= swap << distance;
+                }
+            }
+        }
+        for (row, plane) in rows.iter().zip(bytes.chunks_exact_mut(groups)) {
+            plane[from..from + count].copy_from_slice(&row[..count]);
+        }
+        from += count;
+    }
 }
 
 /// Puts the bits of elements of `size` bytes together again. Both slices hold the same number of elements, a multiple
@@ -32,15 +53,13 @@ pub(super) fn gather(size: usize, stored: &[u8], raw: &mut [u8]) {
     if groups == 0 {
         return;
     }
-    for (byte, planes) in stored.chunks_exact(STEP * groups).take(size).enumerate() {
-        let planes: [&[u8]; STEP] = std::array::from_fn(|bit| &planes[bit * groups..(bit + 1) * groups]);
-        for (group, elements) in raw.chunks_exact_mut(STEP * size).enumerate() {
-            let bits = transpose(u64::from_le_bytes(planes.map(|plane| plane[group])));
-            for (element, bits) in elements.chunks_exact_mut(size).zip(bits.to_le_bytes()) {
-                element[byte] = bits;
-            }
-        }
+    let elements = groups * STEP;
+    let (mut planes, mut bytes) = (vec![0; elements], vec![0; size * elements]);
+    for (bits, bytes) in stored.chunks_exact(elements).zip(bytes.chunks_exact_mut(elements)) {
+        planes_of_bytes(bits, groups, &mut planes);
+        shuffle::gather::<STEP>(&planes, bytes);
     }
+    shuffle::unshuffle(size, &bytes, raw);
 }
 
 /// How the blocks are stored.

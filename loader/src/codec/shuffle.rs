@@ -50,26 +50,31 @@ impl Codec for Shuffle {
         let raw = raw.get_mut(..stored.len()).ok_or(too_long)?;
         let (planes, tail) = stored.split_at(size * count);
         let (elements, end) = raw.split_at_mut(size * count);
-        match size {
-            1 => elements.copy_from_slice(planes),
-            2 => gather::<2>(planes, elements),
-            4 => gather::<4>(planes, elements),
-            8 => gather::<8>(planes, elements),
-            _ => {
-                for (plane, bytes) in planes.chunks_exact(count.max(1)).enumerate() {
-                    for (element, &byte) in elements.chunks_exact_mut(size).zip(bytes) {
-                        element[plane] = byte;
-                    }
-                }
-            }
-        }
+        unshuffle(size, planes, elements);
         end.copy_from_slice(tail);
         Ok(stored.len())
     }
 }
 
+/// Puts the elements of `size` bytes together again.
+pub(super) fn unshuffle(size: usize, planes: &[u8], elements: &mut [u8]) {
+    match size {
+        1 => elements.copy_from_slice(planes),
+        2 => gather::<2>(planes, elements),
+        4 => gather::<4>(planes, elements),
+        8 => gather::<8>(planes, elements),
+        _ => {
+            for (plane, bytes) in planes.chunks_exact((planes.len() / size).max(1)).enumerate() {
+                for (element, &byte) in elements.chunks_exact_mut(size).zip(bytes) {
+                    element[plane] = byte;
+                }
+            }
+        }
+    }
+}
+
 /// Puts the elements of `N` bytes together again, reading `N` streams at once and writing one.
-fn gather<const N: usize>(planes: &[u8], elements: &mut [u8]) {
+pub(super) fn gather<const N: usize>(planes: &[u8], elements: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2, as was asked on the line above.

@@ -40,12 +40,17 @@ impl Codec for Zstd {
         // Client data are unsigned, levels below zero are stored in two's complement, as the plugin does.
         let level = options.first().map_or(::zstd::DEFAULT_COMPRESSION_LEVEL, |&level| level.cast_signed());
         ENCODER.with_borrow_mut(|slot| {
-            if slot.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
+            if slot.is_none() {
                 let mut encoder = Compressor::new(level).map_err(|error| broken(&error))?;
                 encoder.include_checksum(true).map_err(|error| broken(&error))?;
                 *slot = Some((level, encoder));
             }
-            let Some((_, encoder)) = slot else { return Ok(()) };
+            let Some((made_for, encoder)) = slot else { return Ok(()) };
+            // Columns have levels of their own, and a context goes on to the next with its memory.
+            if *made_for != level {
+                encoder.set_compression_level(level).map_err(|error| broken(&error))?;
+                *made_for = level;
+            }
             stored.clear();
             stored.reserve(::zstd::zstd_safe::compress_bound(raw.len()));
             encoder.compress_to_buffer(raw, stored).map(|_| ()).map_err(|error| broken(&error))

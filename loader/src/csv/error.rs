@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use crate::append;
 use crate::format::libhdf5;
+use crate::source::remedy;
 
 /// Why an import failed. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The input cannot be opened or read.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}{}", path.display(), remedy(error))]
     Input {
         /// The file.
         path: PathBuf,

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::plan::{Moment, Plan};
 use super::rows::Rows;
 use super::{Column, Report};
-use crate::append::Before;
+use crate::append::{self, Before};
 use crate::format::libhdf5::{Value, Values, Writer};
 
 /// An import under way.
@@ -45,7 +45,7 @@ impl<'a> Intake<'a> {
         before.check(&self.plan.columns())?;
         before.copy(&mut self.writer, &mut |_| {})?;
         self.before = before.table.rows();
-        if let Some([first, last]) = before.ends()? {
+        if let Some([first, last]) = before.table.ends().map_err(append::Error::from)? {
             self.first = Some(first);
             let told = jiff::Timestamp::from_nanosecond(last.into())
                 .map_or_else(|_| last.to_string(), |time| time.to_string());

@@ -15,8 +15,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use super::{Error, Meaning, Values, batches};
-use crate::table::{Column, Table};
+use super::Error;
+use super::meaning::{Meaning, batches};
+use crate::table::{Column, Table, Values};
 
 const LEVEL: i32 = 3;
 /// Rows of a row group: they are in memory, packed, until it is written.

@@ -3,8 +3,9 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::{Error, Meaning, Values, batches};
-use crate::table::Table;
+use super::Error;
+use super::meaning::{Meaning, batches};
+use crate::table::{Table, Values};
 
 pub(super) fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
     let mut output = BufWriter::with_capacity(1 << 20, output);

@@ -1,42 +1,55 @@
 //! Writes a file of columns through libhdf5.
 //!
 //! ```text
-//! values -> one open chunk a column -> (shuffle) -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
+//! values -> one open chunk a column -> (fewer bytes) -> (shuffle) -> zstd -> H5Dwrite_chunk -> hidden file -> fsync -> name
 //! ```
 //!
-//! One one-dimensional data set a column, filter 32015 (zstd), with shuffle before it where the first chunk is smaller so
-//! ([`packing`]). Chunks are compressed here and written as they are, so the library's own filter
-//! pipeline never runs. Library bounds are the earliest, so every HDF5 library since 1.8 reads the file. Time stamps
+//! One one-dimensional data set a column, in the fewest bytes that hold its values ([`form`]), filter 32015 (zstd), with a
+//! byte shuffle before it where that is cheaper ([`packing`]). What the first chunk told is held to by each that follows; one
+//! whose values do not fit has the column written anew in a wider form, up to the plain one that holds any.
+//! Chunks are compressed here and written as they are, so the library's own filter pipeline never runs. Library bounds are the
+//! earliest, so every HDF5 library since 1.8 reads the file. Time stamps
 //! of objects are off: equal contents give equal files.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hdf5_metno::types::VarLenUnicode;
-
+use crate::codec;
+use crate::format::scale;
 use crate::parallel;
 
 mod error;
 
 mod destination;
 mod ffi;
+
+mod form;
+
 mod packing;
 
+mod dataset;
+
+pub(crate) use crate::source::is_environment;
 use destination::Destination;
+pub(crate) use destination::is_same_file;
 pub use error::Error;
-pub(crate) use error::is_environment;
-use packing::Packing;
+use form::{BYTES, Form};
+pub use packing::Choice;
+use packing::{Packing, Room};
 
 /// The name of the format in the attribute `format` of the root group.
 pub const FORMAT: &str = "diapason-table";
-/// The version of the format in the attribute `format_version`.
-pub const FORMAT_VERSION: i64 = 1;
+/// The version of the format in the attribute `format_version`: 2 where a column is whole numbers and a divisor, which who
+/// knows version 1 only would take for the values, else 1.
+pub const FORMAT_VERSION: i64 = 2;
 /// The most columns of a file: each holds a chunk in memory, and the attribute with their names must stay below the
 /// 64 KiB that the library's object headers allow.
 pub const COLUMNS_MAX: usize = 1024;
 /// The most bytes of a column's name.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// How often a column is written anew in a wider form before it is stored as it is for good.
+const CHANGES_MAX: u32 = 3;
 
 /// What the values of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +61,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    const BYTES: usize = 8;
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::I64 => "i64",
@@ -116,8 +127,11 @@ struct Open {
     dataset: Option<hdf5_metno::Dataset>,
     /// Attributes beside our own.
     notes: Vec<(&'static str, Value)>,
-    /// How chunks are stored, from the first one on.
+    /// How chunks are stored, from the first one on, and how often that was changed.
     packing: Option<Packing>,
+    changes: u32,
+    /// Whether a number stands for NaN somewhere.
+    has_nan: bool,
     /// The values of the open chunk, little-endian.
     chunk: Vec<u8>,
     rows: u64,
@@ -125,14 +139,54 @@ struct Open {
 
 impl Open {
     /// Adds values to the open chunk.
-    fn extend(&mut self, values: impl ExactSizeIterator<Item = [u8; Kind::BYTES]>) {
+    fn extend(&mut self, values: impl ExactSizeIterator<Item = [u8; BYTES]>) {
         let (from, count) = (self.chunk.len(), values.len());
-        self.chunk.resize(from + count * Kind::BYTES, 0);
+        self.chunk.resize(from + count * BYTES, 0);
         // In this form it is a copy to the compiler.
         for (place, value) in self.chunk[from..].as_chunks_mut().0.iter_mut().zip(values) {
             *place = value;
         }
         self.rows += count as u64;
+    }
+
+    /// Compresses the open chunk, the first of which decides how; whether its values fit what that one decided.
+    fn pack(
+        &mut self,
+        settings: (Choice, i32),
+        rows: usize,
+        room: &mut Room,
+        stored: &mut Vec<u8>,
+    ) -> Result<bool, codec::Error> {
+        let packing = match &mut self.packing {
+            Some(packing) => packing,
+            none => {
+                let ranked = Packing::ranked(self.column.kind, &self.chunk, None, settings)?;
+                let Some(first) = ranked.into_iter().next() else { return Ok(false) };
+                none.insert(first)
+            }
+        };
+        let packed = packing.pack(&self.chunk, rows, room, stored)?;
+        self.has_nan |= packed.unwrap_or(false);
+        Ok(packed.is_some())
+    }
+
+    /// What is noted of the way in which the column is stored.
+    fn stored_as(&self) -> Vec<(&'static str, Value)> {
+        let Some(Packing { form, note, .. }) = &self.packing else { return Vec::new() };
+        let mut notes = vec![("packing", Value::Text(note.clone()))];
+        if !matches!(form, Form::Plain(_)) {
+            notes.push((scale::TYPE, Value::Text(self.column.kind.name().to_owned())));
+        }
+        if let Form::Ticks { divisor, is_single, .. } = form {
+            notes.push((scale::DIVISOR, Value::Int((*divisor).into())));
+            if self.has_nan {
+                notes.push((scale::NAN, Value::Int(form.nan())));
+            }
+            if *is_single {
+                notes.push((scale::SINGLE, Value::Int(1)));
+            }
+        }
+        notes
     }
 }
 
@@ -143,7 +197,8 @@ pub struct Writer {
     file: hdf5_metno::File,
     destination: Destination,
     output: PathBuf,
-    chunk_bytes: usize,
+    chunk_rows: usize,
+    choice: Choice,
     level: i32,
     /// The hash over the values of each column.
     hashes: Vec<blake3::Hasher>,
@@ -185,7 +240,9 @@ impl Writer {
             dataset: None,
             notes: Vec::new(),
             packing: None,
-            chunk: Vec::with_capacity(chunk_rows.max(1) * Kind::BYTES),
+            changes: 0,
+            has_nan: false,
+            chunk: Vec::with_capacity(chunk_rows.max(1) * BYTES),
             rows: 0,
         };
         Ok(Self {
@@ -193,11 +250,18 @@ impl Writer {
             file,
             destination,
             output: output.to_path_buf(),
-            chunk_bytes: chunk_rows.max(1) * Kind::BYTES,
+            chunk_rows: chunk_rows.max(1),
+            choice: Choice::default(),
             level,
             hashes: vec![blake3::Hasher::new(); columns.len()],
             packed: vec![Vec::new(); columns.len()],
         })
+    }
+
+    /// As it is, with the storage of columns chosen by `choice`.
+    #[must_use]
+    pub fn choosing(self, choice: Choice) -> Self {
+        Self { choice, ..self }
     }
 
     /// Rows of the first column so far.
@@ -238,13 +302,13 @@ impl Writer {
         let mut rest = count;
         while rest > 0 {
             let open = &mut self.columns[number];
-            let some = rest.min((self.chunk_bytes - open.chunk.len()) / Kind::BYTES);
+            let some = rest.min(self.chunk_rows - open.chunk.len() / BYTES);
             for value in values.by_ref().take(some) {
                 open.chunk.extend_from_slice(&value);
             }
             open.rows += some as u64;
             rest -= some;
-            if open.chunk.len() == self.chunk_bytes {
+            if open.chunk.len() == self.chunk_rows * BYTES {
                 self.flush(number)?;
             }
         }
@@ -260,8 +324,8 @@ impl Writer {
         debug_assert_eq!(self.columns.len(), rows.len());
         let (mut done, count) = (0, rows.first().map_or(0, Values::len));
         while done < count {
-            let held = self.columns.first().map_or(0, |open| open.chunk.len());
-            let some = (count - done).min((self.chunk_bytes - held) / Kind::BYTES);
+            let held = self.columns.first().map_or(0, |open| open.chunk.len() / BYTES);
+            let some = (count - done).min(self.chunk_rows - held);
             let range = done..done + some;
             for (open, values) in self.columns.iter_mut().zip(rows) {
                 match values {
@@ -270,7 +334,7 @@ impl Writer {
                 }
             }
             done += some;
-            if held + some * Kind::BYTES == self.chunk_bytes {
+            if held + some == self.chunk_rows {
                 self.flush_all(threads)?;
             }
         }
@@ -279,57 +343,99 @@ impl Writer {
 
     /// Compresses and writes the open chunks of all columns, which are full.
     fn flush_all(&mut self, threads: usize) -> Result<(), Error> {
-        let (level, chunk_bytes) = (self.level, self.chunk_bytes);
-        let open = self.columns.iter_mut().map(|open| (&mut open.chunk, &mut open.packing));
-        let jobs = open.zip(self.hashes.iter_mut().zip(&mut self.packed));
-        let packed = parallel::run(
-            threads,
-            jobs,
-            || (),
-            |(), ((chunk, packing), (hash, stored))| {
-                hash.update(chunk);
-                packing::pack(chunk, (packing, level), chunk_bytes, stored)
-            },
-        );
-        packed.map_err(|error| {
-            let column = self.columns.first().map(|open| open.column.name.clone()).unwrap_or_default();
-            Error::Codec { column, path: self.output.clone(), error }
+        let (settings, rows) = ((self.choice, self.level), self.chunk_rows);
+        let jobs = self.columns.iter_mut().zip(self.hashes.iter_mut().zip(&mut self.packed));
+        let output = &self.output;
+        let fits = parallel::run(threads, jobs, Room::default, |room, (open, (hash, stored))| {
+            hash.update(&open.chunk);
+            let fits = open.pack(settings, rows, room, stored);
+            fits.map_err(|error| of_codec(&open.column, output, error))
         })?;
-        (0..self.columns.len()).try_for_each(|number| self.write(number))
+        for (number, fits) in fits.into_iter().enumerate() {
+            self.write(number, fits)?;
+        }
+        Ok(())
     }
 
     /// Writes the open chunk of a column.
     fn flush(&mut self, number: usize) -> Result<(), Error> {
         let open = &mut self.columns[number];
         self.hashes[number].update(&open.chunk);
-        let packing = (&mut open.packing, self.level);
-        let packed = packing::pack(&mut open.chunk, packing, self.chunk_bytes, &mut self.packed[number]);
-        packed.map_err(|error| Error::Codec {
-            column: open.column.name.clone(),
-            path: self.output.clone(),
-            error,
-        })?;
-        self.write(number)
+        let settings = (self.choice, self.level);
+        let fits = open.pack(settings, self.chunk_rows, &mut Room::default(), &mut self.packed[number]);
+        let fits = fits.map_err(|error| of_codec(&open.column, &self.output, error))?;
+        self.write(number, fits)
     }
 
-    /// Writes the compressed chunk of a column.
-    fn write(&mut self, number: usize) -> Result<(), Error> {
+    /// Writes the compressed chunk of a column, after the column itself in another form where the chunk does not fit.
+    fn write(&mut self, number: usize, fits: bool) -> Result<(), Error> {
+        if !fits {
+            self.change(number)?;
+        }
         let library = |verb| library(verb, &self.output);
         let open = &mut self.columns[number];
-        let chunk_rows = self.chunk_bytes / Kind::BYTES;
-        let is_shuffled = open.packing.as_ref().is_some_and(|packing| packing.is_shuffled);
+        let Some(packing) = &open.packing else { return Err(no_form(&self.output)) };
         let dataset = match &mut open.dataset {
             Some(dataset) => dataset,
             none => none.insert(
-                dataset(&self.file, (&open.column, is_shuffled), chunk_rows, self.level)
+                dataset::create(&self.file, &open.column.name, packing, self.chunk_rows)
                     .map_err(library("create a data set"))?,
             ),
         };
         open.chunk.clear();
-        // The extent is only ever enlarged: shrinking would make the library run the filter on the last chunk.
-        let first = (open.rows - 1) / chunk_rows as u64 * chunk_rows as u64;
-        dataset.resize(open.rows as usize).map_err(library("enlarge a data set"))?;
-        ffi::write_chunk(dataset, first, &self.packed[number]).map_err(library("write a chunk"))
+        dataset::extend(dataset, open.rows, self.chunk_rows, &self.packed[number])
+            .map_err(library("write a chunk"))
+    }
+
+    /// Writes the chunks of a column anew, in a form that holds them and the open one, and compresses that.
+    ///
+    /// The memory of the file that this sets free is used for the chunks that follow.
+    fn change(&mut self, number: usize) -> Result<(), Error> {
+        let Self { columns, file, output, chunk_rows, choice, level, packed, .. } = self;
+        let (open, rows, stored) = (&mut columns[number], *chunk_rows, &mut packed[number]);
+        let library = |verb| library(verb, output);
+        let (Some(before), Some(old)) = (open.packing.take(), open.dataset.take()) else {
+            return Err(no_form(output));
+        };
+        let column = open.column.clone();
+        let of_codec = |error| of_codec(&column, output, error);
+        open.changes += 1;
+        let choice = if open.changes < CHANGES_MAX { *choice } else { Choice::Plain };
+        let kind = open.column.kind;
+        let ranked = Packing::ranked(kind, &open.chunk, Some(&before), (choice, *level)).map_err(of_codec)?;
+        let chunks = (open.rows as usize - open.chunk.len() / BYTES) / rows;
+        let (mut room, mut chunk) = (Room::default(), Vec::new());
+        let get = |at: usize, stored: &mut Vec<u8>, room: &mut Room, chunk: &mut Vec<u8>| {
+            ffi::read_chunk(&old, (at * rows) as u64, stored).map_err(library("read a chunk"))?;
+            before.unpack(stored, rows, room, chunk).map_err(of_codec)
+        };
+        let mut chosen = None;
+        'next: for packing in ranked {
+            for at in 0..chunks {
+                get(at, stored, &mut room, &mut chunk)?;
+                if packing.form.narrow(&chunk, &mut room.narrow).is_none() {
+                    continue 'next;
+                }
+            }
+            chosen = Some(packing);
+            break;
+        }
+        // The last of them holds any value.
+        let Some(packing) = chosen else { return Err(no_form(output)) };
+        file.unlink(&column.name).map_err(library("replace a data set"))?;
+        let new =
+            dataset::create(file, &column.name, &packing, rows).map_err(library("create a data set"))?;
+        open.has_nan = false;
+        for at in 0..chunks {
+            get(at, stored, &mut room, &mut chunk)?;
+            open.has_nan |= packing.pack(&chunk, rows, &mut room, stored).map_err(of_codec)?.unwrap_or(false);
+            dataset::extend(&new, ((at + 1) * rows) as u64, rows, stored)
+                .map_err(library("write a chunk"))?;
+        }
+        open.has_nan |=
+            packing.pack(&open.chunk, rows, &mut room, stored).map_err(of_codec)?.unwrap_or(false);
+        (open.dataset, open.packing) = (Some(new), Some(packing));
+        Ok(())
     }
 
     /// Writes what is open, notes `attributes` beside our own, and puts the file at its place.
@@ -342,8 +448,8 @@ impl Writer {
             let (column, path) = (open.column.name.clone(), self.output.clone());
             return Err(Error::Uneven { column, path, rows: open.rows, expected: rows });
         }
-        if rows > 0 && rows < (self.chunk_bytes / Kind::BYTES) as u64 {
-            self.chunk_bytes = rows as usize * Kind::BYTES;
+        if rows > 0 && rows < self.chunk_rows as u64 {
+            self.chunk_rows = rows as usize;
         }
         for number in 0..self.columns.len() {
             if !self.columns[number].chunk.is_empty() {
@@ -367,23 +473,26 @@ impl Writer {
             let hash = self.hashes[number].finalize();
             content.update(format!("{name}\0{kind}\0{}\0", open.rows).as_bytes()).update(hash.as_bytes());
             if let Some(dataset) = &open.dataset {
-                attribute(dataset, "index", &Value::Int(number as i64))?;
-                attribute(dataset, "unit", &Value::Text(open.column.unit.clone()))?;
-                attribute(dataset, "role", &Value::Text(open.column.role.clone()))?;
-                attribute(dataset, "blake3", &Value::Text(hash.to_hex().to_string()))?;
+                dataset::attribute(dataset, "index", &Value::Int(number as i64))?;
+                dataset::attribute(dataset, "unit", &Value::Text(open.column.unit.clone()))?;
+                dataset::attribute(dataset, "role", &Value::Text(open.column.role.clone()))?;
+                dataset::attribute(dataset, "blake3", &Value::Text(hash.to_hex().to_string()))?;
                 for (name, value) in &open.notes {
-                    attribute(dataset, name, value)?;
+                    dataset::attribute(dataset, name, value)?;
                 }
-                if let Some(packing) = &open.packing {
-                    attribute(dataset, "packing", &Value::Text(packing.note.clone()))?;
+                for (name, value) in open.stored_as() {
+                    dataset::attribute(dataset, name, &value)?;
                 }
             }
         }
         let content_hash = content.finalize().to_hex().to_string();
         let names = self.columns.iter().map(|open| open.column.name.clone()).collect();
+        let is_scaled =
+            |open: &Open| matches!(&open.packing, Some(packing) if packing.form.scale().is_some());
+        let version = if self.columns.iter().any(is_scaled) { FORMAT_VERSION } else { 1 };
         let own = [
             ("format", Value::Text(FORMAT.to_owned())),
-            ("format_version", Value::Int(FORMAT_VERSION)),
+            ("format_version", Value::Int(version)),
             ("rows", Value::Int(self.rows().cast_signed())),
             ("columns", Value::Texts(names)),
             ("content_hash", Value::Text(content_hash.clone())),
@@ -393,7 +502,7 @@ impl Writer {
             .map(|(name, value)| (name, value))
             .chain(attributes.iter().map(|(name, value)| (name, value)))
         {
-            attribute(&self.file, name, value)?;
+            dataset::attribute(&self.file, name, value)?;
         }
         Ok(content_hash)
     }
@@ -416,6 +525,15 @@ fn check(output: &Path, columns: &[Column]) -> Result<(), Error> {
     }
 }
 
+/// No form for a chunk, which cannot be: the plain one holds any.
+fn no_form(output: &Path) -> Error {
+    library("pack a chunk", output)(hdf5_metno::Error::Internal("no form holds its values".to_owned()))
+}
+
+fn of_codec(column: &Column, output: &Path, error: codec::Error) -> Error {
+    Error::Codec { column: column.name.clone(), path: output.to_path_buf(), error }
+}
+
 fn library(verb: &'static str, output: &Path) -> impl FnOnce(hdf5_metno::Error) -> Error {
     let path = output.to_path_buf();
     move |error| match system(&error) {
@@ -430,43 +548,4 @@ fn system(error: &hdf5_metno::Error) -> Option<io::Error> {
     let (_, number) = text.split_once("errno = ")?;
     let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|number| *number != 0).map(io::Error::from_raw_os_error)
-}
-
-/// An empty data set for `column` that may grow.
-fn dataset(
-    file: &hdf5_metno::File,
-    (column, is_shuffled): (&Column, bool),
-    chunk_rows: usize,
-    level: i32,
-) -> hdf5_metno::Result<hdf5_metno::Dataset> {
-    let builder = file.new_dataset_builder();
-    let make = |builder: hdf5_metno::DatasetBuilderEmpty| {
-        let builder = builder.shape(0..).chunk(chunk_rows);
-        let builder = if is_shuffled { builder.shuffle() } else { builder };
-        builder
-            .obj_track_times(false)
-            .add_filter(ffi::ZSTD, &[level.cast_unsigned()])
-            .create(column.name.as_str())
-    };
-    match column.kind {
-        Kind::I64 => make(builder.empty::<i64>()),
-        Kind::F64 => make(builder.empty::<f64>()),
-    }
-}
-
-fn attribute(at: &hdf5_metno::Location, name: &str, value: &Value) -> hdf5_metno::Result<()> {
-    // The library's texts end at a NUL; a name with one, which no file system allows, is cut there.
-    let text = |text: &str| text.split('\0').next().unwrap_or_default().parse::<VarLenUnicode>();
-    let refused = |error: hdf5_metno::types::StringError| hdf5_metno::Error::Internal(error.to_string());
-    match value {
-        Value::Int(number) => at.new_attr::<i64>().create(name)?.write_scalar(number),
-        Value::Text(value) => {
-            at.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text(value).map_err(refused)?)
-        }
-        Value::Texts(values) => {
-            let values =
-                values.iter().map(|value| text(value).map_err(refused)).collect::<Result<Vec<_>, _>>()?;
-            at.new_attr::<VarLenUnicode>().shape(values.len()).create(name)?.write_raw(&values)
-        }
-    }
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::append;
 use crate::format::libhdf5;
+use crate::source::remedy;
 
 /// Why a file cannot be imported. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The system refused.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}{}", path.display(), remedy(error))]
     Input {
         /// The file.
         path: PathBuf,

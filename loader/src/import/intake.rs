@@ -6,7 +6,7 @@ use super::batch::{Batch, Lane, Sort};
 use super::error::Error;
 use super::plan::{Plan, Taken};
 use super::{Column, Format, Nulls, Report};
-use crate::append::Before;
+use crate::append::{self, Before};
 use crate::csv::TimeUnit;
 use crate::format::libhdf5::{Value, Values, Writer};
 
@@ -42,7 +42,9 @@ impl<'a> Intake<'a> {
         before.check(&self.plan.columns())?;
         before.copy(&mut self.writer, &mut |_| {})?;
         self.before = before.table.rows();
-        if let (true, Some([first, last])) = (self.plan.has_time, before.ends()?) {
+        if let (true, Some([first, last])) =
+            (self.plan.has_time, before.table.ends().map_err(append::Error::from)?)
+        {
             (self.first, self.last) = (Some(first), Some(last));
         }
         let mut known = Vec::new();

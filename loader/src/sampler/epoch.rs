@@ -198,6 +198,12 @@ impl Epoch<'_> {
         Some(self.windows.starts(indices))
     }
 
+    /// At most so many windows are seen in the block at `place` in the order; `None` past the last block.
+    pub(super) fn most_seen(&self, place: u64) -> Option<u64> {
+        let indices = (place < self.blocks()).then(|| self.indices(place).0)?;
+        Some((indices.end - indices.start).saturating_mul(self.windows.times_max()))
+    }
+
     /// How often the window that starts in row `start` is seen.
     pub(super) fn times(&self, start: u64) -> u64 {
         self.windows.times(start, (self.cursor.seed, self.cursor.epoch))

@@ -118,19 +118,23 @@ impl Mixes<'_> {
     fn mix(&self, number: u64) -> Mix {
         let mut mix = Mix { blocks: Vec::new(), order: Vec::new(), cursor: self.cursor };
         let block_rows = self.block_rows();
-        for turn in self.turns(number) {
-            let place = turn.saturating_mul(self.shard.world).saturating_add(self.shard.rank);
+        let place = |turn: u64| turn.saturating_mul(self.shard.world).saturating_add(self.shard.rank);
+        // All at once: an order that grows would be in memory twice, which the budget does not know of.
+        let count: u64 = self.turns(number).map_while(|turn| self.epoch.most_seen(place(turn))).sum();
+        mix.order.reserve_exact(usize::try_from(count).unwrap_or(usize::MAX));
+        for place in self.turns(number).map(place) {
             let Some(starts) = self.epoch.starts(place) else { break };
             let is_seen = |start: &u64| self.epoch.times(*start) > 0;
             let (Some(first), at) = (starts.clone().find(is_seen), mix.blocks.len() as u32) else { continue };
             let mut last = first;
-            for start in starts {
+            // Not a `for` loop: that would ask after every window whether its run ends.
+            starts.for_each(|start| {
                 let times = self.epoch.times(start);
                 for _ in 0..times {
                     mix.order.push(Place(at * block_rows + (start - first) as u32));
                 }
                 last = if times > 0 { start } else { last };
-            }
+            });
             mix.blocks.push(first..last + self.epoch.span());
         }
         if let Order::Shuffled { seed } = self.epoch.order() {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use super::account::{Account, By, Tally};
 use super::{Identity, Source};
 
 /// A file that is read by `pread(2)`.
@@ -12,6 +13,9 @@ use super::{Identity, Source};
 pub struct Pread {
     file: File,
     identity: Identity,
+    /// Why it is read so, if something else was wanted.
+    why: Option<String>,
+    tally: Tally,
 }
 
 impl Pread {
@@ -21,7 +25,12 @@ impl Pread {
     /// What the system says; `InvalidInput` when it is a directory, a pipe or another thing without positions.
     pub fn open(path: &Path) -> io::Result<Self> {
         let (file, identity) = open_regular(path)?;
-        Ok(Self { file, identity })
+        Ok(Self { file, identity, why: None, tally: Tally::default() })
+    }
+
+    /// As [`Pread::open`], where something else was wanted and cannot be had for this reason.
+    pub(super) fn open_for_lack(path: &Path, why: String) -> io::Result<Self> {
+        Ok(Self { why: Some(why), ..Self::open(path)? })
     }
 }
 
@@ -69,7 +78,17 @@ impl Source for Pread {
         if offset >= self.size() {
             return Ok(0);
         }
-        self.file.read_at(bytes, offset)
+        let count = self.file.read_at(bytes, offset)?;
+        self.tally.count(By::Pread, count);
+        Ok(count)
+    }
+
+    fn account(&self) -> Account {
+        let choice = match &self.why {
+            None => "pread(2), as asked".to_owned(),
+            Some(why) => format!("pread(2), for {why}"),
+        };
+        Account { choice, ways: self.tally.ways() }
     }
 }
 

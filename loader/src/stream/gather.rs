@@ -48,13 +48,21 @@ pub(super) struct Slab {
 }
 
 impl Slab {
-    pub fn new(form: &Form, batch: usize) -> Result<Self, OutOfMemory> {
+    /// A slab that takes its memory when it is filled first, so that the first batch does not wait for that of all others.
+    pub fn empty() -> Result<Self, OutOfMemory> {
+        let nothing = || Buffer::zeroed(0, Alignment::PAGE);
+        Ok(Self { windows: nothing()?, targets: nothing()?, starts: Vec::new() })
+    }
+
+    /// Takes the memory for `batch` windows, if that was not done before.
+    pub fn take_memory(&mut self, form: &Form, batch: usize) -> Result<(), OutOfMemory> {
         let room = |one: usize, alignment| Buffer::zeroed(one.saturating_mul(batch), alignment);
-        Ok(Self {
-            windows: room(form.window(), Alignment::PAGE)?,
-            targets: room(form.targets.len(), Alignment::CACHE_LINE)?,
-            starts: Vec::with_capacity(batch),
-        })
+        if self.starts.capacity() < batch {
+            self.windows = room(form.window(), Alignment::PAGE)?;
+            self.targets = room(form.targets.len(), Alignment::CACHE_LINE)?;
+            self.starts = Vec::with_capacity(batch);
+        }
+        Ok(())
     }
 
     /// Gathers the windows of `portions` that hold no hidden row.

@@ -15,7 +15,7 @@ use crate::sampler::Mix;
 pub(super) enum Done<B, S, E> {
     Planned(Option<Mix>),
     Decoded { group: u64, number: usize, outcome: Decoded<B, E> },
-    Assembled { batch: u64, portions: Vec<Portion<B>>, slab: S },
+    Assembled { batch: u64, portions: Vec<Portion<B>>, slab: S, outcome: Result<(), E> },
 }
 
 /// What the consumer gets.
@@ -60,7 +60,9 @@ impl<B, S, E> Handover<B, S, E> {
             match done {
                 Done::Planned(mix) => state.planned(mix),
                 Done::Decoded { group, number, outcome } => state.decoded(group, number, outcome),
-                Done::Assembled { batch, portions, slab } => state.assembled(batch, portions, slab),
+                Done::Assembled { batch, portions, slab, outcome } => {
+                    state.assembled(batch, portions, slab, outcome);
+                }
             }
             self.jobs.notify_all();
             self.outputs.notify_all();

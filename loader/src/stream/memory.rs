@@ -53,6 +53,8 @@ pub struct Explanation {
     pub block_rows: u64,
     /// Whether the first rows of each block are kept, so that later epochs decode each chunk once.
     pub keeps_heads: bool,
+    /// How the files are read, and why so.
+    pub source: String,
 }
 
 impl Explanation {
@@ -75,6 +77,9 @@ impl fmt::Display for Explanation {
             self.budget_bytes,
             self.budget_bytes_min
         )?;
+        if !self.source.is_empty() {
+            writeln!(f, "read by {}", self.source)?;
+        }
         write!(
             f,
             "{} blocks of {} rows are shuffled together, by {} threads",
@@ -121,6 +126,7 @@ pub(super) fn plan(sizes: &Sizes, block_rows: u64, budget_bytes: u64) -> Result<
         blocks_mixed: blocks,
         block_rows,
         keeps_heads,
+        source: String::new(),
     })
 }
 

@@ -38,8 +38,8 @@ pub(super) struct Portion<B> {
 pub(super) enum Job<B, S> {
     /// Make the next mix.
     Plan,
-    /// Fill `block` with `rows`.
-    Decode { group: u64, number: usize, rows: Range<u64>, block: B },
+    /// Fill `block` with `rows`; whether that is the only thing to be done until it is done.
+    Decode { group: u64, number: usize, rows: Range<u64>, block: B, is_alone: bool },
     /// Gather windows, in order, into `slab`.
     Assemble { batch: u64, portions: Vec<Portion<B>>, slab: S },
 }
@@ -178,7 +178,8 @@ impl<B, S, E> Schedule<B, S, E> {
         let rows = rising.mix.blocks.get(rising.begun)?.clone();
         let block = self.blocks.pop()?;
         rising.begun += 1;
-        Some(Job::Decode { group: rising.number, number: rising.begun - 1, rows, block })
+        let is_alone = rising.mix.blocks.len() == 1 && self.ready.is_empty();
+        Some(Job::Decode { group: rising.number, number: rising.begun - 1, rows, block, is_alone })
     }
 
     /// The windows of the next batch, once they are all decoded, or all that are left.
@@ -264,12 +265,18 @@ impl<B, S, E> Schedule<B, S, E> {
         }
     }
 
-    /// A batch was gathered.
-    pub fn assembled(&mut self, batch: u64, portions: Vec<Portion<B>>, slab: S) {
+    /// A batch was gathered, or could not be; its slab comes back all the same.
+    pub fn assembled(&mut self, batch: u64, portions: Vec<Portion<B>>, slab: S, outcome: Result<(), E>) {
         portions.into_iter().for_each(|portion| self.release(portion));
-        if let Some(end) = self.pending.remove(&batch) {
-            self.done.insert(batch, Output::Batch { slab, end });
-        }
+        let Some(end) = self.pending.remove(&batch) else { return };
+        let output = match outcome {
+            Ok(()) => Output::Batch { slab, end },
+            Err(error) => {
+                self.slabs.push(slab);
+                Output::Failed(error)
+            }
+        };
+        self.done.insert(batch, output);
     }
 
     /// The next output for the consumer.
@@ -282,7 +289,10 @@ impl<B, S, E> Schedule<B, S, E> {
         }
         if let Some(output) = self.done.remove(&self.out) {
             self.out += 1;
-            self.held += 1;
+            match output {
+                Output::Failed(_) => self.is_ended = true,
+                _ => self.held += 1,
+            }
             return Poll::Ready(output);
         }
         let is_all_out = self.out == self.next && self.gathered == 0;
@@ -435,7 +445,7 @@ mod tests {
                         }
                         Job::Assemble { batch, portions, .. } => {
                             let slab = rows(&portions, block_rows);
-                            schedule.assembled(batch, portions, slab);
+                            schedule.assembled(batch, portions, slab, Ok(()));
                         }
                     }
                 }

@@ -23,6 +23,10 @@ pub(super) struct Work {
     pub selections: Selections,
     pub windows: Windows,
     pub form: Form,
+    /// Windows in a batch.
+    pub batch: usize,
+    /// Threads that work.
+    pub threads: usize,
     pub order: Order,
     pub shard: Shard,
     pub blocks_mixed: u64,
@@ -58,10 +62,10 @@ impl Work {
         (self.form.block_rows as usize + self.form.shape.span() as usize - 1) * self.form.width
     }
 
-    /// Fills `block` with `rows`; returns the damaged ones among them.
+    /// Fills `block` with `rows`, on so many threads; returns the damaged ones among them.
     fn decode(
         &self,
-        rows: &Range<u64>,
+        (rows, threads): (&Range<u64>, usize),
         block: &mut Buffer<f32>,
         scratch: &mut Scratch,
     ) -> Result<Vec<Range<u64>>, Error> {
@@ -87,12 +91,7 @@ impl Work {
         }
         let values = (end - rows.start) as usize * width;
         let read = rows.start..end;
-        let damaged = self.dataset.fill(
-            &self.selections,
-            read.clone(),
-            &mut block[..values],
-            (scratch, self.damage),
-        )?;
+        let damaged = self.fill(read.clone(), threads, &mut block[..values], scratch)?;
         if let Some(heads) = &self.heads
             && damaged.is_empty()
         {
@@ -121,6 +120,57 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Reads `rows` into `values`, cut at chunks for so many threads: this one, and others that end with it.
+    ///
+    /// The others are instead of workers that have nothing to do, so their memory is planned.
+    fn fill(
+        &self,
+        rows: Range<u64>,
+        threads: usize,
+        values: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Damaged>, Error> {
+        let chunk_rows = self.dataset.chunk_rows(&self.selections);
+        let step = (rows.end - rows.start).div_ceil(threads as u64).next_multiple_of(chunk_rows).max(1);
+        let mut parts = Vec::new();
+        let (mut from, mut rest) = (rows.start, values);
+        while from < rows.end {
+            let end = rows.end.min((from / chunk_rows).saturating_mul(chunk_rows).saturating_add(step));
+            let (now, later) =
+                std::mem::take(&mut rest).split_at_mut((end - from) as usize * self.form.width);
+            parts.push((from..end, now));
+            (from, rest) = (end, later);
+        }
+        let one = |rows: Range<u64>, values: &mut [f32], scratch: &mut Scratch| {
+            self.dataset.fill(&self.selections, rows, values, (scratch, self.damage)).map_err(Error::from)
+        };
+        let mut parts = parts.into_iter();
+        let Some((rows, values)) = parts.next() else { return Ok(Vec::new()) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = parts
+                .map(|(rows, values)| {
+                    scope.spawn(move || {
+                        let mut scratch = Scratch::default();
+                        one(rows, values, &mut scratch).map(|damaged| (damaged, scratch.done))
+                    })
+                })
+                .collect();
+            // Of several errors the one in the first rows.
+            let mut damaged = one(rows, values, scratch)?;
+            for other in others {
+                let (more, done) = match other.join() {
+                    Ok(outcome) => outcome?,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                };
+                damaged.extend(more);
+                scratch.done.add(&done);
+            }
+            Ok(damaged)
+        })
+    }
+}
+
 impl Run {
     /// Works until the epoch is over.
     pub fn work(&self) {
@@ -144,7 +194,7 @@ impl Run {
                 tally.planned(begun.elapsed());
                 Done::Planned(mix)
             }
-            Job::Decode { group, number, rows, mut block } => {
+            Job::Decode { group, number, rows, mut block, is_alone } => {
                 let (first, count) = (rows.start, rows.end - rows.start);
                 let span = tracing::debug_span!(
                     "decode",
@@ -156,7 +206,9 @@ impl Run {
                 );
                 let _entered = span.enter();
                 scratch.done = table::Done::default();
-                let outcome = match self.work.decode(&rows, &mut block, scratch) {
+                // The first rows are waited for by all; their memory for decoding is not in use yet.
+                let threads = if group == 0 && is_alone { self.work.threads } else { 1 };
+                let outcome = match self.work.decode((&rows, threads), &mut block, scratch) {
                     Ok(hidden) => Ok((block, hidden)),
                     Err(error) => Err((block, error)),
                 };
@@ -174,11 +226,14 @@ impl Run {
             }
             Job::Assemble { batch, portions, mut slab } => {
                 let _span = tracing::debug_span!("gather", batch).entered();
-                slab.fill(&self.work.form, &portions);
+                let outcome = slab.take_memory(&self.work.form, self.work.batch).map_err(Error::from);
+                if outcome.is_ok() {
+                    slab.fill(&self.work.form, &portions);
+                }
                 let windows = slab.starts.len() as u64;
                 let bytes = windows * (self.work.form.window() * size_of::<f32>()) as u64;
                 tally.gathered(windows, bytes, begun.elapsed());
-                Done::Assembled { batch, portions, slab }
+                Done::Assembled { batch, portions, slab, outcome }
             }
         }
     }

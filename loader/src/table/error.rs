@@ -14,7 +14,7 @@ use crate::source;
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be opened or read.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}{}", path.display(), source::remedy(error))]
     Io {
         /// The file.
         path: PathBuf,
@@ -189,6 +189,14 @@ pub enum Error {
         /// What is wrong.
         error: storage::Error,
     },
+}
+
+impl Error {
+    /// Whether the machine is in the way (no permission, an I/O error) rather than the file or what was asked of it.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if source::is_environment(error))
+    }
 }
 
 /// What is needed of the one column whose name has a meaning here.

@@ -14,6 +14,9 @@ pub struct Column {
     pub name: String,
     /// The type of its values, such as `i64` or `f64`.
     pub dtype: String,
+    /// What they are stored as: the same, a shorter type that holds each of them, or whole numbers and a divisor, such as
+    /// `i16 / 100`.
+    pub stored_as: String,
     /// Rows in one chunk, or in one piece where there are no chunks.
     pub chunk_rows: u64,
     /// How many chunks are stored.
@@ -32,15 +35,23 @@ impl Column {
     /// The texts that its whole numbers stand for, by the attribute `symbols`, if they do.
     #[must_use]
     pub fn symbols(&self) -> Option<Vec<String>> {
-        let text = |symbol: &Attribute| match symbol {
-            Attribute::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        match self.attributes.get("symbols") {
-            Some(Attribute::List(symbols)) => symbols.iter().map(text).collect(),
-            Some(symbol) => text(symbol).map(|symbol| vec![symbol]),
-            None => None,
+        let text = |symbol: &Attribute| symbol.text().map(str::to_owned);
+        match self.attributes.get("symbols")? {
+            Attribute::List(symbols) => symbols.iter().map(text).collect(),
+            symbol => text(symbol).map(|symbol| vec![symbol]),
         }
+    }
+
+    /// The text that is noted at it as `name`.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).and_then(Attribute::text)
+    }
+
+    /// Whether its values are floating-point numbers; else they are whole numbers.
+    #[must_use]
+    pub fn is_float(&self) -> bool {
+        self.dtype.starts_with('f')
     }
 }
 
@@ -56,6 +67,17 @@ pub enum Attribute {
     Text(String),
     /// A list of such values.
     List(Vec<Attribute>),
+}
+
+impl Attribute {
+    /// The text that it is, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl From<hdf5::Value> for Attribute {

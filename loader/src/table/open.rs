@@ -1,6 +1,6 @@
 //! What a file holds that can be a column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::pandas;
 use super::rows::Origin;
 use super::sidecar::Known;
 use super::storage::{Refusal, Storage};
+use super::stored::Stored;
 use crate::format::hdf5::{self, Kind, Target};
 use crate::source::Source;
 
@@ -18,7 +19,7 @@ const ORDER: &str = "columns";
 /// The most columns of a table: a file may lead to one wide data set under any number of names.
 const COLUMNS_MAX: usize = 16_384;
 /// What files of ours say in the attribute `format`, and the newest version that is understood.
-const FORMAT: (&str, i64) = ("diapason-table", 1);
+const FORMAT: (&str, i64) = ("diapason-table", 2);
 
 /// The columns in the group `wanted` of `source`, which may be growing.
 pub(super) fn known(
@@ -33,7 +34,7 @@ pub(super) fn known(
     let file = hdf5::File::open(Arc::clone(source)).map_err(failed("/"))?;
     let group = find_group(&file, path, wanted)?;
     let mut attributes: BTreeMap<String, Attribute> = named(group.attributes);
-    check_version(path, &attributes)?;
+    let is_ours = is_ours(path, &attributes)?;
     let (datasets, mut skipped) = match group.kind {
         Kind::Group(links) => datasets(&file, path, links)?,
         Kind::Dataset(dataset) => (vec![Found::alone(wanted, *dataset)], Vec::new()),
@@ -63,9 +64,26 @@ pub(super) fn known(
             }
             Ok(own) if is_matrix => matrices.push((name, own, notes)),
             Ok(own) => {
-                let columns = columns(&name, &own, notes, (&found, storages.len()));
-                found.extend(columns);
-                storages.extend(own);
+                // In files of others a note of that name is not ours.
+                let stored =
+                    own.first().filter(|_| is_ours).map(|storage| Stored::of(storage.datatype, &notes));
+                match stored.transpose() {
+                    Ok(stored) => {
+                        let mut columns = columns(&name, &own, notes, (&found, storages.len()));
+                        if let (Some(stored), [(column, origin)]) = (stored, &mut columns[..]) {
+                            // What is noted of the type is of the values, which take eight bytes each.
+                            if stored.dtype != column.dtype || stored.scale.is_some() {
+                                column.raw_bytes =
+                                    own.first().map_or(0, |storage| storage.rows.saturating_mul(8));
+                            }
+                            (column.dtype, column.stored_as) = (stored.dtype, stored.name);
+                            origin.scale = stored.scale;
+                        }
+                        found.extend(columns);
+                        storages.extend(own);
+                    }
+                    Err(reason) => skipped.push(Skipped { name, reason }),
+                }
             }
             Err(Refusal::NoColumn(reason)) => skipped.push(Skipped { name, reason }),
             Err(Refusal::Broken(error)) => return Err(error::of_format(path, name, error)),
@@ -164,6 +182,7 @@ fn fields_of(
         let column = Column {
             name,
             dtype: datatype.to_string(),
+            stored_as: datatype.to_string(),
             chunk_rows: storage.chunk_rows,
             chunks,
             filters: storage.filters(),
@@ -171,7 +190,7 @@ fn fields_of(
             stored_bytes: share as u64,
             attributes: BTreeMap::new(),
         };
-        columns.push((column, Origin { storage: number, offset: offset as usize, datatype }));
+        columns.push((column, Origin { storage: number, offset: offset as usize, datatype, scale: None }));
     }
     (columns, skipped)
 }
@@ -195,14 +214,15 @@ fn find_group(file: &hdf5::File, path: &Path, wanted: &str) -> Result<hdf5::Obje
     Ok(object)
 }
 
-fn check_version(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<(), Error> {
+/// Whether it is a table of ours; an error when it is newer than what is understood here.
+fn is_ours(path: &Path, attributes: &BTreeMap<String, Attribute>) -> Result<bool, Error> {
     let (format, known) = FORMAT;
-    let is_ours = attributes.get("format") == Some(&Attribute::Text(format.to_owned()));
+    let is_ours = attributes.get("format").and_then(Attribute::text) == Some(format);
     match attributes.get("format_version") {
         Some(Attribute::Int(found)) if is_ours && *found > known => {
             Err(Error::Newer { path: path.to_path_buf(), found: (*found).into(), known })
         }
-        _ => Ok(()),
+        _ => Ok(is_ours),
     }
 }
 
@@ -233,6 +253,7 @@ fn columns(
                     None => format!("{name}[{place}]"),
                 },
                 dtype: storage.datatype.to_string(),
+                stored_as: storage.datatype.to_string(),
                 chunk_rows: storage.chunk_rows,
                 chunks,
                 filters: storage.filters(),
@@ -247,6 +268,7 @@ fn columns(
                     storage: first + at,
                     offset: lane as usize * storage.element_bytes,
                     datatype: storage.datatype,
+                    scale: None,
                 },
             ));
         }
@@ -256,23 +278,15 @@ fn columns(
 
 /// The names of `width` columns, if these are such.
 fn distinct(names: &[Attribute], width: usize) -> Option<Vec<String>> {
-    let text = |name: &Attribute| if let Attribute::Text(text) = name { Some(text.clone()) } else { None };
-    let names: Vec<String> = names.iter().map(text).collect::<Option<_>>()?;
-    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    (names.len() == width && distinct.len() == width).then_some(names)
+    let names: Vec<&str> = names.iter().map(Attribute::text).collect::<Option<_>>()?;
+    let distinct: BTreeSet<&str> = names.iter().copied().collect();
+    (names.len() == width && distinct.len() == width).then(|| names.into_iter().map(str::to_owned).collect())
 }
 
 /// Sorts the columns as the attribute of the table says; those that it does not name come last.
 fn sort_as_noted(columns: &mut [(Column, Origin)], attributes: &BTreeMap<String, Attribute>) {
     let Some(Attribute::List(order)) = attributes.get(ORDER) else { return };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .filter_map(
-            |(place, name)| {
-                if let Attribute::Text(name) = name { Some((name.as_str(), place)) } else { None }
-            },
-        )
-        .collect();
+    let places: BTreeMap<&str, usize> =
+        order.iter().enumerate().filter_map(|(place, name)| Some((name.text()?, place))).collect();
     columns.sort_by_key(|(column, _)| places.get(column.name.as_str()).copied().unwrap_or(usize::MAX));
 }

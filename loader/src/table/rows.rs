@@ -16,6 +16,7 @@ use super::number::{self, Number};
 use super::storage::{self, Piece, Storage};
 use crate::codec::Room;
 use crate::format::hdf5::Datatype;
+use crate::format::scale::Scale;
 use crate::source::{self, Source, Span};
 
 /// Neighbours in the file are read at once up to so many bytes: more gains nothing on any device.
@@ -45,6 +46,8 @@ pub(super) struct Origin {
     pub offset: usize,
     /// What the element is: in a storage of records each column has its own.
     pub datatype: Datatype,
+    /// What a number of it stands for, where that is not the value itself.
+    pub scale: Option<Scale>,
 }
 
 /// One column on its way: its number in the table, where it is and where it goes.
@@ -53,6 +56,7 @@ struct Lane {
     column: usize,
     offset: usize,
     datatype: Datatype,
+    scale: Option<Scale>,
     place: usize,
 }
 
@@ -98,7 +102,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    fn add(&mut self, more: &Self) {
+    pub fn add(&mut self, more: &Self) {
         self.bytes_read += more.bytes_read;
         self.chunks += more.chunks;
         self.reading += more.reading;
@@ -118,8 +122,8 @@ impl Selection {
     /// The columns with these numbers and origins.
     pub(super) fn new(columns: &[(usize, Origin)]) -> Self {
         let mut parts: Vec<Part> = Vec::new();
-        for (place, &(column, Origin { storage, offset, datatype })) in columns.iter().enumerate() {
-            let lane = Lane { column, offset, datatype, place };
+        for (place, &(column, Origin { storage, offset, datatype, scale })) in columns.iter().enumerate() {
+            let lane = Lane { column, offset, datatype, scale, place };
             match parts.iter_mut().find(|part| part.storage == storage) {
                 Some(part) => part.lanes.push(lane),
                 None => parts.push(Part { storage, lanes: vec![lane] }),
@@ -153,7 +157,8 @@ impl Selection {
     /// The first column that cannot be read as `T`.
     pub(super) fn unreadable<T: Number>(&self) -> Option<usize> {
         let mut lanes = self.parts.iter().flat_map(|part| &part.lanes);
-        lanes.find(|lane| !number::is_readable::<T>(lane.datatype)).map(|lane| lane.column)
+        let refused = |lane: &&Lane| !number::is_readable::<T>(lane.datatype, lane.scale.is_some());
+        lanes.find(refused).map(|lane| lane.column)
     }
 }
 
@@ -321,7 +326,7 @@ impl<T: Number> Filling<'_, T> {
         let storage = &self.origins.storages[part.storage];
         let inside = self.inside(storage, number);
         let in_order = |(at, lane): (usize, &Lane)| {
-            let is_same = lane.datatype == storage.datatype;
+            let is_same = lane.datatype == storage.datatype && lane.scale.is_none();
             is_same && lane.place == at && lane.offset == at * storage.element_bytes
         };
         let is_whole = (inside.end - inside.start) as usize * storage.row_bytes == storage.bytes_of(number)
@@ -369,7 +374,8 @@ impl<T: Number> Filling<'_, T> {
         let out = self.room_of(storage, number, inside);
         for lane in &part.lanes {
             let column = number::Column { bytes: &raw[lane.offset..], stride };
-            let converted = number::convert(lane.datatype, column, rows, (&mut out[lane.place..], width));
+            let form = (lane.datatype, lane.scale);
+            let converted = number::convert(form, column, rows, (&mut out[lane.place..], width));
             converted.map_err(|inexact| Error::Inexact {
                 path: inspection.path.clone(),
                 column: inspection.columns[lane.column].name.clone(),

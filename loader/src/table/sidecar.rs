@@ -18,10 +18,11 @@ use super::rows::Origin;
 use super::storage::{Chunked, Place, Storage};
 use crate::codec::Pipeline;
 use crate::format::hdf5::{Chunk, Datatype, Order};
+use crate::format::scale::Scale;
 use crate::source::Identity;
 
 /// Changes with every change of what follows.
-const MAGIC: &[u8; 8] = b"DIAPIDX2";
+const MAGIC: &[u8; 8] = b"DIAPIDX3";
 const SUM_BYTES: usize = 32;
 /// Lists inside of lists of an attribute; HDF5 has one level.
 const DEPTH_MAX: usize = 4;
@@ -121,6 +122,14 @@ impl Writer {
             self.u64(origin.storage as u64);
             self.u64(origin.offset as u64);
             self.datatype(origin.datatype)?;
+            match origin.scale {
+                None => self.u64(0),
+                Some(Scale { divisor, nan, is_single }) => {
+                    [1 + u64::from(is_single), divisor.to_bits(), nan.to_bits()]
+                        .into_iter()
+                        .for_each(|value| self.u64(value));
+                }
+            }
             self.column(column);
         }
         self.attributes(&known.attributes);
@@ -182,6 +191,7 @@ impl Writer {
     fn column(&mut self, column: &Column) {
         self.text(&column.name);
         self.text(&column.dtype);
+        self.text(&column.stored_as);
         for value in [column.chunk_rows, column.chunks, column.raw_bytes, column.stored_bytes] {
             self.u64(value);
         }
@@ -259,7 +269,16 @@ impl<'a> Reader<'a> {
         let storages = self.list(8, |reader| reader.storage(&tables))?;
         let columns = self.list(8, |reader| {
             let [storage, offset] = [reader.usize()?, reader.usize()?];
-            let origin = Origin { storage, offset, datatype: reader.datatype()? };
+            let datatype = reader.datatype()?;
+            let scale = match reader.u64()? {
+                0 => None,
+                single @ (1 | 2) if matches!(datatype, Datatype::Int { .. }) => {
+                    let [divisor, nan] = [f64::from_bits(reader.u64()?), f64::from_bits(reader.u64()?)];
+                    Some(Scale { divisor, nan, is_single: single == 2 })
+                }
+                _ => return None,
+            };
+            let origin = Origin { storage, offset, datatype, scale };
             let row_bytes = storages.get(storage)?.row_bytes;
             // A number: records are no columns.
             let is_inside = offset.checked_add(origin.datatype.number_bytes()?)? <= row_bytes;
@@ -330,6 +349,7 @@ impl<'a> Reader<'a> {
         Some(Column {
             name: self.text()?,
             dtype: self.text()?,
+            stored_as: self.text()?,
             chunk_rows: self.u64()?,
             chunks: self.u64()?,
             raw_bytes: self.u64()?,

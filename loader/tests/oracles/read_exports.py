@@ -10,6 +10,7 @@ import sys
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
+import ours
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -33,7 +34,7 @@ def same(found, expected, what):
 
 with h5py.File(path) as file:
     names = list(file.attrs["columns"])
-    table = {name: file[name][:] for name in names}
+    table = {name: ours.values(file[name]) for name in names}
     symbols = {name: np.array(file[name].attrs["symbols"]) for name in names if "symbols" in file[name].attrs}
 
 times = {"timestamp"} & set(names)

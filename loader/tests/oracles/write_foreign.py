@@ -31,7 +31,7 @@ def uneven(file):
 
 def newer(file):
     file["a"] = VALUES
-    file.attrs["format"], file.attrs["format_version"] = "diapason-table", 2
+    file.attrs["format"], file.attrs["format_version"] = "diapason-table", 3
 
 
 case("empty.h5", 'no columns in "/": it is empty', lambda file: None)
@@ -49,7 +49,7 @@ case("wide.h5", "its rows have 5000 values, 1 to 4096 can be columns",
 case("scalar.h5", "it has 0 dimensions, a column has one and a matrix two", lambda file: file.create_dataset("a", data=1.0))
 case("group.h5", '"inner" is none, it is a group', lambda file: file.create_dataset("inner/a", data=VALUES))
 case("uneven.h5", 'column "b" has 50 rows, "a" has 100', uneven)
-case("newer.h5", "is of version 2 of the format, this program knows 1", newer)
+case("newer.h5", "is of version 3 of the format, this program knows 2", newer)
 case("large.h5", "a budget of 67108864 bytes is too small, one chunk of \"a\" needs 80000000",
      lambda file: file.create_dataset("a", (10_000_000,), "f8", chunks=(10_000_000,)))
 

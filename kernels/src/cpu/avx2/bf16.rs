@@ -4,23 +4,24 @@
 //! reading weights anyway.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_fmadd_ps, _mm256_packus_epi32,
-    _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32,
-    _mm256_srli_epi32,
+    __m256, __m256i, _CMP_NLT_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256,
+    _mm256_andnot_si256, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cmpeq_epi32,
+    _mm256_fmadd_ps, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srli_epi32,
 };
 
 use super::lstm_cell::forward;
 use super::register::{LANES, broadcast_word, load, load_words, store};
 use crate::op::bf16::{Narrow, Product, Step, WIDTH};
+use crate::op::bf16_gemm::LEAST;
 use crate::op::gemm::{PANEL, Start};
 
 /// Values that are rounded together: two registers give one of words.
 const BLOCK: usize = 2 * LANES;
 
-/// See [`crate::op::bf16::RunNarrow`].
+/// See [`crate::op::bf16::RunNarrow`]; with `HELD` those below [`LEAST`] count as zero.
 #[target_feature(enable = "avx2,fma")]
-pub fn narrow(narrow: &mut Narrow) {
+pub fn narrow<const HELD: bool>(narrow: &mut Narrow) {
     narrow.check();
     let words = narrow.words();
     for row in 0..narrow.rows {
@@ -29,30 +30,32 @@ pub fn narrow(narrow: &mut Narrow) {
         let (whole, rest) = from.as_chunks::<BLOCK>();
         let (place, rest_place) = to.split_at_mut(whole.len() * LANES);
         for (from, to) in whole.iter().zip(place.as_chunks_mut::<LANES>().0) {
-            *to = round(from);
+            *to = round::<HELD>(from);
         }
         let mut padded = [0.0; BLOCK];
         padded[..rest.len()].copy_from_slice(rest);
-        rest_place.copy_from_slice(&round(&padded)[..rest_place.len()]);
+        rest_place.copy_from_slice(&round::<HELD>(&padded)[..rest_place.len()]);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn round(from: &[f32; BLOCK]) -> [u32; LANES] {
+fn round<const HELD: bool>(from: &[f32; BLOCK]) -> [u32; LANES] {
     // SAFETY: the array has 16 values.
-    let halves = [0, LANES].map(|at| upper(_mm256_castps_si256(unsafe { load(from, at) })));
-    packed(halves[0], halves[1])
-}
-
-/// Words of the lower halves of two registers.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub fn packed(low: __m256i, high: __m256i) -> [u32; LANES] {
+    let values = [0, LANES].map(|at| unsafe { load(from, at) });
+    let [low, high] = values.map(|x| upper(_mm256_castps_si256(if HELD { held(x) } else { x })));
     // Packing works within each half of a register; the permutation puts the quarters in order.
     let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
     // SAFETY: both are 32 bytes without padding, and any bits are words.
     unsafe { std::mem::transmute(packed) }
+}
+
+/// The values, those below [`LEAST`] as zero.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub fn held(x: __m256) -> __m256 {
+    let size = _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX)));
+    _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_NLT_UQ>(size, _mm256_set1_ps(LEAST)))
 }
 
 /// The rounded upper halves, as words.

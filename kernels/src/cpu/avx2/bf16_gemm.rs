@@ -1,48 +1,23 @@
 //! Products of training in bfloat16 without an instruction for them: both sides are widened to f32, a word to two registers.
 
 use std::arch::x86_64::{
-    __m256i, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_slli_epi32,
+    __m256i, _mm256_castps_si256, _mm256_fmadd_ps, _mm256_or_si256, _mm256_setzero_ps, _mm256_slli_epi32,
 };
 
-use super::bf16::{halves, packed, upper};
-use super::register::{LANES, broadcast_word, load, load_words, store};
-use crate::op::bf16::Narrow;
-use crate::op::bf16_gemm::{LEAST, Weave};
-use crate::op::gemm::{Gemm, PANEL, Panel, Start};
+use super::bf16::{halves, held, upper};
+use super::gemm::{finished, started};
+use super::register::{LANES, broadcast_word, load, load_words};
+use crate::op::bf16_gemm::Weave;
+use crate::op::gemm::{Gemm, PANEL, Panel, heights};
 
-/// Values that are rounded together: two registers give one of words.
-const BLOCK: usize = 2 * LANES;
-
-/// See [`crate::op::bf16::RunNarrow`].
-#[target_feature(enable = "avx2,fma")]
-pub fn narrow(narrow: &mut Narrow) {
-    narrow.check();
-    let words = narrow.words();
-    for row in 0..narrow.rows {
-        let from = &narrow.from[row * narrow.stride..][..narrow.depth];
-        let to = &mut narrow.to[row * words..][..words];
-        for (from, to) in from.chunks(BLOCK).zip(to.chunks_mut(LANES)) {
-            let mut block = [0.0; BLOCK];
-            block[..from.len()].copy_from_slice(from);
-            let (low, high) = block.split_at(LANES);
-            to.copy_from_slice(&packed(rounded(low), rounded(high))[..to.len()]);
-        }
-    }
-}
-
-/// The values rounded, in the lower halves; those below [`LEAST`] as zero.
+/// The values rounded, in the lower halves; those that count as zero as zero.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn rounded(from: &[f32]) -> __m256i {
     let mut eight = [0.0; LANES];
     eight[..from.len()].copy_from_slice(from);
     // SAFETY: the array has 8 values.
-    let x = unsafe { load(&eight, 0) };
-    let size = _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX)));
-    let keep = _mm256_cmp_ps::<_CMP_NLT_UQ>(size, _mm256_set1_ps(LEAST));
-    upper(_mm256_castps_si256(_mm256_and_ps(x, keep)))
+    upper(_mm256_castps_si256(held(unsafe { load(&eight, 0) })))
 }
 
 /// See [`crate::op::bf16_gemm::RunWeave`].
@@ -81,13 +56,9 @@ pub fn run(gemm: &Gemm<u32>, out: &mut [f32]) {
     gemm.check(out);
     for panel in gemm.panels(LANES) {
         let tiles = TILES[panel.vectors - 1];
-        let mut row = 0;
-        while row < gemm.rows {
-            let left = gemm.rows - row;
-            let rows = left.div_ceil(left.div_ceil(tiles.len()));
+        for (row, rows) in heights(gemm.rows, tiles.len()) {
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
             unsafe { tiles[rows - 1](gemm, &panel, row, out) }
-            row += rows;
         }
     }
 }
@@ -104,13 +75,8 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     row: usize,
     out: &mut [f32],
 ) {
-    let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
-    if let Start::Bias(bias) = gemm.start {
-        for (v, sum) in sums.iter_mut().flat_map(|row| row.iter_mut().enumerate()) {
-            // SAFETY: `check` proved that the bias has every column.
-            *sum = unsafe { load(bias, panel.col + v * LANES) };
-        }
-    }
+    // SAFETY: as for this function.
+    let mut sums = unsafe { started::<_, ROWS, VECTORS>(gemm, panel) };
     let left = gemm.left;
     let mut a = row * left.row_stride;
     let mut b = panel.start;
@@ -131,16 +97,6 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
         a += left.depth_stride;
         b += panel.stride;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (v, &sum) in sums.iter().enumerate() {
-            let at = (row + r) * gemm.out_stride + panel.col + v * LANES;
-            let sum = match gemm.start {
-                // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => _mm256_add_ps(sum, unsafe { load(out, at) }),
-                Start::Zero | Start::Bias(_) => sum,
-            };
-            // SAFETY: as above.
-            unsafe { store(out, at, sum) }
-        }
-    }
+    // SAFETY: as for this function.
+    unsafe { finished(gemm, panel, row, &sums, out) }
 }

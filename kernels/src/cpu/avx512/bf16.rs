@@ -4,8 +4,9 @@
 //! hide the latency of an instruction while the loads run ahead.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512,
+    __m256i, __m512, __m512bh, __m512i, _CMP_NLT_UQ, _mm512_abs_ps, _mm512_add_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_maskz_mov_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512,
 };
 
 use super::lstm_cell::{Begun, begin, end};
@@ -13,15 +14,16 @@ use super::register::{
     LANES, Next, STEPS_AHEAD, broadcast_word, fetch, fold, load, load_words, store, unfold,
 };
 use crate::op::bf16::{Narrow, Product, Step, WIDTH};
-use crate::op::gemm::{PANEL, Start};
+use crate::op::bf16_gemm::LEAST;
+use crate::op::gemm::{PANEL, Start, heights};
 use crate::op::tail::{Passes, passes_of};
 
 /// Words of a register of rounded values.
 const WORDS: usize = LANES / 2;
 
-/// See [`crate::op::bf16::RunNarrow`].
+/// See [`crate::op::bf16::RunNarrow`]; with `HELD` those below [`LEAST`] count as zero.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub fn narrow(narrow: &mut Narrow) {
+pub fn narrow<const HELD: bool>(narrow: &mut Narrow) {
     narrow.check();
     let words = narrow.words();
     for row in 0..narrow.rows {
@@ -30,22 +32,34 @@ pub fn narrow(narrow: &mut Narrow) {
         let (whole, rest) = from.as_chunks::<LANES>();
         let (place, rest_place) = to.split_at_mut(whole.len() * WORDS);
         for (from, to) in whole.iter().zip(place.as_chunks_mut::<WORDS>().0) {
-            *to = round(from);
+            *to = round::<HELD>(from);
         }
         let mut padded = [0.0; LANES];
         padded[..rest.len()].copy_from_slice(rest);
-        rest_place.copy_from_slice(&round(&padded)[..rest_place.len()]);
+        rest_place.copy_from_slice(&round::<HELD>(&padded)[..rest_place.len()]);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn round(from: &[f32; LANES]) -> [u32; WORDS] {
-    // SAFETY: the array has 16 values.
-    let rounded = _mm512_cvtneps_pbh(unsafe { load(from, 0) });
+fn round<const HELD: bool>(from: &[f32; LANES]) -> [u32; WORDS] {
+    let rounded = rounded::<HELD>(from);
     // SAFETY: both are 32 bytes without padding, and any bits are words.
-    let rounded: __m256i = unsafe { std::mem::transmute(rounded) };
-    // SAFETY: as above.
+    unsafe { std::mem::transmute(rounded) }
+}
+
+/// The values rounded; with `HELD` those below [`LEAST`] as zero.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn rounded<const HELD: bool>(from: &[f32; LANES]) -> __m256i {
+    // SAFETY: the array has 16 values.
+    let mut x = unsafe { load(from, 0) };
+    if HELD {
+        let keep = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), _mm512_set1_ps(LEAST));
+        x = _mm512_maskz_mov_ps(keep, x);
+    }
+    let rounded = _mm512_cvtneps_pbh(x);
+    // SAFETY: both are 32 bytes without padding, and any bits are integers.
     unsafe { std::mem::transmute(rounded) }
 }
 
@@ -86,13 +100,9 @@ pub fn run(product: &Product, out: &mut [f32]) {
 /// - `product.check(out)` returned, and `panel` is one of its panels
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
-    let mut row = 0;
-    while row < product.rows {
-        let left = product.rows - row;
-        let rows = left.div_ceil(left.div_ceil(TILES.len()));
+    for (row, rows) in heights(product.rows, TILES.len()) {
         // SAFETY: the caller keeps the panel, and `rows` stays within those that are left.
         unsafe { TILES[rows - 1](product, panel, row, out) }
-        row += rows;
     }
 }
 

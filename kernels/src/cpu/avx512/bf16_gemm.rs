@@ -1,63 +1,20 @@
 //! Products of training in bfloat16 by `VDPBF16PS`: the tiles of `gemm.rs`, with two multiply-adds in each lane.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _CMP_NLT_UQ, _mm512_abs_ps, _mm512_add_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_maskz_mov_ps, _mm512_or_si512,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32,
+    __m512i, _mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_or_si512, _mm512_setzero_si512,
+    _mm512_slli_epi32,
 };
 
-use super::bf16::pairs;
-use super::register::{LANES, broadcast_word, load, load_words, store};
-use crate::op::bf16::Narrow;
-use crate::op::bf16_gemm::{LEAST, Weave};
-use crate::op::gemm::{Gemm, PANEL, Panel, Start};
-
-/// Words of a register of rounded values.
-const WORDS: usize = LANES / 2;
-
-/// See [`crate::op::bf16::RunNarrow`].
-#[target_feature(enable = "avx512f,avx512bf16")]
-pub fn narrow(narrow: &mut Narrow) {
-    narrow.check();
-    let words = narrow.words();
-    for row in 0..narrow.rows {
-        let from = &narrow.from[row * narrow.stride..][..narrow.depth];
-        let to = &mut narrow.to[row * words..][..words];
-        let (whole, rest) = from.as_chunks::<LANES>();
-        let (place, rest_place) = to.split_at_mut(whole.len() * WORDS);
-        for (from, to) in whole.iter().zip(place.as_chunks_mut::<WORDS>().0) {
-            *to = words_of(from);
-        }
-        if !rest.is_empty() {
-            rest_place.copy_from_slice(&words_of(&padded(rest))[..rest_place.len()]);
-        }
-    }
-}
+use super::bf16::{pairs, rounded};
+use super::gemm::{finished, started};
+use super::register::{LANES, broadcast_word, load_words};
+use crate::op::bf16_gemm::Weave;
+use crate::op::gemm::{Gemm, PANEL, Panel, heights};
 
 fn padded(rest: &[f32]) -> [f32; LANES] {
     let mut padded = [0.0; LANES];
     padded[..rest.len()].copy_from_slice(rest);
     padded
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn words_of(from: &[f32; LANES]) -> [u32; WORDS] {
-    let rounded = rounded(from);
-    // SAFETY: both are 32 bytes without padding, and any bits are words.
-    unsafe { std::mem::transmute(rounded) }
-}
-
-/// The values rounded, those below [`LEAST`] as zero.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn rounded(from: &[f32; LANES]) -> __m256i {
-    // SAFETY: the array has 16 values.
-    let x = unsafe { load(from, 0) };
-    let keep = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), _mm512_set1_ps(LEAST));
-    let rounded = _mm512_cvtneps_pbh(_mm512_maskz_mov_ps(keep, x));
-    // SAFETY: both are 32 bytes without padding, and any bits are integers.
-    unsafe { std::mem::transmute(rounded) }
 }
 
 /// See [`crate::op::bf16_gemm::RunWeave`].
@@ -84,8 +41,8 @@ pub fn weave(weave: &mut Weave) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn woven(even: &[f32; LANES], odd: &[f32; LANES]) -> [u32; LANES] {
-    let odd = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(rounded(odd)));
-    let words: __m512i = _mm512_or_si512(_mm512_cvtepu16_epi32(rounded(even)), odd);
+    let odd = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(rounded::<true>(odd)));
+    let words: __m512i = _mm512_or_si512(_mm512_cvtepu16_epi32(rounded::<true>(even)), odd);
     // SAFETY: both are 64 bytes without padding, and any bits are words.
     unsafe { std::mem::transmute(words) }
 }
@@ -111,14 +68,9 @@ pub fn run(gemm: &Gemm<u32>, out: &mut [f32]) {
     gemm.check(out);
     for panel in gemm.panels(LANES) {
         let tiles = TILES[panel.vectors - 1];
-        let mut row = 0;
-        while row < gemm.rows {
-            // As many tiles as full ones would make, but of equal height: 8 rows are 4 and 4, not 6 and 2.
-            let left = gemm.rows - row;
-            let rows = left.div_ceil(left.div_ceil(tiles.len()));
+        for (row, rows) in heights(gemm.rows, tiles.len()) {
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
             unsafe { tiles[rows - 1](gemm, &panel, row, out) }
-            row += rows;
         }
     }
 }
@@ -135,15 +87,8 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     row: usize,
     out: &mut [f32],
 ) {
-    let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    if let Start::Bias(bias) = gemm.start {
-        for sums in &mut sums {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: `check` proved that the bias has every column.
-                *sum = unsafe { load(bias, panel.col + v * LANES) };
-            }
-        }
-    }
+    // SAFETY: as for this function.
+    let mut sums = unsafe { started::<_, ROWS, VECTORS>(gemm, panel) };
     let left = gemm.left;
     let mut a = row * left.row_stride;
     let mut b = panel.start;
@@ -163,16 +108,6 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
         a += left.depth_stride;
         b += panel.stride;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (v, &sum) in sums.iter().enumerate() {
-            let at = (row + r) * gemm.out_stride + panel.col + v * LANES;
-            let sum: __m512 = match gemm.start {
-                // SAFETY: `check` proved that `out` has every row and column.
-                Start::Out => _mm512_add_ps(sum, unsafe { load(out, at) }),
-                Start::Zero | Start::Bias(_) => sum,
-            };
-            // SAFETY: as above.
-            unsafe { store(out, at, sum) }
-        }
-    }
+    // SAFETY: as for this function.
+    unsafe { finished(gemm, panel, row, &sums, out) }
 }

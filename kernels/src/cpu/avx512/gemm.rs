@@ -4,10 +4,10 @@
 //! the depth is then 24 multiply-adds for 4 loads and 6 broadcasts. A narrower panel takes more rows, since two
 //! loads a cycle would otherwise hold back one multiply-add a cycle.
 
-use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_setzero_ps};
+use std::arch::x86_64::{__m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_setzero_ps};
 
 use super::register::{LANES, STEPS_AHEAD, broadcast, fetch, load, store};
-use crate::op::gemm::{Gemm, PANEL, Panel, Start};
+use crate::op::gemm::{Gemm, PANEL, Panel, Start, heights};
 
 type Tile = unsafe fn(&Gemm, &Panel, usize, &mut [f32]);
 
@@ -30,14 +30,9 @@ pub fn run(gemm: &Gemm, out: &mut [f32]) {
     gemm.check(out);
     for panel in gemm.panels(LANES) {
         let tiles = TILES[panel.vectors - 1];
-        let mut row = 0;
-        while row < gemm.rows {
-            // As many tiles as full ones would make, but of equal height: 8 rows are 4 and 4, not 6 and 2.
-            let left = gemm.rows - row;
-            let rows = left.div_ceil(left.div_ceil(tiles.len()));
+        for (row, rows) in heights(gemm.rows, tiles.len()) {
             // SAFETY: `run` itself needs the features of a tile, and `check` proved the extents.
             unsafe { tiles[rows - 1](gemm, &panel, row, out) }
-            row += rows;
         }
     }
 }
@@ -54,15 +49,8 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
     row: usize,
     out: &mut [f32],
 ) {
-    let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    for sums in &mut sums {
-        for (v, sum) in sums.iter_mut().enumerate() {
-            if let Start::Bias(bias) = gemm.start {
-                // SAFETY: `check` proved that the bias has every column.
-                *sum = unsafe { load(bias, panel.col + v * LANES) };
-            }
-        }
-    }
+    // SAFETY: as for this function.
+    let mut sums = unsafe { started::<_, ROWS, VECTORS>(gemm, panel) };
     let left = gemm.left;
     let mut a = row * left.row_stride;
     let mut b = panel.start;
@@ -83,6 +71,43 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(
         a += left.depth_stride;
         b += panel.stride;
     }
+    // SAFETY: as for this function.
+    unsafe { finished(gemm, panel, row, &sums, out) }
+}
+
+/// The sums of a tile before the first step, for elements of any type.
+///
+/// # Safety
+/// - `gemm.check(out)` returned, and `panel` is one of `gemm.panels(LANES)`
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn started<T, const ROWS: usize, const VECTORS: usize>(
+    gemm: &Gemm<T>,
+    panel: &Panel<T>,
+) -> [[__m512; VECTORS]; ROWS] {
+    let mut sums = [_mm512_setzero_ps(); VECTORS];
+    if let Start::Bias(bias) = gemm.start {
+        for (v, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: `check` proved that the bias has every column.
+            *sum = unsafe { load(bias, panel.col + v * LANES) };
+        }
+    }
+    [sums; ROWS]
+}
+
+/// Writes the sums of a tile, or adds them.
+///
+/// # Safety
+/// - `gemm.check(out)` returned, `row + ROWS <= gemm.rows`, and `panel` is one of `gemm.panels(LANES)`
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub unsafe fn finished<T, const ROWS: usize, const VECTORS: usize>(
+    gemm: &Gemm<T>,
+    panel: &Panel<T>,
+    row: usize,
+    sums: &[[__m512; VECTORS]; ROWS],
+    out: &mut [f32],
+) {
     for (r, sums) in sums.iter().enumerate() {
         for (v, &sum) in sums.iter().enumerate() {
             let at = (row + r) * gemm.out_stride + panel.col + v * LANES;

@@ -12,7 +12,7 @@ use super::register::{
     LANES, Next, STEPS_AHEAD, broadcast_word, fetch, fold, load, load_signed, load_words, store, unfold,
 };
 use crate::op::bf16::WIDTH;
-use crate::op::gemm::{PANEL, Start};
+use crate::op::gemm::{PANEL, Start, heights};
 use crate::op::int8::{Narrow, Product, Range, Step, scale};
 use crate::op::tail::{Passes, passes_of};
 
@@ -104,13 +104,9 @@ pub fn run(product: &Product, out: &mut [f32]) {
 /// - `product.check(out)` returned, and `panel` is one of its panels
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn rows(product: &Product, panel: usize, out: &mut [f32]) {
-    let mut row = 0;
-    while row < product.rows {
-        let left = product.rows - row;
-        let rows = left.div_ceil(left.div_ceil(TILES.len()));
+    for (row, rows) in heights(product.rows, TILES.len()) {
         // SAFETY: the caller keeps the panel, and `rows` stays within those that are left.
         unsafe { TILES[rows - 1](product, panel, row, out) }
-        row += rows;
     }
 }
 

@@ -2,16 +2,19 @@
 
 use super::lstm_cell::forward;
 use crate::op::bf16::{Narrow, Product, Step, WIDTH, pair, widen};
+use crate::op::bf16_gemm::held;
 use crate::op::gemm::Start;
 
-/// See [`crate::op::bf16::RunNarrow`].
-pub fn narrow(narrow: &mut Narrow) {
+/// See [`crate::op::bf16::RunNarrow`]; with `HELD` of values as [`held`] has them.
+pub fn narrow<const HELD: bool>(narrow: &mut Narrow) {
     narrow.check();
     let words = narrow.words();
     for row in 0..narrow.rows {
         let from = &narrow.from[row * narrow.stride..][..narrow.depth];
         for (word, two) in narrow.to[row * words..].iter_mut().zip(from.chunks(2)) {
-            *word = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+            let two = [two[0], two.get(1).copied().unwrap_or(0.0)];
+            let [first, second] = if HELD { two.map(held) } else { two };
+            *word = pair(first, second);
         }
     }
 }

@@ -1,20 +1,8 @@
 //! Products of training in bfloat16, one element at a time; what they mean is in `op/bf16_gemm.rs`.
 
-use crate::op::bf16::{Narrow, pair, widen};
+use crate::op::bf16::{pair, widen};
 use crate::op::bf16_gemm::{Weave, held};
 use crate::op::gemm::{Gemm, Start};
-
-/// See [`crate::op::bf16::RunNarrow`].
-pub fn narrow(narrow: &mut Narrow) {
-    narrow.check();
-    let words = narrow.words();
-    for row in 0..narrow.rows {
-        let from = &narrow.from[row * narrow.stride..][..narrow.depth];
-        for (word, two) in narrow.to[row * words..].iter_mut().zip(from.chunks(2)) {
-            *word = pair(held(two[0]), held(two.get(1).copied().unwrap_or(0.0)));
-        }
-    }
-}
 
 /// See [`crate::op::bf16_gemm::RunWeave`].
 pub fn weave(weave: &mut Weave) {

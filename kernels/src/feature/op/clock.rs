@@ -4,16 +4,19 @@
 
 use std::f64::consts::TAU;
 
+use crate::feature::value::{Number, Value};
+
 #[inline(always)]
-pub(super) fn phase(period_ns: f64, offset_ns: f64, time: &[f64], sine: &mut [f64], cosine: &mut [f64]) {
+pub(super) fn phase<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], sine: &mut [V], cosine: &mut [V]) {
     for ((time, sine), cosine) in time.iter().zip(sine).zip(cosine) {
-        let angle = (time + offset_ns).rem_euclid(period_ns) / period_ns * TAU;
-        *sine = super::known(angle.sin());
-        *cosine = super::known(angle.cos());
+        [*sine, *cosine] = V::map([time], |[time]| {
+            let angle = (time.wide() + offset_ns).rem_euclid(period_ns) / period_ns * TAU;
+            [angle.sin(), angle.cos()].map(|x| V::Number::of(super::known(x)))
+        });
     }
 }
 
 #[inline(always)]
-pub(super) fn epoch(period_ns: f64, offset_ns: f64, time: &[f64], out: &mut [f64]) {
-    super::rowwise::unary(time, out, |time| (time + offset_ns).div_euclid(period_ns));
+pub(super) fn epoch<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], out: &mut [V]) {
+    super::rowwise::unary(time, out, |time| V::Number::of((time.wide() + offset_ns).div_euclid(period_ns)));
 }

@@ -1,14 +1,19 @@
 //! A value as it was some rows ago: a ring of the last `rows` values.
 
+use num_traits::Zero;
+
+use super::window::filled_rows;
+use crate::feature::value::{Number, Value};
+
 /// Place in the ring (head, padded like the other windows), then the ring.
 pub(super) const fn state_len(rows: usize) -> usize {
     super::window::HEAD + rows
 }
 
 #[inline(always)]
-pub(super) fn advance(state: &mut [f64], x: &[f64], out: &mut [f64]) {
+pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
     let (head, ring) = state.split_at_mut(super::window::HEAD);
-    let place = head[0] as usize;
+    let place = filled_rows(head);
     let (newer, older) = ring.split_at_mut(place);
     let rows = older.len() + newer.len();
     if x.len() < rows {
@@ -19,7 +24,8 @@ pub(super) fn advance(state: &mut [f64], x: &[f64], out: &mut [f64]) {
         older[..before.len()].copy_from_slice(before);
         newer[..after.len()].copy_from_slice(after);
         let next = place + x.len();
-        head[0] = if next < rows { next } else { next - rows } as f64;
+        let place = if next < rows { next } else { next - rows };
+        head[0] = V::all_of(V::Number::of(place as f64));
     } else {
         // The whole ring comes out, then the first of the new values; the last of them stay.
         out[..older.len()].copy_from_slice(older);
@@ -27,7 +33,7 @@ pub(super) fn advance(state: &mut [f64], x: &[f64], out: &mut [f64]) {
         let (gone, kept) = x.split_at(x.len() - rows);
         out[rows..].copy_from_slice(gone);
         ring.copy_from_slice(kept);
-        head[0] = 0.0;
+        head[0] = V::all_of(V::Number::zero());
     }
 }
 

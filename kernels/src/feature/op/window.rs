@@ -25,6 +25,10 @@
 //! sums for ever, TA-Lib issue 118); the same with a triggered restart (right, but the result then depends on
 //! when the trigger fired); Welford within the blocks (a division a row, and no better than the bound above).
 
+use num_traits::Zero;
+
+use crate::feature::value::{Number, Value};
+
 /// Numbers at the start of each window's state: rows in the open block, then partial sums.
 pub(super) const HEAD: usize = 4;
 
@@ -62,11 +66,24 @@ impl Stretch {
     }
 }
 
+/// The count at the head of a window's state, which is the same for every symbol.
 #[inline(always)]
-pub(super) fn sum(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
+pub(super) fn filled_rows<V: Value>(head: &[V]) -> usize {
+    head[0].at(0).wide() as usize
+}
+
+/// A number for the head of a window's state.
+#[inline(always)]
+fn count<V: Value>(rows: usize) -> V {
+    V::all_of(V::Number::of(rows as f64))
+}
+
+#[inline(always)]
+pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
+    let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
-    let mut filled = head[0] as usize;
+    let mut filled = filled_rows(head);
     let mut open = head[1];
     while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
         let (now, later) = x.split_at(rows);
@@ -74,25 +91,28 @@ pub(super) fn sum(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f64
         (x, out) = (later, rest);
         values[filled..filled + rows].copy_from_slice(now);
         if closing {
-            target[0] = super::known(close_sums(values, suffix, 0.0));
-            (filled, open) = (0, 0.0);
+            let total = close_sums(values, suffix, zero);
+            [target[0]] = V::map([&total], |[total]| [super::known(total)]);
+            (filled, open) = (0, zero);
             continue;
         }
         for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
-            open += x;
-            *out = super::known(open + suffix);
+            [open, *out] = V::map([&open, suffix, x], |[open, suffix, x]| {
+                let open = open + x;
+                [open, super::known(open + suffix)]
+            });
         }
         filled += rows;
     }
-    (head[0], head[1]) = (filled as f64, open);
+    (head[0], head[1]) = (count(filled), open);
 }
 
 #[inline(always)]
-pub(super) fn mean(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f64]) {
-    let inverse = 1.0 / n as f64;
+pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
+    let inverse = V::Number::of(1.0 / n as f64);
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
-    let mut filled = head[0] as usize;
+    let mut filled = filled_rows(head);
     let (mut anchor, mut open) = (head[1], head[2]);
     while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
         let (now, later) = x.split_at(rows);
@@ -101,32 +121,37 @@ pub(super) fn mean(n: usize, state: &mut [f64], mut x: &[f64], mut out: &mut [f6
         values[filled..filled + rows].copy_from_slice(now);
         if closing {
             anchor = now[0];
-            target[0] = super::known(anchor + close_sums(values, suffix, anchor) * inverse);
-            (filled, open) = (0, 0.0);
+            let total = close_sums(values, suffix, anchor);
+            [target[0]] =
+                V::map([&anchor, &total], |[anchor, total]| [super::known(anchor + total * inverse)]);
+            (filled, open) = (0, V::all_of(V::Number::zero()));
             continue;
         }
         for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
-            open += x - anchor;
-            *out = super::known(anchor + (open + suffix) * inverse);
+            [open, *out] = V::map([&open, &anchor, suffix, x], |[open, anchor, suffix, x]| {
+                let open = open + (x - anchor);
+                [open, super::known(anchor + (open + suffix) * inverse)]
+            });
         }
         filled += rows;
     }
-    (head[0], head[1], head[2]) = (filled as f64, anchor, open);
+    (head[0], head[1], head[2]) = (count(filled), anchor, open);
 }
 
 #[inline(always)]
-pub(super) fn moments(
+pub(super) fn moments<V: Value>(
     n: usize,
-    state: &mut [f64],
-    mut x: &[f64],
-    mut mean: &mut [f64],
-    mut variance: &mut [f64],
+    state: &mut [V],
+    mut x: &[V],
+    mut mean: &mut [V],
+    mut variance: &mut [V],
 ) {
-    let inverse = 1.0 / n as f64;
+    let inverse = V::Number::of(1.0 / n as f64);
+    let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
     let (suffix, suffix_squares) = suffixes.split_at_mut(n);
-    let mut filled = head[0] as usize;
+    let mut filled = filled_rows(head);
     let (mut anchor, mut open, mut open_squares) = (head[1], head[2], head[3]);
     while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
         let (now, later) = x.split_at(rows);
@@ -138,37 +163,46 @@ pub(super) fn moments(
             anchor = now[0];
             let total = close_sums(values, suffix, anchor);
             let squares = close_squares(values, suffix_squares, anchor);
-            (means[0], variances[0]) = spread(anchor, total, squares, inverse);
-            (filled, open, open_squares) = (0, 0.0, 0.0);
+            [means[0], variances[0]] = V::map([&anchor, &total, &squares], |[anchor, total, squares]| {
+                spread(anchor, total, squares, inverse)
+            });
+            (filled, open, open_squares) = (0, zero, zero);
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_squares[filled + 1..]);
         for (((x, (suffix, squares)), mean), variance) in now.iter().zip(suffixes).zip(means).zip(variances) {
-            let distance = x - anchor;
-            open += distance;
-            open_squares += distance * distance;
-            (*mean, *variance) = spread(anchor, open + suffix, open_squares + squares, inverse);
+            [open, open_squares, *mean, *variance] = V::map(
+                [&open, &open_squares, &anchor, suffix, squares, x],
+                |[open, open_squares, anchor, suffix, squares, x]| {
+                    let distance = x - anchor;
+                    let open = open + distance;
+                    let open_squares = open_squares + distance * distance;
+                    let [mean, variance] = spread(anchor, open + suffix, open_squares + squares, inverse);
+                    [open, open_squares, mean, variance]
+                },
+            );
         }
         filled += rows;
     }
-    (head[0], head[1], head[2], head[3]) = (filled as f64, anchor, open, open_squares);
+    (head[0], head[1], head[2], head[3]) = (count(filled), anchor, open, open_squares);
 }
 
 /// Mean and variance from the sum of the distances to `anchor` and the sum of their squares.
 #[inline(always)]
-fn spread(anchor: f64, total: f64, squares: f64, inverse: f64) -> (f64, f64) {
+fn spread<T: Number>(anchor: T, total: T, squares: T, inverse: T) -> [T; 2] {
     let shift = total * inverse;
     let variance = (squares - total * shift) * inverse;
     // Rounding can leave a variance of zero a hair below it; a comparison keeps NaN, as max would not.
-    (super::known(anchor + shift), super::known(if variance < 0.0 { 0.0 } else { variance }))
+    let variance = if variance < T::zero() { T::zero() } else { variance };
+    [super::known(anchor + shift), super::known(variance)]
 }
 
 /// Fills `suffix[j]` with the sum of `values[j..] - anchor` and returns the sum over the whole block.
 #[inline(always)]
-fn close_sums(values: &[f64], suffix: &mut [f64], anchor: f64) -> f64 {
-    let mut sum = 0.0;
+fn close_sums<V: Value>(values: &[V], suffix: &mut [V], anchor: V) -> V {
+    let mut sum = V::all_of(V::Number::zero());
     for (value, suffix) in values.iter().zip(suffix).rev() {
-        sum += value - anchor;
+        [sum] = V::map([&sum, value, &anchor], |[sum, value, anchor]| [sum + (value - anchor)]);
         *suffix = sum;
     }
     sum
@@ -176,10 +210,13 @@ fn close_sums(values: &[f64], suffix: &mut [f64], anchor: f64) -> f64 {
 
 /// Fills `suffix[j]` with the sum of the squares of `values[j..] - anchor` and returns that of the block.
 #[inline(always)]
-fn close_squares(values: &[f64], suffix: &mut [f64], anchor: f64) -> f64 {
-    let mut sum = 0.0;
+fn close_squares<V: Value>(values: &[V], suffix: &mut [V], anchor: V) -> V {
+    let mut sum = V::all_of(V::Number::zero());
     for (value, suffix) in values.iter().zip(suffix).rev() {
-        sum += (value - anchor) * (value - anchor);
+        [sum] = V::map([&sum, value, &anchor], |[sum, value, anchor]| {
+            let distance = value - anchor;
+            [sum + distance * distance]
+        });
         *suffix = sum;
     }
     sum

@@ -126,6 +126,32 @@ fn describe(op: Op, x: &[String]) -> String {
         }
         Op::Rsi { rows } => format!("relative strength of {} over {rows} rows", x[0]),
         Op::Accumulate => format!("sum of {} since {} changed", x[0], x[1]),
+        Op::Quotient { otherwise } => format!("{} / {}, or {otherwise}", x[0], x[1]),
+        Op::Lesser => format!("lesser of {} and {}", x[0], x[1]),
+        Op::Greater => format!("greater of {} and {}", x[0], x[1]),
+        Op::Above => format!("{} > {}", x[0], x[1]),
+        Op::Arctangent => format!("arctan {}", x[0]),
+        Op::LogarithmOfOneMore => format!("ln(1 + {})", x[0]),
+        Op::Split => format!("{} where {} is above and below zero", x[1], x[0]),
+        Op::QueueChange => format!("change of the queue {} at {} from {}", x[1], x[0], x[2]),
+        Op::Trend { rows } => format!("mean and slope of {rows} rows of {}", x[0]),
+        Op::Covariance { rows } => format!("covariance of {rows} rows of {} and {}", x[0], x[1]),
+        Op::HigherMoments { rows } => format!("third and fourth moment of {rows} rows of {}", x[0]),
+        Op::Deviation { rows } => format!("mean distance of {rows} rows of {} from {}", x[0], x[1]),
+        Op::Age { rows, greatest, .. } => {
+            format!("rows since the {} of {rows} of {}", if greatest { "greatest" } else { "least" }, x[0])
+        }
+        Op::Quantile { rows, share } => format!("quantile {share} of {rows} rows of {}", x[0]),
+        Op::Rank { rows } => format!("rank of {} among {rows} rows", x[0]),
+        Op::MedianDeviation { rows } => format!("median distance of {rows} rows of {} from the median", x[0]),
+        Op::Directional { rows, .. } => {
+            format!("directional movement of {}, {}, {}, {rows} rows", x[0], x[1], x[2])
+        }
+        Op::Adapt => format!("average of {} at the speed {}", x[0], x[1]),
+        Op::Balance => format!("balance of {} by the direction of {}", x[1], x[0]),
+        Op::Tick => format!("direction of {}", x[0]),
+        Op::Since => format!("seconds since {} by {}", x[0], x[1]),
+        Op::Fill { rows } => format!("{}, or its last value for {rows} rows", x[0]),
     }
 }
 

@@ -29,10 +29,9 @@ use thiserror::Error;
 use super::Network;
 use crate::cpu::Kernels;
 use crate::lstm::matrix::Precision;
-use crate::lstm::threads::{pool, threads};
 use crate::lstm::train::descent::Descent;
 use crate::lstm::train::dropout::Dropout;
-use crate::lstm::train::waves::Waves;
+use crate::lstm::train::waves::{self, Waves};
 use crate::lstm::train::{StepReport, TrainError, TrainOptions};
 use crate::op::loss::Loss;
 use crate::op::lstm_stack::place;
@@ -173,9 +172,7 @@ impl NetworkTrainer {
             }
         }
         let kernels = Kernels::new(options.isa).map_err(TrainError::Isa)?;
-        let threads = threads(options.threads);
-        let pool =
-            pool(threads).map_err(|error| TrainError::Threads { threads, reason: error.to_string() })?;
+        let (threads, pool) = waves::team(options.threads)?;
         let flat: Vec<f32> = network.stack().tensors().iter().flat_map(|part| part.values).copied().collect();
         let mut trainer = Self {
             descent: Descent::new(options.optimizer, flat.len()),
@@ -307,13 +304,8 @@ impl NetworkTrainer {
             },
             |shard, _, first| {
                 loss += std::mem::replace(&mut shard.loss, Ok(0.0))?;
-                match (back, first) {
-                    (false, _) => {}
-                    (true, true) => self.sum.copy_from_slice(&shard.gradient),
-                    (true, false) => {
-                        let sums = self.sum.iter_mut().zip(shard.gradient.iter());
-                        sums.for_each(|(sum, &part)| *sum += part);
-                    }
+                if back {
+                    waves::add(&mut self.sum, &shard.gradient, first);
                 }
                 Ok::<(), NetworkTrainError>(())
             },

@@ -7,9 +7,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rayon_core::ThreadPool;
+use rayon_core::{ThreadPool, ThreadPoolBuildError};
 
-use crate::lstm::threads::on_each;
+use super::error::TrainError;
+use crate::lstm::threads::{on_each, pool, threads};
 
 /// Rows of a shard of a large batch: enough that every load of a weight serves many rows.
 const SHARD: usize = 32;
@@ -75,4 +76,20 @@ impl Waves {
         }
         Ok(())
     }
+}
+
+/// Adds the gradient of a shard to the sum, which the first one begins.
+pub(in crate::lstm) fn add(sum: &mut [f32], part: &[f32], first: bool) {
+    if first {
+        sum.copy_from_slice(part);
+    } else {
+        sum.iter_mut().zip(part).for_each(|(sum, &part)| *sum += part);
+    }
+}
+
+/// The number of threads meant by an option, and those beside the caller's own.
+pub(in crate::lstm) fn team(option: usize) -> Result<(usize, Option<ThreadPool>), TrainError> {
+    let threads = threads(option);
+    let refused = |error: ThreadPoolBuildError| TrainError::Threads { threads, reason: error.to_string() };
+    Ok((threads, pool(threads).map_err(refused)?))
 }

@@ -101,6 +101,11 @@ impl Destination {
     }
 }
 
+/// Whether both are there and are one file, by whatever names.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
 /// A file in `folder` without a name, where the system can make one and give it a name later.
 fn nameless(folder: &Path) -> Option<File> {
     let mut options = OpenOptions::new();

@@ -94,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn is_environment(&self) -> bool {
         match self {
-            Self::Io { error, .. } => is_environment(error),
+            Self::Io { error, .. } => crate::source::is_environment(error),
             Self::Library { .. } | Self::Codec { .. } => true,
             Self::Uneven { .. }
             | Self::TooManyColumns { .. }
@@ -103,10 +103,4 @@ impl Error {
             | Self::DeadLink { .. } => false,
         }
     }
-}
-
-/// Whether an error of the system is about the machine's state, and not about a path that was named wrongly.
-pub(crate) fn is_environment(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound};
-    !matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput | InvalidFilename)
 }

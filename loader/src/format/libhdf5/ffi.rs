@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
-use hdf5_metno_sys::h5d::H5Dwrite_chunk;
+use hdf5_metno_sys::h5d::{H5Dget_chunk_info_by_coord, H5Dread_chunk2, H5Dwrite_chunk};
 use hdf5_metno_sys::h5f::H5Fget_vfd_handle;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5z::{H5Z_CLASS_T_VERS, H5Z_class2_t, H5Zregister};
@@ -70,6 +70,41 @@ pub(super) fn write_chunk(dataset: &Dataset, first: u64, stored: &[u8]) -> hdf5_
         )
     });
     if status >= 0 { Ok(()) } else { Err(refused("H5Dwrite_chunk declined a chunk")) }
+}
+
+/// Reads the chunk of the one-dimensional `dataset` that starts at row `first`, as it is stored.
+pub(super) fn read_chunk(dataset: &Dataset, first: u64, stored: &mut Vec<u8>) -> hdf5_metno::Result<()> {
+    let place = [first];
+    let (mut skipped, mut address, mut bytes) = (0, 0, 0);
+    // SAFETY: `dataset` is open while borrowed and was created with one dimension by `super::dataset`, so one
+    // coordinate is read from `place`; the others are places for one number each; `sync` holds the library's lock.
+    let status = sync(|| unsafe {
+        H5Dget_chunk_info_by_coord(
+            dataset.id(),
+            place.as_ptr(),
+            &raw mut skipped,
+            &raw mut address,
+            &raw mut bytes,
+        )
+    });
+    if status < 0 {
+        return Err(refused("H5Dget_chunk_info_by_coord found no chunk"));
+    }
+    stored.clear();
+    let mut room = bytes as usize;
+    stored.resize(room, 0);
+    // SAFETY: as above; the library writes no more than `room` bytes (H5D.c, H5Dread_chunk2), which `stored` has.
+    let status = sync(|| unsafe {
+        H5Dread_chunk2(
+            dataset.id(),
+            H5P_DEFAULT,
+            place.as_ptr(),
+            &raw mut skipped,
+            stored.as_mut_ptr().cast(),
+            &raw mut room,
+        )
+    });
+    if status >= 0 { Ok(()) } else { Err(refused("H5Dread_chunk declined a chunk")) }
 }
 
 /// Lets the open file `file` go on in `into`, which holds the same bytes; what it was opened from is let go.

@@ -3,25 +3,12 @@
 //! Magic, version, the length of the header, a header that is a Python dictionary, padded to 64 bytes, and the records, each value
 //! eight bytes, little-endian (NumPy 2.1, numpy.lib.format; version 2.0 of the form, whose header may be long).
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 
-use crate::table::{self, Column, Table};
+use super::Error;
+use crate::table::{Table, Values};
 
-/// Rows that are in memory at once.
-const ROWS: u64 = 16_384;
 const ALIGNMENT: usize = 64;
-
-/// Why a table cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The table cannot be read.
-    #[error(transparent)]
-    Input(#[from] table::Error),
-    /// The output cannot be written.
-    #[error("writing failed: {0}")]
-    Output(#[from] io::Error),
-}
 
 /// Magic, version and header of an array of `rows` records with these fields: names, and whether the values are floating
 /// point; else they are whole numbers. Either takes eight bytes, little-endian.
@@ -44,40 +31,27 @@ pub fn header<'a>(fields: impl IntoIterator<Item = (&'a str, bool)>, rows: u64) 
     [b"\x93NUMPY\x02\x00", &length[..], text.as_bytes()].concat()
 }
 
-/// Writes all rows of `table` to `output`, in bounded memory; `progress` is told the rows so far.
-///
-/// # Errors
-/// [`Error`] when the table cannot be read, a whole number does not fit i64, or `output` refuses.
-pub fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+/// Writes all rows of `table` to `output`; `progress` is told the rows so far.
+pub(super) fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
     const BYTES: usize = 8;
     let mut output = BufWriter::with_capacity(1 << 20, output);
     let columns = table.columns();
-    let field = |column: &'_ Column| column.dtype.starts_with('f');
-    let fields = columns.iter().map(|column| (column.name.as_str(), field(column)));
+    let fields = columns.iter().map(|column| (column.name.as_str(), column.is_float()));
     output.write_all(&header(fields, table.rows()))?;
-    let row_bytes = columns.len() * BYTES;
-    let (mut records, mut from) = (Vec::new(), 0);
-    while from < table.rows() {
-        let to = (from + ROWS).min(table.rows());
-        let count = (to - from) as usize;
-        records.resize(count * row_bytes, 0);
+    let (row_bytes, mut records) = (columns.len() * BYTES, Vec::new());
+    for rows in table.pieces(columns.len()) {
+        records.resize((rows.end - rows.start) as usize * row_bytes, 0);
         for (place, column) in columns.iter().enumerate() {
-            let values: Vec<[u8; BYTES]> = if column.dtype.starts_with('f') {
-                let mut values = vec![0.0; count];
-                table.read_f64(&column.name, from..to, &mut values)?;
-                values.into_iter().map(f64::to_le_bytes).collect()
-            } else {
-                let mut values = vec![0; count];
-                table.read_i64(&column.name, from..to, &mut values)?;
-                values.into_iter().map(i64::to_le_bytes).collect()
+            let values: Vec<[u8; BYTES]> = match table.read(&column.name, rows.clone())? {
+                Values::Whole(values) => values.into_iter().map(i64::to_le_bytes).collect(),
+                Values::Float(values) => values.into_iter().map(f64::to_le_bytes).collect(),
             };
             for (record, value) in records.chunks_exact_mut(row_bytes).zip(values) {
                 record[place * BYTES..(place + 1) * BYTES].copy_from_slice(&value);
             }
         }
         output.write_all(&records)?;
-        from = to;
-        progress(to);
+        progress(rows.end);
     }
     Ok(output.flush()?)
 }
