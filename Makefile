@@ -6,7 +6,7 @@ export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake vers
 	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
+.PHONY: demo test gpu-test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
 
 demo: build
 	target/release/diapason demo
@@ -17,6 +17,12 @@ build: tools
 # The knobs of NVIDIA's library are tested with one that the tests bring.
 test: tools oracles
 	cargo test --workspace --features diapason-daemon/nvml
+
+# The kernels of GPUs on a machine without one: WGSL runs on Mesa's lavapipe, CUDA C++ is compiled for every architecture by
+# NVRTC and run on the host. `REQUIRE=wgpu,nvrtc,cxx` makes a lack of any of them a failure.
+NVRTC = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12))
+gpu-test: $(VENV)/gpu
+	DIAPASON_NVRTC=$${DIAPASON_NVRTC:-$(NVRTC)} cargo test -p diapason-kernels --features wgpu,cuda --lib -- gpu:: wgpu:: cuda:: device::
 
 # 100,000 deaths of the tuning daemon out of tests/crash/seeds, then a strike at every system call it makes.
 crash-test: tools
@@ -112,6 +118,14 @@ $(VENV)/oracles: $(VENV)/tools tests/oracles/requirements.txt
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) env \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-torch python3-numpy; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/oracles/requirements.txt
+	touch $@
+
+# Vulkan on the processor from the distribution, NVIDIA's run-time compiler from pip (100 MB, no GPU and no driver).
+$(VENV)/gpu: $(VENV)/tools kernels/tests/cuda/requirements.txt
+	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || { \
+		$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends mesa-vulkan-drivers libvulkan1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r kernels/tests/cuda/requirements.txt
 	touch $@
 
 clean:

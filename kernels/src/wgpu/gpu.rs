@@ -23,7 +23,7 @@ use crate::gpu::Precision;
 pub struct Gpu {
     pub(super) device: ::wgpu::Device,
     pub(super) queue: ::wgpu::Queue,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     info: Arc<AdapterInfo>,
     f16: bool,
     why: Arc<str>,
@@ -132,7 +132,15 @@ impl Gpu {
         device.set_device_lost_callback(move |_, message| {
             *on_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fault::Lost(message));
         });
-        Ok(Self { device, queue, limits, info: Arc::new(info), f16, why: why.into(), fault })
+        Ok(Self {
+            device,
+            queue,
+            limits: Arc::new(limits),
+            info: Arc::new(info),
+            f16,
+            why: why.into(),
+            fault,
+        })
     }
 
     /// Name, interface and driver.
