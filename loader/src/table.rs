@@ -51,8 +51,12 @@ pub use values::Values;
 
 /// A range of one column over more whole chunks than this is decoded on several threads.
 const LONG_CHUNKS: u64 = 2;
-/// Bytes of rows in a job of a thread, unless a chunk is larger.
+/// Bytes of rows in a job of a thread at least, unless a chunk is larger.
 const JOB_BYTES: u64 = 512 << 10;
+/// And at most: within a job, later pieces are read while earlier ones are decoded, so of long ranges jobs are long.
+const JOB_BYTES_MAX: u64 = 16 << 20;
+/// Jobs for each thread at least, so that none has much more to do than others.
+const JOBS_A_THREAD: u64 = 8;
 
 /// How a table is opened.
 #[derive(Clone, Debug)]
@@ -365,7 +369,9 @@ impl Table {
         let chunk_rows = selection.chunk_rows(&self.storages);
         // Whole chunks in each job, and of small ones enough that a read is worth its call.
         let bytes = chunk_rows.saturating_mul((width * size_of::<T>()) as u64).max(1);
-        let step = chunk_rows.saturating_mul((JOB_BYTES / bytes).max(1));
+        let all = (rows.end - rows.start).saturating_mul((width * size_of::<T>()) as u64);
+        let job_bytes = all / (JOBS_A_THREAD * self.threads as u64);
+        let step = chunk_rows.saturating_mul((job_bytes.clamp(JOB_BYTES, JOB_BYTES_MAX) / bytes).max(1));
         let (mut first, mut rest) = (rows.start, values);
         let jobs = std::iter::from_fn(|| {
             let end = rows.end.min((first / step + 1).saturating_mul(step));

@@ -21,6 +21,15 @@
 //! | through the page cache | 780 to 1,060 | 380 to 600 | 370 to 1,390 | 190 to 1,700 |
 //! | past it, registered buffers | 890 to 1,160 | 30 to 80 | 930 to 1,260 | 15 to 80 |
 //!
+//! This module beside fio and `pread(2)` in the same runs, 256 KiB at random places, medians of five (`loader_limits random`):
+//!
+//! | MB/s | hot | cold, three runs | CPU ms a GB, cold |
+//! |---|---|---|---|
+//! | `pread(2)` | 13,100 | 720, 460, 600 | 390 to 540 |
+//! | this, through the page cache | 12,600 | 1,150, 820, 970 | 330 to 400 |
+//! | this, past it | 13,400 | 1,190, 920, 1,150 | 26 to 41 |
+//! | fio, past it | | 1,320, 850, 1,070 | |
+//!
 //! The device is what bounds both; what direct reads save is the processor, which the decoding wants. What they cost is that the
 //! second epoch comes from the device again, where the page cache would give 12 GB/s at 85 ms a GB. So the automatic choice keeps a
 //! file in the page cache if it fits half of the memory that is free, and reads past it otherwise, when the second epoch would find
