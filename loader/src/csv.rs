@@ -84,7 +84,8 @@ pub struct Options {
     pub level: i32,
     /// What the storage of each column is chosen by.
     pub choice: Choice,
-    /// Threads that read and compress; 0 for as many as there are processors. The output is the same with any number.
+    /// Threads that read, and as many that compress what was read before; 0 for as many as there are processors. The output is
+    /// the same with any number.
     pub threads: usize,
     /// Whether the output is there, and the rows are put behind its own.
     pub append: bool,

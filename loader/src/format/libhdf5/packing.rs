@@ -25,9 +25,18 @@
 //! ```
 //!
 //! So prices are whole numbers, shuffled: the low bytes, which are noise, are copied, and the high ones are a few symbols. A
-//! bit shuffle with LZ4 was written for a while and given up: of the twelve columns together it saved 3 % of the bytes and took twice
-//! the time, and its chunks have no check sum. LZ4 behind a byte shuffle is nowhere smaller than zstd (through h5py: a price 1.02 bytes,
-//! a volume 1.04, noise 3.73).
+//! bit shuffle with LZ4 was written for a while and given up: of the twelve columns together it saved 4 % of the bytes and took twice
+//! the time, and it needs a check sum beside it. LZ4 behind a byte shuffle is nowhere smaller than zstd (through h5py: a price 1.02
+//! bytes, a volume 1.04, noise 3.73).
+//!
+//! All twelve columns of 8 million rows that were f32, read whole as f32 on two cores, median of five:
+//!
+//! ```text
+//!                                  bytes       as columns   as rows
+//! Counted                          152.8 MB     80 ms       147 ms
+//! Plain                            168.1 MB    337 ms       400 ms
+//! Parquet, zstd 3 (pyarrow 21)     228.4 MB    175 ms (Polars 2.1; 145 to 175)
+//! ```
 
 use std::time::Instant;
 
