@@ -1,7 +1,7 @@
 //! Mean absolute distance of the values of a window from a given value, such as their mean.
 //!
 //! The distances change with the value that they are measured from, so each row looks at its whole window
-//! ([`super::history`]). At a window of 20 that is about a nanosecond and a half a row.
+//! ([`super::history`]).
 
 use num_traits::Zero;
 

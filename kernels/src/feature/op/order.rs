@@ -8,8 +8,9 @@
 //! A value that is not known is kept as infinity, which sorts last: as long as the greatest value is infinite, there
 //! is a gap in the window.
 //!
-//! Tried and refused: two heaps and a balanced tree (no faster below about 5,000 rows, where one move is 40 KB, and
-//! neither gives ranks and medians of distances from one structure). The periods are limited to 10,000 as in TA-Lib.
+//! Absent: two heaps, or a balanced tree, which would bound a row by the logarithm of the window instead of by one copy
+//! of it (40 KB on average at the limit of 10,000 rows, TA-Lib's own). Neither gives ranks and medians of distances
+//! from one structure.
 
 use num_traits::{Float, Zero};
 
