@@ -1,71 +1,224 @@
-//! One plan over a million bars, beside the official Rust port of TA-Lib computing the same indicators.
+//! Features beside the official Rust port of TA-Lib computing the same: a panel of symbols, one long series, ticks.
+//!
+//! The panel runs once where everything fits the caches and once through memory, beside a copy of its output: the limit.
+//! TA-Lib takes the symbols one after the other, as it must, each in its own column. Answers are compared before times are.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use diapason_kernels::feature::Plan;
-use ndarray::Array2;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use diapason_kernels::feature::{Number, Plan};
+use ndarray::{Array2, ArrayView2, ArrayViewMut3};
+use ta_lib::{Core, MAType, OutRange};
 
 const ROWS: usize = 1 << 20;
-const PLAN: &str = "sma(close,20), ema(close,20), rsi(close,14)";
+const INPUTS: [&str; 3] = ["high", "low", "close"];
 
-fn bars() -> Vec<f64> {
-    let (mut state, mut price) = (1u64, 1000.0);
-    let step = |_| {
+/// What both compute, and how many series each gives.
+const FEATURES: &[(&str, usize)] = &[
+    ("rocp(close,1)", 1),
+    ("ema(close,12)", 1),
+    ("ema(close,26)", 1),
+    ("macd(close,12,26,9)", 3),
+    ("rsi(close,14)", 1),
+    ("sma(close,20)", 1),
+    ("stddev(close,20)", 1),
+    ("bbands(close,20)", 3),
+    ("rocp(close,10)", 1),
+    ("atr(14)", 1),
+];
+
+fn plan_text() -> String {
+    FEATURES.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(", ")
+}
+
+/// High, low and close of one series.
+fn bars(rows: usize, seed: u64) -> [Vec<f64>; 3] {
+    let (mut state, mut price) = (seed, 1000.0);
+    let mut unit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        price += f64::from((state >> 40) as u32 % 2001) / 1000.0 - 1.0;
-        price
+        f64::from((state >> 40) as u32 % 2001) / 1000.0 - 1.0
     };
-    (0..ROWS).map(step).collect()
+    let mut columns = [const { Vec::new() }; 3];
+    for _ in 0..rows {
+        price += unit();
+        let row = [price + 1.0 + unit(), price - 1.0 + unit(), price];
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+    }
+    columns
 }
 
-/// What TA-Lib writes for the same plan, aligned to the rows.
-fn rival(close: &[f64], out: &mut [Vec<f64>; 3]) -> [usize; 3] {
-    let core = ta_lib::Core::new();
+/// The series of one feature by TA-Lib, and the row at which they begin.
+fn rival(text: &str, [high, low, close]: [&[f64]; 3], out: &mut [Vec<f64>]) -> usize {
+    let core = Core::new();
     let last = close.len() - 1;
-    let [sma, ema, rsi] = out;
-    [
-        core.sma(0, last, close, 20, sma).expect("a valid call").beg_idx,
-        core.ema(0, last, close, 20, ema).expect("a valid call").beg_idx,
-        core.rsi(0, last, close, 14, rsi).expect("a valid call").beg_idx,
-    ]
+    let range: Result<OutRange, _> = match (text, out) {
+        ("rocp(close,1)", [a, ..]) => core.rocp(0, last, close, 1, a),
+        ("rocp(close,10)", [a, ..]) => core.rocp(0, last, close, 10, a),
+        ("ema(close,12)", [a, ..]) => core.ema(0, last, close, 12, a),
+        ("ema(close,26)", [a, ..]) => core.ema(0, last, close, 26, a),
+        ("macd(close,12,26,9)", [a, b, c, ..]) => core.macd(0, last, close, 12, 26, 9, a, b, c),
+        ("rsi(close,14)", [a, ..]) => core.rsi(0, last, close, 14, a),
+        ("sma(close,20)", [a, ..]) => core.sma(0, last, close, 20, a),
+        ("stddev(close,20)", [a, ..]) => core.stddev(0, last, close, 20, 1.0, a),
+        ("bbands(close,20)", [a, b, c, ..]) => {
+            core.bbands(0, last, close, 20, 2.0, 2.0, MAType::SMA, a, b, c)
+        }
+        ("atr(14)", [a, ..]) => core.atr(0, last, high, low, close, 14, a),
+        (other, _) => unreachable!("{other} has no rival"),
+    };
+    range.expect("a valid call").beg_idx
 }
 
-fn panel(c: &mut Criterion) {
-    let close = bars();
-    let plan = Plan::parse(PLAN, &["close"]).expect("a valid plan");
-    let mut ours = Array2::zeros((ROWS, 3));
-    plan.batch(&[&close], ours.view_mut()).expect("the shape fits");
-    let mut theirs = [vec![0.0; ROWS], vec![0.0; ROWS], vec![0.0; ROWS]];
-    let begin = rival(&close, &mut theirs);
-    for (feature, (values, begin)) in theirs.iter().zip(begin).enumerate() {
-        for row in begin..ROWS {
-            let (a, b) = (ours[[row, feature]], values[row - begin]);
-            assert!((a - b).abs() <= 1e-9 * b.abs(), "feature {feature}, row {row}: {a}, TA-Lib {b}");
+/// All features of one series by TA-Lib: where each begins.
+fn rivals(columns: [&[f64]; 3], out: &mut [Vec<f64>]) -> Vec<usize> {
+    let mut at = 0;
+    let of = |(text, series): &(&str, usize)| {
+        let begin = rival(text, columns, &mut out[at..at + series]);
+        at += series;
+        std::iter::repeat_n(begin, *series)
+    };
+    FEATURES.iter().flat_map(of).collect()
+}
+
+fn compare(ours: impl Fn(usize, usize) -> f64, theirs: &[Vec<f64>], begin: &[usize], tolerance: f64) {
+    for (output, (values, begin)) in theirs.iter().zip(begin).enumerate() {
+        for row in *begin..values.len() {
+            let (a, b) = (ours(output, row), values[row - begin]);
+            // Differences of prices are as exact as the prices.
+            let scale = if tolerance < 1e-6 { b.abs().max(1e-3) } else { 1000.0 };
+            assert!((a - b).abs() <= tolerance * scale, "output {output}, row {row}: {a}, TA-Lib {b}");
         }
     }
-    let mut group = c.benchmark_group("features/sma-ema-rsi");
-    group.throughput(Throughput::Elements(3 * ROWS as u64));
-    group.bench_function("diapason-batch", |b| {
-        b.iter(|| plan.batch(black_box(&[&close]), ours.view_mut()));
+}
+
+/// Numbers that begin on a cache line.
+struct Lines<T> {
+    numbers: Vec<T>,
+    begin: usize,
+    len: usize,
+}
+
+impl<T: Number> Lines<T> {
+    fn new(len: usize) -> Self {
+        let numbers = vec![T::of(0.0); len + 64 / size_of::<T>()];
+        let begin = numbers.as_ptr().align_offset(64);
+        Self { numbers, begin, len }
+    }
+
+    fn all(&mut self) -> &mut [T] {
+        &mut self.numbers[self.begin..][..self.len]
+    }
+}
+
+fn panel<T: Number>(c: &mut Criterion, name: &str, symbols: usize, rows: usize) {
+    let series: Vec<[Vec<f64>; 3]> = (1..=symbols as u64).map(|seed| bars(rows, seed)).collect();
+    let plan = Plan::parse(&plan_text(), &INPUTS).expect("a valid plan");
+    let outputs = plan.names().len();
+    let mut columns: Vec<Lines<T>> = (0..3).map(|_| Lines::new(rows * symbols)).collect();
+    for (which, column) in columns.iter_mut().enumerate() {
+        for (place, slot) in column.all().iter_mut().enumerate() {
+            *slot = T::of(series[place % symbols][which][place / symbols]);
+        }
+    }
+    let views: Vec<ArrayView2<'_, T>> = columns
+        .iter_mut()
+        .map(|column| ArrayView2::from_shape((rows, symbols), column.all()).expect("the shape"))
+        .collect();
+    let (mut out, mut copy) =
+        (Lines::<T>::new(outputs * rows * symbols), Lines::new(outputs * rows * symbols));
+    let shape = (outputs, rows, symbols);
+    let mut theirs = vec![vec![0.0; rows]; outputs];
+    let ours = |out: &mut Lines<T>| {
+        let out = ArrayViewMut3::from_shape(shape, out.all()).expect("the shape");
+        plan.panel::<T>(symbols).expect("no times").extend(&views, out).expect("the shape fits");
+    };
+    ours(&mut out);
+    for symbol in [0, symbols - 1] {
+        let [high, low, close] = &series[symbol];
+        let begin = rivals([high, low, close], &mut theirs);
+        let tolerance = if size_of::<T>() == 8 { 1e-9 } else { 1e-3 };
+        let all = out.all();
+        compare(
+            |output, row| all[(output * rows + row) * symbols + symbol].wide(),
+            &theirs,
+            &begin,
+            tolerance,
+        );
+    }
+    let mut group = c.benchmark_group(format!("features/panel-{name}"));
+    group.throughput(Throughput::Elements((outputs * rows * symbols) as u64));
+    let place = format!("{symbols}x{rows}");
+    group.bench_function(BenchmarkId::new("diapason", &place), |b| b.iter(|| ours(&mut out)));
+    group.bench_function(BenchmarkId::new("ta-lib-f64", &place), |b| {
+        b.iter(|| {
+            for [high, low, close] in black_box(&series) {
+                black_box(rivals([high, low, close], &mut theirs));
+            }
+        });
     });
-    group.bench_function("ta-lib", |b| b.iter(|| rival(black_box(&close), &mut theirs)));
+    group.bench_function(BenchmarkId::new("limit-copy", &place), |b| {
+        b.iter(|| copy.all().copy_from_slice(black_box(out.all())));
+    });
+    group.finish();
+}
+
+fn panels(c: &mut Criterion) {
+    panel::<f32>(c, "f32", 16, 1024);
+    panel::<f32>(c, "f32", 512, 8192);
+    panel::<f64>(c, "f64", 16, 512);
+    panel::<f64>(c, "f64", 512, 8192);
+}
+
+/// One plan over a million bars, each feature alone, and as ticks.
+fn series(c: &mut Criterion) {
+    let [high, low, close] = bars(ROWS, 1);
+    let columns = [&high[..], &low[..], &close[..]];
+    let plan = Plan::parse(&plan_text(), &INPUTS).expect("a valid plan");
+    let outputs = plan.names().len();
+    let mut ours = Array2::zeros((outputs, ROWS));
+    plan.batch(&columns, ours.view_mut().reversed_axes()).expect("the shape fits");
+    let mut theirs = vec![vec![0.0; ROWS]; outputs];
+    let begin = rivals(columns, &mut theirs);
+    compare(|output, row| ours[[output, row]], &theirs, &begin, 1e-9);
+    let mut group = c.benchmark_group("features/series");
+    group.throughput(Throughput::Elements((outputs * ROWS) as u64));
+    group.bench_function("diapason-batch", |b| {
+        b.iter(|| plan.batch(black_box(&columns), ours.view_mut().reversed_axes()));
+    });
+    group.bench_function("ta-lib", |b| b.iter(|| rivals(black_box(columns), &mut theirs)));
     group.bench_function("diapason-stream", |b| {
         b.iter(|| {
-            let (mut stream, mut out) = (plan.stream(), [0.0; 3]);
-            for price in black_box(&close) {
-                stream.push(&[*price], &mut out);
+            let (mut stream, mut out) = (plan.stream(), vec![0.0; outputs]);
+            for row in 0..ROWS {
+                stream.push(&[high[row], low[row], close[row]], &mut out);
             }
             out
         });
     });
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let mut at = 0;
+    for (text, series) in FEATURES {
+        let plan = Plan::parse(text, &INPUTS).expect("a valid plan");
+        let wanted = |name: &String| INPUTS.iter().position(|input| input == name);
+        let read: Vec<&[f64]> = plan.inputs().iter().filter_map(wanted).map(|place| columns[place]).collect();
+        let mut ours = Array2::zeros((*series, ROWS));
+        let name = text.split('(').next().unwrap_or(text);
+        let name = if *text == "ema(close,26)" || *text == "rocp(close,10)" { *text } else { name };
+        group.bench_function(BenchmarkId::new("diapason-one", name), |b| {
+            b.iter(|| plan.batch(black_box(&read), ours.view_mut().reversed_axes()));
+        });
+        group.bench_function(BenchmarkId::new("ta-lib-one", name), |b| {
+            b.iter(|| rival(text, black_box(columns), &mut theirs[at..at + series]));
+        });
+        at += series;
+    }
     group.finish();
 }
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20);
-    targets = panel
+    config = Criterion::default().sample_size(10);
+    targets = panels, series
 }
 criterion_main!(benches);

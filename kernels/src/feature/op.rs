@@ -337,52 +337,30 @@ impl Op {
             Self::Rsi { rows: n } => rsi::advance(n, state, input(0), first),
             Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
             Self::Quotient { otherwise } => {
-                let otherwise = V::Number::of(otherwise);
-                choice::pairs(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
+                let otherwise = V::all_of(V::Number::of(otherwise));
+                rowwise::binary(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
             }
-            Self::Lesser => choice::pairs(input(0), input(1), first, choice::lesser),
-            Self::Greater => choice::pairs(input(0), input(1), first, choice::greater),
-            Self::Above => choice::pairs(input(0), input(1), first, choice::above),
-            Self::Arctangent => choice::pairs(input(0), input(0), first, |a, _| a.atan()),
-            Self::LogarithmOfOneMore => choice::pairs(input(0), input(0), first, |a, _| a.ln_1p()),
+            Self::Lesser => rowwise::binary(input(0), input(1), first, choice::lesser),
+            Self::Greater => rowwise::binary(input(0), input(1), first, choice::greater),
+            Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
+            Self::Arctangent => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.atan()])[0]),
+            Self::LogarithmOfOneMore => {
+                rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln_1p()])[0])
+            }
             Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
-            Self::QueueChange => choice::queue_changes(input(0), input(1), input(2), first),
+            Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),
             Self::Trend { rows: n } => trend::advance(n, state, input(0), first, &mut others[0][..rows]),
             Self::Covariance { rows: n } => covariance::advance(n, state, input(0), input(1), first),
             Self::HigherMoments { rows: n } => {
                 power::advance(n, state, input(0), first, &mut others[0][..rows]);
             }
             Self::Deviation { rows: n } => deviation::advance(n, state, input(0), input(1), first),
-            Self::Age { rows: n, greatest, oldest } => match (greatest, oldest) {
-                (true, false) => {
-                    let wins = age::Wins {
-                        newer: |newer, older| newer >= older,
-                        older: |newer, older| older > newer,
-                    };
-                    age::advance(n, state, input(0), first, wins);
-                }
-                (true, true) => {
-                    let wins = age::Wins {
-                        newer: |newer, older| newer > older,
-                        older: |newer, older| older >= newer,
-                    };
-                    age::advance(n, state, input(0), first, wins);
-                }
-                (false, false) => {
-                    let wins = age::Wins {
-                        newer: |newer, older| newer <= older,
-                        older: |newer, older| older < newer,
-                    };
-                    age::advance(n, state, input(0), first, wins);
-                }
-                (false, true) => {
-                    let wins = age::Wins {
-                        newer: |newer, older| newer < older,
-                        older: |newer, older| older <= newer,
-                    };
-                    age::advance(n, state, input(0), first, wins);
-                }
-            },
+            Self::Age { rows: n, greatest: true, oldest } => {
+                age::advance(n, oldest, state, input(0), first, |a, b| b.less(a));
+            }
+            Self::Age { rows: n, greatest: false, oldest } => {
+                age::advance(n, oldest, state, input(0), first, V::less);
+            }
             Self::Quantile { rows: n, share } => {
                 order::advance(n, state, input(0), first, |sorted, _| order::quantile(sorted, share));
             }

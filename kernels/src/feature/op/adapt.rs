@@ -2,8 +2,6 @@
 //!
 //! Seeded with the value before the first speed, as TA-Lib's KAMA.
 
-use num_traits::Float;
-
 use crate::feature::value::Value;
 
 /// The value before, the average.
@@ -13,15 +11,11 @@ pub(super) const STATE_LEN: usize = 2;
 pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], speed: &[V], out: &mut [V]) {
     let (mut before, mut average) = (state[0], state[1]);
     for ((x, speed), out) in x.iter().zip(speed).zip(out) {
-        [before, average, *out] = V::map([&before, &average, x, speed], |[before, average, x, speed]| {
-            let from = if average.is_nan() { before } else { average };
-            let next = super::known((x - from).mul_add(speed, from));
-            [
-                if x.is_nan() { before } else { x },
-                if next.is_nan() { average } else { next },
-                if (x + speed).is_nan() { V::Number::nan() } else { next },
-            ]
-        });
+        let from = V::select(average.unknown(), before, average);
+        let next = super::known((*x - from).fused(*speed, from));
+        before = V::select(x.unknown(), before, *x);
+        average = V::select(next.unknown(), average, next);
+        *out = next;
     }
     (state[0], state[1]) = (before, average);
 }

@@ -15,22 +15,21 @@ pub(super) fn reset<V: Value>(state: &mut [V]) {
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], volume: &[V], out: &mut [V]) {
+    let zero = V::all_of(V::Number::zero());
     let (mut before, mut sum, mut lost) = (state[0], state[1], state[2]);
     for ((x, volume), out) in x.iter().zip(volume).zip(out) {
-        [before, sum, lost, *out] =
-            V::map([&before, &sum, &lost, x, volume], |[before, sum, lost, x, volume]| {
-                if x.is_nan() | volume.is_nan() {
-                    return [before, sum, lost, V::Number::nan()];
-                }
-                let zero = V::Number::zero();
-                let flow = if x < before { -volume } else { volume };
-                let flow = if x == before { zero } else { flow };
-                let next = sum + flow;
-                let rest = if sum.abs() >= flow.abs() { (sum - next) + flow } else { (flow - next) + sum };
-                let (total, lost_now) = (next + (lost + rest), lost + rest);
-                // A volume too large for a number is left out, like a gap.
-                if total.is_finite() { [x, next, lost_now, total] } else { [x, sum, lost, V::Number::nan()] }
-            });
+        let gap = x.unknown() | volume.unknown();
+        let same_or_up = V::select(before.less(*x) | before.unknown(), *volume, zero);
+        let flow = V::select(x.less(before), zero - *volume, same_or_up);
+        let next = sum + flow;
+        let smaller = sum.magnitude().less(flow.magnitude());
+        let rest = V::select(smaller, (flow - next) + sum, (sum - next) + flow);
+        let (lost_now, total) = (lost + rest, next + (lost + rest));
+        // A volume too large for a number is left out, like a gap.
+        let left_out = gap | (total - total).unknown();
+        before = V::select(gap, before, *x);
+        (sum, lost) = (V::select(left_out, sum, next), V::select(left_out, lost, lost_now));
+        *out = V::select(left_out, V::all_of(V::Number::nan()), total);
     }
     (state[0], state[1], state[2]) = (before, sum, lost);
 }

@@ -1,78 +1,62 @@
 //! Choices on one row: the lesser or greater of two values, comparisons, ratios with a stated limiting value.
 
-use num_traits::{Float, Zero};
+use num_traits::{Float, One, Zero};
 
 use super::known;
-use crate::feature::value::{Number, Value};
+use crate::feature::value::Value;
 
-/// `f` of each pair of rows.
 #[inline(always)]
-pub(super) fn pairs<V: Value>(
-    a: &[V],
-    b: &[V],
-    out: &mut [V],
-    f: impl Fn(V::Number, V::Number) -> V::Number,
-) {
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        [*out] = V::map([a, b], |[a, b]| [known(f(a, b))]);
-    }
+fn nan<V: Value>() -> V {
+    V::all_of(V::Number::nan())
 }
 
-/// What an event adds to a queue, row by row.
 #[inline(always)]
-pub(super) fn queue_changes<V: Value>(nearer: &[V], size: &[V], before: &[V], out: &mut [V]) {
-    for (((out, nearer), size), before) in out.iter_mut().zip(nearer).zip(size).zip(before) {
-        [*out] = V::map([nearer, size, before], |[nearer, size, before]| {
-            [known(queue_change(nearer, size, before))]
-        });
-    }
+fn zero<V: Value>() -> V {
+    V::all_of(V::Number::zero())
 }
 
 /// a / b, and `otherwise` where b is zero and a is known.
 #[inline(always)]
-pub(super) fn quotient<T: Number>(a: T, b: T, otherwise: T) -> T {
-    let ratio = a / b;
-    if (b == T::zero()) & !a.is_nan() { otherwise } else { ratio }
+pub(super) fn quotient<V: Value>(a: V, b: V, otherwise: V) -> V {
+    let divides = b.less(zero()) | zero::<V>().less(b) | b.unknown() | a.unknown();
+    V::select(divides, a / b, otherwise)
 }
 
 #[inline(always)]
-pub(super) fn lesser<T: Number>(a: T, b: T) -> T {
-    if (a < b) | a.is_nan() { a } else { b }
+pub(super) fn lesser<V: Value>(a: V, b: V) -> V {
+    V::select(a.less(b) | a.unknown(), a, b)
 }
 
 #[inline(always)]
-pub(super) fn greater<T: Number>(a: T, b: T) -> T {
-    if (a > b) | a.is_nan() { a } else { b }
+pub(super) fn greater<V: Value>(a: V, b: V) -> V {
+    V::select(b.less(a) | a.unknown(), a, b)
 }
 
 /// One where a is above b, else zero.
 #[inline(always)]
-pub(super) fn above<T: Number>(a: T, b: T) -> T {
-    let holds = if a > b { T::one() } else { T::zero() };
-    if a.is_nan() | b.is_nan() { T::nan() } else { holds }
+pub(super) fn above<V: Value>(a: V, b: V) -> V {
+    let holds = V::select(b.less(a), V::all_of(V::Number::one()), zero());
+    V::select(a.unknown() | b.unknown(), nan(), holds)
 }
 
 /// `amount` where `change` is above zero, and `amount` where it is below; zero elsewhere.
 #[inline(always)]
 pub(super) fn split<V: Value>(change: &[V], amount: &[V], risen: &mut [V], fallen: &mut [V]) {
-    let zero = V::Number::zero();
     for (((change, amount), risen), fallen) in change.iter().zip(amount).zip(risen).zip(fallen) {
-        [*risen, *fallen] = V::map([change, amount], |[change, amount]| {
-            let unknown = change.is_nan() | amount.is_nan();
-            let up = if change > zero { amount } else { zero };
-            let down = if change < zero { amount } else { zero };
-            if unknown { [V::Number::nan(); 2] } else { [known(up), known(down)] }
-        });
+        let unknown = change.unknown() | amount.unknown();
+        let up = V::select(zero::<V>().less(*change), *amount, zero());
+        let down = V::select(change.less(zero()), *amount, zero());
+        (*risen, *fallen) = (V::select(unknown, nan(), known(up)), V::select(unknown, nan(), known(down)));
     }
 }
 
 /// What an event at a queue adds to it: the whole size where the price came nearer, minus the size before where it
 /// went away, and the difference where it stayed. `nearer` is the change of the price towards the other side.
 #[inline(always)]
-fn queue_change<T: Number>(nearer: T, size: T, before: T) -> T {
-    let arrived = if nearer >= T::zero() { size } else { T::zero() };
-    let gone = if nearer <= T::zero() { before } else { T::zero() };
-    if nearer.is_nan() | size.is_nan() | before.is_nan() { T::nan() } else { arrived - gone }
+pub(super) fn queue_change<V: Value>(nearer: V, size: V, before: V) -> V {
+    let arrived = V::select(nearer.less(zero()), zero(), size);
+    let gone = V::select(zero::<V>().less(nearer), zero(), before);
+    V::select(nearer.unknown() | size.unknown() | before.unknown(), nan(), arrived - gone)
 }
 
 #[cfg(test)]
@@ -82,7 +66,7 @@ mod tests {
     #[test]
     fn a_value_not_known_decides_nothing() {
         let nan = f64::NAN;
-        for f in [lesser, greater, above] {
+        for f in [lesser::<f64>, greater, above] {
             assert!(f(nan, 1.0).is_nan() && f(1.0, nan).is_nan());
         }
         assert_eq!(

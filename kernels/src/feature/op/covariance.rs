@@ -14,13 +14,13 @@ pub(super) const fn state_len(rows: usize) -> usize {
 }
 
 #[inline(always)]
-fn covariance<T: Number>(a: T, b: T, products: T, inverse: T) -> T {
+fn covariance<V: Value>([a, b, products]: [V; 3], inverse: V) -> V {
     super::known((products - a * (b * inverse)) * inverse)
 }
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &[V], mut out: &mut [V]) {
-    let inverse = V::Number::of(1.0 / n as f64);
+    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(2 * n);
@@ -44,9 +44,7 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &
                 sums = step(&sums, &anchors, &values_a[at], &values_b[at]);
                 [suffix_a[at], suffix_b[at], suffix_ab[at]] = sums;
             }
-            [target[0]] = V::map([&sums[0], &sums[1], &sums[2]], |[a, b, products]| {
-                [covariance(a, b, products, inverse)]
-            });
+            target[0] = covariance(sums, inverse);
             (filled, open) = (0, [zero; 3]);
             continue;
         }
@@ -55,10 +53,7 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &
         for (((a, b), ((tail_a, tail_b), tail_ab)), out) in now_a.iter().zip(now_b).zip(suffixes).zip(target)
         {
             open = step(&open, &anchors, a, b);
-            [*out] =
-                V::map([&open[0], &open[1], &open[2], tail_a, tail_b, tail_ab], |[a, b, ab, x, y, xy]| {
-                    [covariance(a + x, b + y, ab + xy, inverse)]
-                });
+            *out = covariance([open[0] + *tail_a, open[1] + *tail_b, open[2] + *tail_ab], inverse);
         }
         filled += rows;
     }
@@ -70,11 +65,6 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &
 /// The sums with one more pair.
 #[inline(always)]
 fn step<V: Value>(sums: &[V; 3], anchors: &[V; 2], a: &V, b: &V) -> [V; 3] {
-    V::map(
-        [&sums[0], &sums[1], &sums[2], &anchors[0], &anchors[1], a, b],
-        |[sum_a, sum_b, products, x, y, a, b]| {
-            let (a, b) = (a - x, b - y);
-            [sum_a + a, sum_b + b, products + a * b]
-        },
-    )
+    let (a, b) = (*a - anchors[0], *b - anchors[1]);
+    [sums[0] + a, sums[1] + b, sums[2] + a * b]
 }

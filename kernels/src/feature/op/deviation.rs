@@ -1,16 +1,16 @@
 //! Mean absolute distance of the values of a window from a given value, such as their mean.
 //!
 //! The distances change with the value that they are measured from, so each row looks at its whole window
-//! ([`super::history`]). At a window of 20 that is about a nanosecond and a half a row.
+//! ([`super::history`]).
 
-use num_traits::{Float, Zero};
+use num_traits::Zero;
 
 use super::history;
 use crate::feature::value::{Number, Value};
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(n: usize, state: &mut [V], x: &[V], centre: &[V], out: &mut [V]) {
-    let inverse = V::Number::of(1.0 / n as f64);
+    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
     history::advance(n, state, x, |windows, first, rows| {
         let (centres, target) = (&centre[first..first + rows], &mut out[first..first + rows]);
         let mut at = 0;
@@ -30,22 +30,16 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], x: &[V], centre: &[V]
 
 /// `R` rows whose windows begin at the first values of `windows`.
 #[inline(always)]
-fn together<V: Value, const R: usize>(
-    n: usize,
-    windows: &[V],
-    centre: &[V],
-    out: &mut [V],
-    inverse: V::Number,
-) {
+fn together<V: Value, const R: usize>(n: usize, windows: &[V], centre: &[V], out: &mut [V], inverse: V) {
     let Some(centre) = centre.first_chunk::<R>() else { return };
     let Some(out) = out.first_chunk_mut::<R>() else { return };
     let mut sums = [V::all_of(V::Number::zero()); R];
     for values in windows[..n + R - 1].windows(R) {
         for ((sum, value), centre) in sums.iter_mut().zip(values).zip(centre) {
-            [*sum] = V::map([sum, value, centre], |[sum, value, centre]| [sum + (value - centre).abs()]);
+            *sum = *sum + (*value - *centre).magnitude();
         }
     }
     for (out, sum) in out.iter_mut().zip(&sums) {
-        [*out] = V::map([sum], |[sum]| [super::known(sum * inverse)]);
+        *out = super::known(*sum * inverse);
     }
 }

@@ -3,7 +3,7 @@
 //! Source: J. Welles Wilder, New Concepts in Technical Trading Systems, 1978. As in TA-Lib the sums are seeded with
 //! the first `rows` - 1 bars. The three sums advance in one loop, whose waiting times overlap.
 
-use num_traits::Float;
+use num_traits::Zero;
 
 use super::rowwise::true_range;
 use crate::feature::value::{Number, Value};
@@ -18,12 +18,14 @@ pub(super) fn reset<V: Value>(state: &mut [V]) {
 
 /// The changes of a bar: movement up, movement down, true range.
 #[inline(always)]
-fn changes<T: Number>([high, low, high_before, low_before, close_before]: [T; 5]) -> [T; 3] {
+fn changes<V: Value>(high: V, low: V, [high_before, low_before, close_before]: [V; 3]) -> [V; 3] {
     let (up, down) = (high - high_before, low_before - low);
-    let zero = T::zero();
-    let plus = if (up > down) & (up > zero) { up } else { zero };
-    let minus = if (down > up) & (down > zero) { down } else { zero };
-    [plus, minus, true_range(high, low, close_before)]
+    let zero = V::all_of(V::Number::zero());
+    let plus = V::select(down.less(up) & zero.less(up), up, zero);
+    let minus = V::select(up.less(down) & zero.less(down), down, zero);
+    // Comparisons lose a NaN: zero where both changes are known.
+    let gap = (up - up) + (down - down);
+    [plus + gap, minus + gap, true_range(high, low, close_before)]
 }
 
 /// The sums of the bars from the one that has seen `first` changes; `out` holds plus, minus and range.
@@ -36,30 +38,28 @@ pub(super) fn advance<V: Value>(
 ) {
     let Some(last) = high.len().checked_sub(1) else { return };
     let before = [state[1], state[2], state[3]];
-    [plus[0], minus[0], range[0]] = V::map([&high[0], &low[0], &before[0], &before[1], &before[2]], changes);
+    [plus[0], minus[0], range[0]] = changes(high[0], low[0], before);
     for row in 1..=last {
-        [plus[row], minus[row], range[row]] =
-            V::map([&high[row], &low[row], &high[row - 1], &low[row - 1], &close[row - 1]], changes);
+        let before = [high[row - 1], low[row - 1], close[row - 1]];
+        [plus[row], minus[row], range[row]] = changes(high[row], low[row], before);
     }
     (state[1], state[2], state[3]) = (high[last], low[last], close[last]);
 
-    let keep = V::Number::of(1.0 - 1.0 / rows as f64);
-    let (full, first, one) = (V::Number::of(rows as f64), V::Number::of(first as f64), V::Number::of(1.0));
+    let of = |x: f64| V::all_of(V::Number::of(x));
+    let (keep, nan) = (of(1.0 - 1.0 / rows as f64), of(f64::NAN));
+    let (full, first, one) = (of(rows as f64), of(first as f64), of(1.0));
     let (mut seen, mut a, mut b, mut c) = (state[0], state[4], state[5], state[6]);
     for ((plus, minus), range) in plus.iter_mut().zip(minus).zip(range) {
-        [seen, a, b, c, *plus, *minus, *range] =
-            V::map([&seen, &a, &b, &c, plus, minus, range], |[seen, a, b, c, plus, minus, range]| {
-                let count = if seen < full { seen + one } else { seen };
-                let keep = if count < full { one } else { keep };
-                let next = [keep.mul_add(a, plus), keep.mul_add(b, minus), keep.mul_add(c, range)];
-                // A gap, and a bar too large for a number, leave the sums as they are.
-                let sound = (next[0] + next[1] + next[2]).is_finite();
-                let [count, a, b, c] =
-                    if sound { [count, next[0], next[1], next[2]] } else { [seen, a, b, c] };
-                let nan = V::Number::nan();
-                let shown = if sound & (count >= first) { [a, b, c] } else { [nan; 3] };
-                [count, a, b, c, shown[0], shown[1], shown[2]]
-            });
+        let count = V::select(seen.less(full), seen + one, seen);
+        let keep = V::select(count.less(full), one, keep);
+        let next = [keep.fused(a, *plus), keep.fused(b, *minus), keep.fused(c, *range)];
+        // A gap, and a bar too large for a number, leave the sums as they are.
+        let total = next[0] + next[1] + next[2];
+        let lost = (total - total).unknown();
+        let hidden = lost | count.less(first);
+        [*plus, *minus, *range] = next.map(|sum| V::select(hidden, nan, sum));
+        seen = V::select(lost, seen, count);
+        (a, b, c) = (V::select(lost, a, next[0]), V::select(lost, b, next[1]), V::select(lost, c, next[2]));
     }
     (state[0], state[4], state[5], state[6]) = (seen, a, b, c);
 }

@@ -1,7 +1,5 @@
 //! The last known value, for at most some rows in a gap.
 
-use num_traits::{Float, One, Zero};
-
 use crate::feature::value::{Number, Value};
 
 /// The last known value, rows since then.
@@ -13,17 +11,15 @@ pub(super) fn reset<V: Value>(state: &mut [V]) {
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut [V]) {
-    let limit = V::Number::of(rows as f64);
+    let [limit, zero, one, nan] = [rows as f64, 0.0, 1.0, f64::NAN].map(|x| V::all_of(V::Number::of(x)));
     let (mut last, mut missing) = (state[0], state[1]);
     for (x, out) in x.iter().zip(out) {
-        [last, missing, *out] = V::map([&last, &missing, x], |[last, missing, x]| {
-            if !x.is_nan() {
-                return [x, V::Number::zero(), x];
-            }
-            let missing = missing + V::Number::one();
-            // A value too old is forgotten, so that the count needs no end.
-            if missing > limit { [x, V::Number::zero(), x] } else { [last, missing, last] }
-        });
+        let more = missing + one;
+        // A value too old is forgotten, so that the count needs no end.
+        let old = limit.less(more);
+        last = V::select(x.unknown(), V::select(old, nan, last), *x);
+        missing = V::select(x.unknown(), V::select(old, zero, more), zero);
+        *out = last;
     }
     (state[0], state[1]) = (last, missing);
 }

@@ -8,10 +8,11 @@
 //! A value that is not known is kept as infinity, which sorts last: as long as the greatest value is infinite, there
 //! is a gap in the window.
 //!
-//! Tried and refused: two heaps and a balanced tree (no faster below about 5,000 rows, where one move is 40 KB, and
-//! neither gives ranks and medians of distances from one structure). The periods are limited to 10,000 as in TA-Lib.
+//! Absent: two heaps, or a balanced tree, which would bound a row by the logarithm of the window instead of by one copy
+//! of it (40 KB on average at the limit of 10,000 rows, TA-Lib's own). Neither gives ranks and medians of distances
+//! from one structure.
 
-use num_traits::{Float, One, Zero};
+use num_traits::{Float, Zero};
 
 use super::window::{HEAD, filled_rows};
 use crate::feature::value::{Number, Value};
@@ -42,19 +43,18 @@ pub(super) fn advance<V: Value>(
     let (ring, sorted) = arrays.split_at_mut(rows);
     let mut place = filled_rows(head);
     for (x, out) in x.iter().zip(out) {
-        let [new] = V::map([x], |[x]| [if x.is_nan() { V::Number::infinity() } else { x }]);
+        let new = V::select(x.unknown(), V::all_of(V::Number::infinity()), *x);
         let old = ring[place];
         ring[place] = new;
         place = if place + 1 == rows { 0 } else { place + 1 };
         match (is_single::<V>(), rows > SHORT) {
             (true, true) => exchange(sorted, old.at(0), new.at(0)),
-            (true, false) => exchange_short(sorted, old.at(0), new.at(0)),
-            (false, _) => exchange_groups(sorted, &old, &new),
+            (true, false) => exchange_short(sorted, old, new),
+            (false, _) => exchange_groups(sorted, old, new),
         }
-        let found = read(sorted, &new);
-        [*out] = V::map([&found, &sorted[rows - 1]], |[found, greatest]| {
-            [if greatest.is_finite() { super::known(found) } else { V::Number::nan() }]
-        });
+        let (found, greatest) = (read(sorted, &new), sorted[rows - 1]);
+        let gap = (greatest - greatest).unknown();
+        *out = V::select(gap, V::all_of(V::Number::nan()), super::known(found));
     }
     head[0] = V::all_of(V::Number::of(place as f64));
 }
@@ -89,45 +89,44 @@ fn below<V: Value>(sorted: &[V], x: V::Number) -> usize {
 /// The same, place by place. Where the new value is the greater, values below the old one stay, and all others but those
 /// above the new one move down by a place; the new value stops between its neighbours, as the median of three does.
 #[inline(always)]
-fn exchange_short<V: Value>(sorted: &mut [V], old: V::Number, new: V::Number) {
+fn exchange_short<V: Value>(sorted: &mut [V], old: V, new: V) {
     let last = sorted.len() - 1;
-    if new >= old {
+    if new.at(0) >= old.at(0) {
         for at in 0..last {
-            sorted[at] = V::all_of(moved_down(sorted[at].at(0), sorted[at + 1].at(0), old, new));
+            sorted[at] = moved_down(sorted[at], sorted[at + 1], old, new);
         }
-        sorted[last] = V::all_of(moved_down(sorted[last].at(0), V::Number::infinity(), old, new));
+        sorted[last] = moved_down(sorted[last], V::all_of(V::Number::infinity()), old, new);
     } else {
         for at in (1..=last).rev() {
-            sorted[at] = V::all_of(moved_up(sorted[at].at(0), sorted[at - 1].at(0), old, new));
+            sorted[at] = moved_up(sorted[at], sorted[at - 1], old, new);
         }
-        sorted[0] = V::all_of(moved_up(sorted[0].at(0), V::Number::neg_infinity(), old, new));
+        sorted[0] = moved_up(sorted[0], V::all_of(V::Number::neg_infinity()), old, new);
     }
 }
 
 #[inline(always)]
-fn moved_down<T: Number>(now: T, after: T, old: T, new: T) -> T {
-    let at_least = if now > new { now } else { new };
-    let place = if after < at_least { after } else { at_least };
-    if now < old { now } else { place }
+fn moved_down<V: Value>(now: V, after: V, old: V, new: V) -> V {
+    let at_least = V::select(new.less(now), now, new);
+    let place = V::select(after.less(at_least), after, at_least);
+    V::select(now.less(old), now, place)
 }
 
 #[inline(always)]
-fn moved_up<T: Number>(now: T, before: T, old: T, new: T) -> T {
-    let at_most = if now < new { now } else { new };
-    let place = if before > at_most { before } else { at_most };
-    if now > old { now } else { place }
+fn moved_up<V: Value>(now: V, before: V, old: V, new: V) -> V {
+    let at_most = V::select(now.less(new), now, new);
+    let place = V::select(at_most.less(before), before, at_most);
+    V::select(old.less(now), now, place)
 }
 
 /// The same in every place of a group.
 #[inline(always)]
-fn exchange_groups<V: Value>(sorted: &mut [V], old: &V, new: &V) {
+fn exchange_groups<V: Value>(sorted: &mut [V], old: V, new: V) {
     let mut before = V::all_of(V::Number::neg_infinity());
+    let falls = new.less(old);
     for at in 0..sorted.len() {
         let now = sorted[at];
         let after = sorted.get(at + 1).copied().unwrap_or(V::all_of(V::Number::infinity()));
-        [sorted[at]] = V::map([&before, &now, &after, old, new], |[before, now, after, old, new]| {
-            [if new >= old { moved_down(now, after, old, new) } else { moved_up(now, before, old, new) }]
-        });
+        sorted[at] = V::select(falls, moved_up(now, before, old, new), moved_down(now, after, old, new));
         before = now;
     }
 }
@@ -138,37 +137,26 @@ pub(super) fn quantile<V: Value>(sorted: &[V], share: f64) -> V {
     let place = share * (sorted.len() - 1) as f64;
     let lower = (place as usize).min(sorted.len() - 1);
     let upper = (lower + 1).min(sorted.len() - 1);
-    let part = V::Number::of(place - lower as f64);
-    let [value] = V::map([&sorted[lower], &sorted[upper]], |[lower, upper]| [lower + (upper - lower) * part]);
-    value
+    let part = V::all_of(V::Number::of(place - lower as f64));
+    sorted[lower] + (sorted[upper] - sorted[lower]) * part
 }
 
 /// The share of the window that is not above the newest value; of values equal to it, half count, and itself half.
 #[inline(always)]
 pub(super) fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
-    let (one, half) = (V::Number::one(), V::Number::of(0.5));
-    let rows = V::Number::of(sorted.len() as f64);
+    let of = |x: f64| V::all_of(V::Number::of(x));
+    let (zero, one, half, rows) = (of(0.0), of(1.0), of(0.5), of(sorted.len() as f64));
     if is_single::<V>() && sorted.len() > SHORT {
         let less = below(sorted, newest.at(0));
         let equal = sorted[less..].partition_point(|value| value.at(0) <= newest.at(0));
-        return V::all_of((V::Number::of((2 * less + equal) as f64) + one) * half / rows);
+        return (of((2 * less + equal) as f64) + one) * half / rows;
     }
-    let mut less_and_not_above = [V::all_of(V::Number::zero()); 2];
+    let (mut less, mut not_above) = (zero, zero);
     for value in sorted {
-        less_and_not_above = V::map(
-            [&less_and_not_above[0], &less_and_not_above[1], value, newest],
-            |[less, not_above, value, x]| {
-                [
-                    if value < x { less + one } else { less },
-                    if value <= x { not_above + one } else { not_above },
-                ]
-            },
-        );
+        less = less + V::select(value.less(*newest), one, zero);
+        not_above = not_above + V::select(newest.less(*value), zero, one);
     }
-    let [rank] = V::map([&less_and_not_above[0], &less_and_not_above[1]], |[less, not_above]| {
-        [(less + not_above + one) * half / rows]
-    });
-    rank
+    (less + not_above + one) * half / rows
 }
 
 /// The median of the distances from the median.
@@ -198,17 +186,14 @@ pub(super) fn median_deviation<V: Value>(sorted: &[V]) -> V {
         }
         let mut least = V::all_of(V::Number::infinity());
         for (first, last) in sorted.iter().zip(&sorted[count - 1..]) {
-            [least] = V::map([&least, first, last, &median], |[least, first, last, median]| {
-                let (below, above) = (median - first, last - median);
-                let reach = if below > above { below } else { above };
-                [if reach < least { reach } else { least }]
-            });
+            let (below, above) = (median - *first, *last - median);
+            let reach = V::select(above.less(below), below, above);
+            least = V::select(reach.less(least), reach, least);
         }
         least
     };
     let (lower, upper) = (nearest(rows.div_ceil(2)), nearest(rows / 2 + 1));
-    let [value] = V::map([&lower, &upper], |[lower, upper]| [lower + (upper - lower) * V::Number::of(0.5)]);
-    value
+    lower + (upper - lower) * V::all_of(V::Number::of(0.5))
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ pub(super) const fn state_len(rows: usize) -> usize {
 }
 
 #[inline(always)]
-fn central<T: Number>(sums: [T; 4], inverse: T) -> [T; 2] {
+fn central<V: Value>(sums: [V; 4], inverse: V) -> [V; 2] {
     let [first, second, third, fourth] = sums.map(|sum| sum * inverse);
-    let (two, three, four, six) = (T::of(2.0), T::of(3.0), T::of(4.0), T::of(6.0));
+    let [two, three, four, six] = [2.0, 3.0, 4.0, 6.0].map(|x| V::all_of(V::Number::of(x)));
     let square = first * first;
     let skew = third - three * first * second + two * first * square;
     let tails = fourth - four * first * third + six * square * second - three * square * square;
@@ -35,7 +35,7 @@ pub(super) fn advance<V: Value>(
     mut third: &mut [V],
     mut fourth: &mut [V],
 ) {
-    let inverse = V::Number::of(1.0 / n as f64);
+    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
@@ -74,19 +74,12 @@ pub(super) fn advance<V: Value>(
 /// The sums of the powers with one more value.
 #[inline(always)]
 fn step<V: Value>(sums: &[V; 4], anchor: &V, x: &V) -> [V; 4] {
-    V::map(
-        [&sums[0], &sums[1], &sums[2], &sums[3], anchor, x],
-        |[first, second, third, fourth, anchor, x]| {
-            let distance = x - anchor;
-            let square = distance * distance;
-            [first + distance, second + square, third + square * distance, fourth + square * square]
-        },
-    )
+    let distance = *x - *anchor;
+    let square = distance * distance;
+    [sums[0] + distance, sums[1] + square, sums[2] + square * distance, sums[3] + square * square]
 }
 
 #[inline(always)]
-fn moved<V: Value>(a: &[V; 4], b: &[V; 4], inverse: V::Number) -> [V; 2] {
-    V::map([&a[0], &a[1], &a[2], &a[3], &b[0], &b[1], &b[2], &b[3]], |[a, b, c, d, e, f, g, h]| {
-        central([a + e, b + f, c + g, d + h], inverse)
-    })
+fn moved<V: Value>(a: &[V; 4], b: &[V; 4], inverse: V) -> [V; 2] {
+    central(std::array::from_fn(|power| a[power] + b[power]), inverse)
 }

@@ -1,6 +1,6 @@
 //! Seconds since an event: the last row on which a value was not zero.
 
-use num_traits::{Float, Zero};
+use num_traits::Zero;
 
 use crate::feature::value::{Number, Value};
 
@@ -9,13 +9,12 @@ pub(super) const STATE_LEN: usize = 1;
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(state: &mut [V], event: &[V], time: &[V], out: &mut [V]) {
-    let second = V::Number::of(1e9);
+    let (zero, second) = (V::all_of(V::Number::zero()), V::all_of(V::Number::of(1e9)));
+    let mut last = state[0];
     for ((event, time), out) in event.iter().zip(time).zip(out) {
-        [state[0], *out] = V::map([&state[0], event, time], |[last, event, time]| {
-            let happened = (event != V::Number::zero()) & !event.is_nan() & !time.is_nan();
-            let last = if happened { time } else { last };
-            let passed = super::known((time - last) / second);
-            [last, if event.is_nan() { event } else { passed }]
-        });
+        let happened = event.less(zero) | zero.less(*event);
+        last = V::select(happened, V::select(time.unknown(), last, *time), last);
+        *out = V::select(event.unknown(), *event, super::known((*time - last) / second));
     }
+    state[0] = last;
 }

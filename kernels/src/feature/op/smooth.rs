@@ -22,28 +22,24 @@ pub(super) struct Weights {
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out: &mut [V]) {
-    let (keep, take) = (V::Number::of(weights.keep), V::Number::of(weights.take));
-    let seeded = V::Number::of((weights.skip + weights.rows) as f64);
+    let number = |x: f64| V::all_of(V::Number::of(x));
+    let (keep, take) = (number(weights.keep), number(weights.take));
+    let seeded = number((weights.skip + weights.rows) as f64);
     let (mut seen, mut value) = (state[0], state[1]);
-    let mut pairs = x.iter().zip(out.iter_mut());
     let mut passed = 0;
-    while V::any(seen.less(V::all_of(seeded))) {
-        let Some((x, out)) = pairs.next() else { break };
+    for (x, out) in x.iter().zip(out.iter_mut()) {
+        let warming = seen.less(seeded);
+        if !V::any(warming) {
+            break;
+        }
         passed += 1;
-        [seen, value, *out] = V::map([&seen, &value, x], |[seen, value, x]| {
-            if seen != seeded {
-                seed(weights, seen, value, x)
-            } else if x.is_nan() {
-                [seen, value, x]
-            } else {
-                let next = keep.mul_add(value, take * x);
-                [seen, next, next]
-            }
-        });
+        let next = keep.fused(value, take * *x);
+        let [seed_seen, seed_value, seed_out] = seed(weights, seeded, [seen, value, *x]);
+        *out = V::select(warming, seed_out, next);
+        value = V::select(x.unknown(), value, V::select(warming, seed_value, next));
+        seen = V::select(x.unknown(), seen, V::select(warming, seed_seen, seen));
     }
-    state[0] = seen;
     let (x, out) = (&x[passed..], &mut out[passed..]);
-    let (keep, take) = (V::all_of(keep), V::all_of(take));
     // One look over the block keeps the choice out of the chain from row to row.
     let gaps = x.iter().fold(seen.unknown(), |gaps, x| gaps | x.unknown());
     if V::any(gaps) {
@@ -58,26 +54,22 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
             *out = value;
         }
     }
-    state[1] = value;
+    (state[0], state[1]) = (seen, value);
 }
 
-/// One row of warming up: the new count and sum, and the output.
-#[cold]
-#[inline(never)]
-fn seed<T: Number>(weights: Weights, seen: T, sum: T, x: T) -> [T; 3] {
-    let Weights { rows, skip, .. } = weights;
-    if x.is_nan() {
-        return [seen, sum, T::nan()];
-    }
-    let seen = seen + T::one();
-    if seen <= T::of(skip as f64) {
-        return [seen, sum, T::nan()];
-    }
-    let sum = sum + x;
-    if seen < T::of((skip + rows) as f64) {
-        return [seen, sum, T::nan()];
-    }
-    let mean = sum / T::of(rows as f64);
+/// One row of warming up: the new count, the new sum or mean, and the output.
+#[inline(always)]
+fn seed<V: Value>(weights: Weights, seeded: V, [seen, sum, x]: [V; 3]) -> [V; 3] {
+    let number = |x: f64| V::all_of(V::Number::of(x));
+    let seen = seen + number(1.0);
+    let sum = V::select(number(weights.skip as f64).less(seen), sum + x, sum);
+    let mean = super::known(sum / number(weights.rows as f64));
     // A seed that overflows would poison every later value; the warm-up starts over instead.
-    if mean.is_finite() { [seen, mean, mean] } else { [T::zero(), T::zero(), T::nan()] }
+    let restart = |value: V| V::select(mean.unknown(), number(0.0), value);
+    let pending = seen.less(seeded);
+    [
+        V::select(pending, seen, restart(seen)),
+        V::select(pending, sum, restart(mean)),
+        V::select(pending, V::all_of(V::Number::nan()), mean),
+    ]
 }

@@ -2,8 +2,6 @@
 //!
 //! Source: C. M. C. Lee and M. J. Ready, Inferring trade direction from intraday data, 1991, section I.
 
-use num_traits::Float;
-
 use crate::feature::value::{Number, Value};
 
 /// The value before, the sign.
@@ -11,13 +9,13 @@ pub(super) const STATE_LEN: usize = 2;
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
+    let [up, down] = [1.0, -1.0].map(|sign| V::all_of(V::Number::of(sign)));
     let (mut before, mut sign) = (state[0], state[1]);
     for (x, out) in x.iter().zip(out) {
-        [before, sign, *out] = V::map([&before, &sign, x], |[before, sign, x]| {
-            let risen = if x > before { V::Number::of(1.0) } else { sign };
-            let sign = if x < before { V::Number::of(-1.0) } else { risen };
-            if x.is_nan() { [before, sign, x] } else { [x, sign, sign] }
-        });
+        let risen = V::select(before.less(*x), up, sign);
+        sign = V::select(x.less(before), down, risen);
+        before = V::select(x.unknown(), before, *x);
+        *out = V::select(x.unknown(), *x, sign);
     }
     (state[0], state[1]) = (before, sign);
 }

@@ -17,24 +17,25 @@ pub(super) const fn state_len(rows: usize) -> usize {
 
 /// What turns the two sums into mean and slope.
 #[derive(Clone, Copy)]
-struct Line<T> {
-    inverse: T,
-    half: T,
-    scale: T,
+struct Line<V> {
+    inverse: V,
+    half: V,
+    scale: V,
 }
 
-impl<T: Number> Line<T> {
+impl<V: Value> Line<V> {
     fn new(n: usize) -> Self {
         let rows = n as f64;
+        let of = |x: f64| V::all_of(V::Number::of(x));
         Self {
-            inverse: T::of(1.0 / rows),
-            half: T::of((rows - 1.0) / 2.0),
-            scale: T::of(12.0 / (rows * (rows * rows - 1.0))),
+            inverse: of(1.0 / rows),
+            half: of((rows - 1.0) / 2.0),
+            scale: of(12.0 / (rows * (rows * rows - 1.0))),
         }
     }
 
     #[inline(always)]
-    fn through(self, anchor: T, sum: T, aged: T) -> [T; 2] {
+    fn through(self, anchor: V, sum: V, aged: V) -> [V; 2] {
         let slope = (self.half * sum - aged) * self.scale;
         [super::known(anchor + sum * self.inverse), super::known(slope)]
     }
@@ -48,7 +49,7 @@ pub(super) fn advance<V: Value>(
     mut mean: &mut [V],
     mut slope: &mut [V],
 ) {
-    let line = Line::<V::Number>::new(n);
+    let line = Line::<V>::new(n);
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
@@ -64,25 +65,17 @@ pub(super) fn advance<V: Value>(
         if closing {
             anchor = now[0];
             let [sum, aged] = close(values, suffix, suffix_aged, anchor);
-            [means[0], slopes[0]] =
-                V::map([&anchor, &sum, &aged], |[anchor, sum, aged]| line.through(anchor, sum, aged));
+            [means[0], slopes[0]] = line.through(anchor, sum, aged);
             (filled, open, open_aged) = (0, zero, zero);
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_aged[filled + 1..]);
-        let mut passed = V::Number::of(filled as f64);
+        let (mut passed, one) = (V::all_of(V::Number::of(filled as f64)), V::all_of(V::Number::one()));
         for (((x, (suffix, aged)), mean), slope) in now.iter().zip(suffixes).zip(means).zip(slopes) {
-            passed = passed + V::Number::one();
-            [open, open_aged, *mean, *slope] = V::map(
-                [&open, &open_aged, &anchor, suffix, aged, x],
-                |[open, older, anchor, suffix, aged, x]| {
-                    let older = older + open;
-                    let open = open + (x - anchor);
-                    let aged = older + (aged + passed * suffix);
-                    let [mean, slope] = line.through(anchor, open + suffix, aged);
-                    [open, older, mean, slope]
-                },
-            );
+            passed = passed + one;
+            open_aged = open_aged + open;
+            open = open + (*x - anchor);
+            [*mean, *slope] = line.through(anchor, open + *suffix, open_aged + (*aged + passed * *suffix));
         }
         filled += rows;
     }
@@ -92,15 +85,13 @@ pub(super) fn advance<V: Value>(
 /// Fills the sums of the suffixes of `values`, plain and aged to the end of the block, and returns those of the whole.
 #[inline(always)]
 fn close<V: Value>(values: &[V], suffix: &mut [V], suffix_aged: &mut [V], anchor: V) -> [V; 2] {
-    let mut sums = [V::all_of(V::Number::zero()); 2];
-    let mut age = V::Number::zero();
+    let (zero, one) = (V::all_of(V::Number::zero()), V::all_of(V::Number::one()));
+    let (mut sum, mut aged_sum, mut age) = (zero, zero, zero);
     for ((value, suffix), aged) in values.iter().zip(suffix).zip(suffix_aged).rev() {
-        sums = V::map([&sums[0], &sums[1], value, &anchor], |[sum, aged, value, anchor]| {
-            let distance = value - anchor;
-            [sum + distance, aged + age * distance]
-        });
-        [*suffix, *aged] = sums;
-        age = age + V::Number::one();
+        let distance = *value - anchor;
+        (sum, aged_sum) = (sum + distance, aged_sum + age * distance);
+        (*suffix, *aged) = (sum, aged_sum);
+        age = age + one;
     }
-    sums
+    [sum, aged_sum]
 }

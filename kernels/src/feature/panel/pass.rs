@@ -74,7 +74,7 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
                         target.write(*output, &lanes[*register][..count], place);
                     }
                 }
-                let work = program.nodes.len() * strip;
+                let work = program.nodes.len().saturating_mul(strip);
                 target.turn::<V>(
                     Place { start, symbol: first * WIDTH, count },
                     symbols.min(last * WIDTH),
