@@ -203,8 +203,11 @@ fn series(c: &mut Criterion) {
         let wanted = |name: &String| INPUTS.iter().position(|input| input == name);
         let read: Vec<&[f64]> = plan.inputs().iter().filter_map(wanted).map(|place| columns[place]).collect();
         let mut ours = Array2::zeros((*series, ROWS));
-        let name = text.split('(').next().unwrap_or(text);
-        let name = if *text == "ema(close,26)" || *text == "rocp(close,10)" { *text } else { name };
+        let name = match *text {
+            "ema(close,26)" => "ema-26",
+            "rocp(close,10)" => "rocp-10",
+            other => other.split('(').next().unwrap_or(other),
+        };
         group.bench_function(BenchmarkId::new("diapason-one", name), |b| {
             b.iter(|| plan.batch(black_box(&read), ours.view_mut().reversed_axes()));
         });

@@ -1,13 +1,13 @@
 //! Where the outputs of a panel go.
 //!
 //! What fits the caches is written where it belongs, each output as soon as its node has run. What does not would
-//! leave them line by line in the order of the groups, 64 bytes here and 64 bytes a row further: memory is a half
-//! slower at that than at long runs. So the outputs of a strip of groups are kept in a stage that fits the
-//! second-level cache, and while the next strip is computed they leave it row by row, past the caches, a few lines
-//! after each node: the processor computes while the memory writes.
+//! leave them line by line in the order of the groups, 64 bytes here and 64 bytes a row further, and memory is half as
+//! fast at that as at long runs. So the outputs of a strip of groups are kept in a stage that fits the second-level
+//! cache, and while the next strip is computed they leave it row by row, past the caches, a few lines after each node.
+//! A plan that computes next to nothing then writes at 98 % of the rate of a copy (14 outputs, Zen 4). What a real plan
+//! computes overlaps with its writing only in part.
 //!
-//! Tried and refused: prefetching the lines to be written (no gain); writing all of a strip at once (the sum of both
-//! times instead of the greater); streaming 64 bytes at a time into the rows (six times slower).
+//! Tried and refused: prefetching the lines to be written, or those to be read (no gain).
 
 use ndarray::ArrayViewMut3;
 
