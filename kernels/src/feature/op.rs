@@ -345,7 +345,7 @@ impl Op {
             Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
             Self::Arctangent => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.atan()])[0]),
             Self::LogarithmOfOneMore => {
-                rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln_1p()])[0])
+                rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln_1p()])[0]);
             }
             Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
             Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),

@@ -26,7 +26,7 @@ pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], volume: &[V], out: &mu
         let rest = V::select(smaller, (flow - next) + sum, (sum - next) + flow);
         let (lost_now, total) = (lost + rest, next + (lost + rest));
         // A volume too large for a number is left out, like a gap.
-        let left_out = gap | (total - total).unknown();
+        let left_out = gap | super::known(total).unknown();
         before = V::select(gap, before, *x);
         (sum, lost) = (V::select(left_out, sum, next), V::select(left_out, lost, lost_now));
         *out = V::select(left_out, V::all_of(V::Number::nan()), total);

@@ -24,7 +24,7 @@ fn changes<V: Value>(high: V, low: V, [high_before, low_before, close_before]: [
     let plus = V::select(down.less(up) & zero.less(up), up, zero);
     let minus = V::select(up.less(down) & zero.less(down), down, zero);
     // Comparisons lose a NaN: zero where both changes are known.
-    let gap = (up - up) + (down - down);
+    let gap = up * zero + down * zero;
     [plus + gap, minus + gap, true_range(high, low, close_before)]
 }
 
@@ -55,7 +55,7 @@ pub(super) fn advance<V: Value>(
         let next = [keep.fused(a, *plus), keep.fused(b, *minus), keep.fused(c, *range)];
         // A gap, and a bar too large for a number, leave the sums as they are.
         let total = next[0] + next[1] + next[2];
-        let lost = (total - total).unknown();
+        let lost = super::known(total).unknown();
         let hidden = lost | count.less(first);
         [*plus, *minus, *range] = next.map(|sum| V::select(hidden, nan, sum));
         seen = V::select(lost, seen, count);

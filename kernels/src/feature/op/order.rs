@@ -53,7 +53,7 @@ pub(super) fn advance<V: Value>(
             (false, _) => exchange_groups(sorted, old, new),
         }
         let (found, greatest) = (read(sorted, &new), sorted[rows - 1]);
-        let gap = (greatest - greatest).unknown();
+        let gap = super::known(greatest).unknown();
         *out = V::select(gap, V::all_of(V::Number::nan()), super::known(found));
     }
     head[0] = V::all_of(V::Number::of(place as f64));
