@@ -6,7 +6,7 @@ export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake vers
 	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test gpu-test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
+.PHONY: demo test gpu-tools gpu-check gpu-test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
 
 demo: build
 	target/release/diapason demo
@@ -21,6 +21,11 @@ test: tools oracles
 # The kernels of GPUs on a machine without one: WGSL runs on Mesa's lavapipe, CUDA C++ is compiled for every architecture by
 # NVRTC and run on the host. `REQUIRE=wgpu,nvrtc,cxx` makes a lack of any of them a failure.
 NVRTC = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12))
+gpu-tools: $(VENV)/gpu
+
+gpu-check:
+	cargo clippy -p diapason-kernels --all-targets --features wgpu,cuda -- -D warnings
+
 gpu-test: $(VENV)/gpu
 	DIAPASON_NVRTC=$${DIAPASON_NVRTC:-$(NVRTC)} cargo test -p diapason-kernels --features wgpu,cuda --lib -- gpu:: wgpu:: cuda:: device::
 
