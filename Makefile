@@ -49,9 +49,8 @@ fuzz: tools
 		-artifact_prefix=fuzz/corpus/broken-$$target- -print_final_stats=1 fuzz/corpus/$$target fuzz/seeds/$$target; done
 
 # Miri runs what it can of the code around `unsafe`, in small sizes: blocks of memory, the areas and requests of a ring without
-# the kernel, codecs in Rust, the schedule of a stream. It needs a nightly compiler, which it does not install.
-MIRI := buffer:: source::uring::arena source::uring::block source::uring::flight codec::shuffle \
-	codec::lzf stream::schedule sampler::order
+# the kernel, codecs in Rust. It needs a nightly compiler, which it does not install.
+MIRI := buffer:: source::uring::arena source::uring::block source::uring::flight codec::shuffle codec::lzf
 .PHONY: miri
 miri:
 	@cargo +nightly miri --version >/dev/null 2>&1 || { echo "make miri lacks Miri" \

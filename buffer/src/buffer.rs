@@ -178,6 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no madvise(2)")]
     fn a_block_of_huge_pages_is_zeroed_and_whole() {
         let len = (5 << 20) / size_of::<f32>() + 3;
         let mut block = Buffer::<f32>::zeroed(len, Alignment::HUGE_PAGE).unwrap();
