@@ -67,10 +67,12 @@ pub struct Speed {
 const WORKLOAD: Spec = Spec { input: 32, hidden: 128, layers: 2, output: 1, head: Head::Linear };
 const TIME: usize = 60;
 /// One window costs what a call costs; the largest is that of the published comparisons.
-const BATCHES: [usize; 3] = [1, 1_000, 10_000];
+const BATCHES: [usize; 4] = [1, 100, 1_000, 10_000];
+/// From here on a larger batch takes longer in proportion; below, a device that is not full takes as long for more.
+const FULL: usize = 100;
 /// Batches of one size that are measured at most and at least.
 const SAMPLES: (usize, usize) = (50, 3);
-/// After so long a size has been measured enough, and a larger one is left out where the next would take longer.
+/// After so long a size has been measured enough, and a size of which one batch would take longer is left out.
 const ENOUGH: Duration = Duration::from_secs(3);
 
 /// Sits every exam on every device and measures each. `say` hears what is being done.
@@ -127,7 +129,7 @@ fn speeds(device: &Device, options: &Options) -> Result<Vec<Speed>, DeviceError>
     for batch in BATCHES {
         if let Some(last) = speeds.last() {
             let expected_ms = last.median_ms * batch as f64 / last.batch as f64;
-            if last.batch > 1 && expected_ms > 5.0 * ENOUGH.as_secs_f64() * 1e3 {
+            if last.batch >= FULL && expected_ms > ENOUGH.as_secs_f64() * 1e3 {
                 break;
             }
         }
