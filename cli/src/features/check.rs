@@ -96,6 +96,12 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
             remedy: "this is a fault of diapason; report it with the plan".to_owned(),
         });
     }
+    findings.extend(pass.infinite.iter().map(|(column, row)| Finding {
+        grade: Grade::Fail,
+        feature: None,
+        fact: format!("fed with infinity, first in row {row} of column {column:?}"),
+        remedy: "features are unknown there; repair the column".to_owned(),
+    }));
     findings.extend(same_values(&feed));
     findings.extend(features.iter().flat_map(|line| line.findings(feed.table.rows())));
     let failed = findings.iter().filter(|finding| finding.grade == Grade::Fail).count();
@@ -136,6 +142,8 @@ fn same_values(feed: &Feed) -> impl Iterator<Item = Finding> + use<> {
 /// One pass over a file.
 struct Pass {
     tallies: Vec<Tally>,
+    /// The first infinity among the inputs: its column and row.
+    infinite: Option<(String, u64)>,
     gaps: u64,
     differences: u64,
 }
@@ -143,7 +151,8 @@ struct Pass {
 impl Pass {
     fn over(feed: &Feed, console: &Console) -> Result<Self, FeedError> {
         let (width, total) = (feed.plan.names().len(), feed.table.rows());
-        let mut pass = Self { tallies: vec![Tally::new(total); width], gaps: 0, differences: 0 };
+        let tallies = vec![Tally::new(total); width];
+        let mut pass = Self { tallies, infinite: None, gaps: 0, differences: 0 };
         let mut clock = feed.clock(usual_gap(feed, &(0..total))?);
         let (mut live, mut batch) = (feed.plan.stream(), Batch::new(feed));
         let (mut rows, mut features) = (Rows::default(), vec![0.0; width]);
@@ -154,6 +163,9 @@ impl Pass {
             let range = first..total.min(first + BLOCK_ROWS_MIN);
             feed.read(range.clone(), &mut rows)?;
             let computed = batch.compute(feed, &rows);
+            if let (None, Some(at)) = (&pass.infinite, rows.inputs.iter().position(|x| x.is_infinite())) {
+                pass.infinite = Some((feed.plan.inputs()[at % inputs].clone(), first + (at / inputs) as u64));
+            }
             for (index, row) in range.clone().enumerate() {
                 let after_gap = feed.check(&mut clock, row, rows.times[index], rows.prices[index])?;
                 pass.gaps += u64::from(after_gap);

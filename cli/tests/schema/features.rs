@@ -101,6 +101,28 @@ fn a_check_finds_what_no_model_can_learn_from() {
 }
 
 #[test]
+fn a_check_finds_infinity() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // NumPy's array of records: a time, a price, and a volume that is infinite once.
+    let types = "[('timestamp', '<M8[ns]'), ('price', '<f8'), ('volume', '<f8')]";
+    let header = format!("{{'descr': {types}, 'fortran_order': False, 'shape': (9,), }}\n");
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    let mut array = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat();
+    for row in 0..9_u32 {
+        let volume = if row == 5 { f64::INFINITY } else { f64::from(row) };
+        array.extend((1_700_000_000_000_000_000 + i64::from(row)).to_le_bytes());
+        array.extend((100.0 + f64::from(row % 2)).to_le_bytes());
+        array.extend(volume.to_le_bytes());
+    }
+    std::fs::write(folder.join("in.npy"), array).unwrap();
+    let (code, value) = features(folder, &["check", "in.npy", "--features", "mom(price,1), abs(volume)"]);
+    assert_eq!(code, Some(1));
+    let fact = value["findings"][0]["fact"].as_str().unwrap();
+    assert_eq!(fact, "fed with infinity, first in row 5 of column \"volume\"");
+}
+
+#[test]
 fn rows_of_several_symbols_are_refused_with_the_command_that_parts_them() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
