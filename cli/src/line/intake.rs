@@ -41,7 +41,7 @@ impl IntakeError {
     #[must_use]
     pub fn is_environment(&self) -> bool {
         match self {
-            Self::Table(_) => false,
+            Self::Table(error) => error.is_environment(),
             #[cfg(feature = "libhdf5")]
             Self::Text(error) => error.is_environment(),
             #[cfg(feature = "libhdf5")]
