@@ -16,8 +16,8 @@ const ARCHITECTURES: [(&str, Machine); 5] = [
 
 /// Windows in flight.
 const ROWS: usize = 10_000;
-/// Cuts that may be tried, each a few seconds of the compiler's.
-const TRIES: usize = 5;
+/// Cuts that may be tried, each a few seconds of the compiler's; a device tries until one fits.
+const TRIES: usize = 8;
 
 fn nvrtc() -> Option<Nvrtc> {
     let nvrtc = Nvrtc::open();
