@@ -71,7 +71,7 @@ pub use across::Across;
 pub use catalogue::CATALOGUE;
 pub use entry::Entry;
 pub use error::PlanError;
-pub use normaliser::{Fit, Normaliser};
+pub use normaliser::{Fit, Moments, Normaliser};
 pub use panel::{Panel, PanelError};
 pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
 pub use snapshot::SnapshotError;

@@ -124,7 +124,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
 }
 
 /// Features that hold one value under two names.
-fn same_values(feed: &Feed) -> impl Iterator<Item = Finding> + use<> {
+fn same_values(feed: &Feed) -> Vec<Finding> {
     let outputs = feed.plan.explain().outputs;
     let twice = |place: usize| {
         let (before, here) = (&outputs[..place], &outputs[place]);
@@ -136,7 +136,7 @@ fn same_values(feed: &Feed) -> impl Iterator<Item = Finding> + use<> {
             remedy: "leave one of them out".to_owned(),
         })
     };
-    (0..outputs.len()).filter_map(twice).collect::<Vec<_>>().into_iter()
+    (0..outputs.len()).filter_map(twice).collect()
 }
 
 /// One pass over a file.

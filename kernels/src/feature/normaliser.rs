@@ -39,24 +39,18 @@ impl Normaliser {
     }
 }
 
-/// Means and deviations in the making: rows come in any number of pieces.
-///
-/// Welford's recurrence (B. P. Welford, Technometrics 4, 1962), for each output over its known values. The result
-/// depends on the order of the rows, and not on how they were cut.
-#[derive(Clone, Debug)]
-pub struct Fit {
-    outputs: Vec<Running>,
-}
-
+/// Count, mean and spread of numbers as they come, by Welford's recurrence (B. P. Welford, Technometrics 4, 1962). The
+/// result depends on their order.
 #[derive(Clone, Copy, Debug, Default)]
-struct Running {
+pub struct Moments {
     count: f64,
     mean: f64,
     squares: f64,
 }
 
-impl Running {
-    fn push(&mut self, x: f64) {
+impl Moments {
+    /// Takes one more number; what is not finite is left out.
+    pub fn push(&mut self, x: f64) {
         if x.is_finite() {
             self.count += 1.0;
             let distance = x - self.mean;
@@ -64,45 +58,74 @@ impl Running {
             self.squares += distance * (x - self.mean);
         }
     }
+
+    /// How many numbers.
+    #[must_use]
+    pub const fn count(&self) -> f64 {
+        self.count
+    }
+
+    /// Their mean; zero of none.
+    #[must_use]
+    pub const fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// Their population standard deviation; zero of none.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        (self.squares / self.count.max(1.0)).sqrt()
+    }
+
+    /// Whether they are all equal, as far as roundings of the mean can tell.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.deviation() <= 1e-12 * self.mean.abs()
+    }
+}
+
+/// Means and deviations in the making: rows come in any number of pieces. The result depends on the order of the rows,
+/// and not on how they were cut.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    outputs: Vec<Moments>,
 }
 
 impl Fit {
     /// Over no rows yet.
     #[must_use]
     pub fn new(outputs: usize) -> Self {
-        Self { outputs: vec![Running::default(); outputs] }
+        Self { outputs: vec![Moments::default(); outputs] }
     }
 
     /// Takes more rows, `features[row, output]`. What is not finite is left out.
     pub fn extend(&mut self, features: &ArrayView2<'_, f64>) {
         for row in features.rows() {
-            self.outputs.iter_mut().zip(row).for_each(|(running, x)| running.push(*x));
+            self.outputs.iter_mut().zip(row).for_each(|(moments, x)| moments.push(*x));
         }
     }
 
     /// Takes one more row.
     pub fn push(&mut self, features: &[f64]) {
-        self.outputs.iter_mut().zip(features).for_each(|(running, x)| running.push(*x));
+        self.outputs.iter_mut().zip(features).for_each(|(moments, x)| moments.push(*x));
     }
 
     /// The first output of which no value was known, if there is one.
     #[must_use]
     pub fn silent(&self) -> Option<usize> {
-        self.outputs.iter().position(|running| running.count == 0.0)
+        self.outputs.iter().position(|moments| moments.count == 0.0)
     }
 
     /// The mean and the population deviation of what was seen; an output never seen is left as it is.
     #[must_use]
     pub fn finish(&self) -> Normaliser {
-        let deviation = |running: &Running| (running.squares / running.count).sqrt();
-        let inverse = |running: &Running| {
-            let (deviation, inverse) = (deviation(running), 1.0 / deviation(running));
-            // A deviation of a few roundings of the mean is that of a constant, and dividing by it makes noise.
-            let is_noise = deviation <= 1e-12 * running.mean.abs();
-            if inverse.is_finite() && !is_noise { inverse } else { 1.0 }
+        let inverse = |moments: &Moments| {
+            let inverse = 1.0 / moments.deviation();
+            // Dividing by the deviation of a constant makes noise.
+            if inverse.is_finite() && !moments.is_constant() { inverse } else { 1.0 }
         };
         Normaliser {
-            mean: self.outputs.iter().map(|running| running.mean).collect(),
+            mean: self.outputs.iter().map(Moments::mean).collect(),
             inverse_deviation: self.outputs.iter().map(inverse).collect(),
         }
     }

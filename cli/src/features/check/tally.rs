@@ -1,5 +1,6 @@
 //! The values of one feature as they pass, and what they say of it.
 
+use diapason_kernels::feature::Moments;
 use serde::Serialize;
 
 use super::Finding;
@@ -8,29 +9,6 @@ use crate::doctor::Grade;
 /// A feature whose mean moves by more than this many deviations from one half of the file to the other is no stationary
 /// one.
 const DRIFT: f64 = 2.0;
-/// Deviations of a few roundings of the mean are those of a constant.
-const ROUNDING: f64 = 1e-12;
-
-/// Count, mean and spread of numbers (B. P. Welford, Technometrics 4, 1962).
-#[derive(Clone, Copy, Debug, Default)]
-struct Moments {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    fn push(&mut self, value: f64) {
-        self.count += 1.0;
-        let distance = value - self.mean;
-        self.mean += distance / self.count;
-        self.squares += distance * (value - self.mean);
-    }
-
-    fn deviation(&self) -> f64 {
-        (self.squares / self.count.max(1.0)).sqrt()
-    }
-}
 
 /// The values so far.
 #[derive(Clone, Debug)]
@@ -71,6 +49,8 @@ pub(super) struct Line {
     pub deviation: Option<f64>,
     /// How far its mean moves from the first half of the rows to the second, in deviations within the halves.
     pub drift: Option<f64>,
+    #[serde(skip)]
+    is_constant: bool,
 }
 
 impl Tally {
@@ -113,18 +93,19 @@ impl Tally {
             first_known: self.first,
             last_unknown: self.last_unknown,
             least: of_known(self.least),
-            mean: of_known(self.all.mean),
+            mean: of_known(self.all.mean()),
             greatest: of_known(self.greatest),
             deviation: of_known(self.all.deviation()),
             drift: self.drift(),
+            is_constant: self.all.is_constant(),
         }
     }
 
     fn drift(&self) -> Option<f64> {
         let [before, after] = &self.halves;
         let within = (0.5 * (before.deviation().powi(2) + after.deviation().powi(2))).sqrt();
-        let drift = (after.mean - before.mean).abs() / within;
-        (before.count > 1.0 && after.count > 1.0 && drift.is_finite()).then_some(drift)
+        let drift = (after.mean() - before.mean()).abs() / within;
+        (before.count() > 1.0 && after.count() > 1.0 && drift.is_finite()).then_some(drift)
     }
 }
 
@@ -137,7 +118,7 @@ impl Line {
             fact,
             remedy: remedy.to_owned(),
         };
-        let (Some(mean), Some(deviation)) = (self.mean, self.deviation) else {
+        let Some(mean) = self.mean else {
             let short = rows <= self.lookback;
             let why = if short {
                 format!("never known: it needs {} rows and the file has {rows}", self.lookback + 1)
@@ -152,7 +133,7 @@ impl Line {
             return vec![finding(Grade::Fail, why, remedy)];
         };
         let mut findings = Vec::new();
-        if deviation <= ROUNDING * mean.abs() {
+        if self.is_constant {
             let fact = format!("{mean} on every row where it is known");
             findings.push(finding(Grade::Warn, fact, "it teaches nothing; leave it out"));
         }
