@@ -115,10 +115,16 @@ impl Before {
         Err(Error::Columns { path, columns: shown(&own), further: shown(&further) })
     }
 
-    /// Writes its rows; `progress` is told how many so far.
-    pub fn copy(&self, writer: &mut Writer, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-        let names: Vec<String> = self.table.columns().iter().map(|column| column.name.clone()).collect();
-        copy(&self.table, &names, writer, progress)
+    /// Writes its rows.
+    pub fn copy(&self, writer: &mut Writer) -> Result<(), Error> {
+        let (columns, threads) = (self.table.columns(), parallel::threads(0));
+        for rows in self.table.pieces(columns.len()) {
+            let read = |column: &table::Column| self.table.read(&column.name, rows.clone());
+            let values: Vec<table::Values> = columns.iter().map(read).collect::<Result<_, _>>()?;
+            let values: Vec<Values<'_>> = values.iter().map(Values::from).collect();
+            writer.push_rows(&values, threads)?;
+        }
+        Ok(())
     }
 }
 
@@ -134,22 +140,4 @@ impl<'a> From<&'a table::Values> for Values<'a> {
 /// What a column of this type is written as.
 pub(crate) fn kind(dtype: &str) -> Kind {
     if dtype.starts_with('f') { Kind::F64 } else { Kind::I64 }
-}
-
-/// Writes the rows of the columns `names` of `table`; `progress` is told how many so far.
-pub(crate) fn copy<E: From<table::Error> + From<libhdf5::Error>>(
-    table: &Table,
-    names: &[String],
-    writer: &mut Writer,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), E> {
-    let threads = parallel::threads(0);
-    for rows in table.pieces(names.len()) {
-        let read = |name: &String| table.read(name, rows.clone());
-        let values: Vec<table::Values> = names.iter().map(read).collect::<Result<_, _>>()?;
-        let values: Vec<Values<'_>> = values.iter().map(Values::from).collect();
-        writer.push_rows(&values, threads)?;
-        progress(rows.end);
-    }
-    Ok(())
 }

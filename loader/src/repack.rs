@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::append::{self, Before};
-use crate::format::libhdf5::{self, Choice, Kind, Value, Writer};
+use crate::format::libhdf5::{self, Choice, Kind, SYMBOLS_MAX, Value, Writer};
 use crate::parallel;
 use crate::table::{self, Attribute, Column, Table};
 
 mod taken;
 
-use taken::{Lists, SYMBOLS_MAX, Taken};
+use taken::{Lists, Taken};
 
 /// A column and the value that rows must have there to be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -43,7 +43,7 @@ impl<'a> Intake<'a> {
     /// Puts the rows of `before` first, which those of the input must follow.
     pub fn follow(&mut self, before: &Before) -> Result<(), Error> {
         before.check(&self.plan.columns())?;
-        before.copy(&mut self.writer, &mut |_| {})?;
+        before.copy(&mut self.writer)?;
         self.before = before.table.rows();
         if let Some([first, last]) = before.table.ends().map_err(append::Error::from)? {
             self.first = Some(first);

@@ -48,6 +48,9 @@ pub const FORMAT_VERSION: i64 = 2;
 pub const COLUMNS_MAX: usize = 1024;
 /// The most bytes of a column's name.
 pub const NAME_BYTES_MAX: usize = 1024;
+/// The most texts that a column's whole numbers may stand for: their list is an attribute, which HDF5 holds in at most 64 KiB of
+/// references.
+pub(crate) const SYMBOLS_MAX: usize = 2048;
 /// How often a column is written anew in a wider form before it is stored as it is for good.
 const CHANGES_MAX: u32 = 3;
 

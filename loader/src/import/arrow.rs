@@ -12,9 +12,11 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema, TimeUnit};
 
+use crate::format::libhdf5::SYMBOLS_MAX;
+
 use super::batch::{Batch, Field, Lane, Sort};
 use super::error::Error;
-use super::symbols::{SYMBOLS_MAX, Symbols};
+use super::symbols::Symbols;
 
 /// The columns of a schema.
 pub(super) fn fields(schema: &Schema) -> Vec<Field> {

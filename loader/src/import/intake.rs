@@ -40,7 +40,7 @@ impl<'a> Intake<'a> {
     /// Puts the rows of `before` first, which those of the input must follow; gives the symbols of each column that has some.
     pub fn follow(&mut self, before: &Before) -> Result<Vec<(usize, Vec<String>)>, Error> {
         before.check(&self.plan.columns())?;
-        before.copy(&mut self.writer, &mut |_| {})?;
+        before.copy(&mut self.writer)?;
         self.before = before.table.rows();
         if let (true, Some([first, last])) =
             (self.plan.has_time, before.table.ends().map_err(append::Error::from)?)

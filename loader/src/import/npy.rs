@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 mod header;
 mod literal;
 
+use crate::format::libhdf5::SYMBOLS_MAX;
+
 use super::batch::{Batch, Field, Lane};
 use super::error::Error;
-use super::symbols::{SYMBOLS_MAX, Symbols};
+use super::symbols::Symbols;
 use header::{Element, Header, Place};
 
 /// Bytes that are read at once, roughly.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-/// The most symbols of a column: their list is an attribute, which HDF5 holds in at most 64 KiB of references.
-pub(super) const SYMBOLS_MAX: usize = 2048;
+use crate::format::libhdf5::SYMBOLS_MAX;
+
 /// The most bytes of one symbol that are of use.
 const SYMBOL_BYTES_MAX: usize = 1024;
 

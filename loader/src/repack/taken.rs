@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{Error, Only};
+use crate::format::libhdf5::SYMBOLS_MAX;
 use crate::nearest::nearest;
 use crate::table::{self, Table, Values};
-
-/// The most texts of a column: their list is an attribute, which HDF5 holds in at most 64 KiB of references.
-pub(super) const SYMBOLS_MAX: usize = 2048;
 
 /// The texts of the columns of the output; none for a column of numbers.
 pub(super) struct Lists(Vec<Option<Vec<String>>>);
