@@ -16,6 +16,8 @@ use crate::console::Tone;
 use crate::console::{self, Console};
 use crate::failure::Failure;
 #[cfg(feature = "libhdf5")]
+use crate::line::intake;
+#[cfg(feature = "libhdf5")]
 use crate::write;
 
 /// Rows in one chunk of a file that is imported.
@@ -203,11 +205,10 @@ impl Import {
     }
 }
 
-/// Imports one file of another program with a progress bar.
+/// Imports one file of another program.
 #[cfg(feature = "libhdf5")]
 fn import_other(arguments: &Import, console: &Console) -> Result<import::Report, Failure> {
     write::ready(&arguments.output, &[&arguments.input])?;
-    let bar = console.progress("import", 0);
     let options = import::Options {
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
@@ -218,21 +219,16 @@ fn import_other(arguments: &Import, console: &Console) -> Result<import::Report,
         append: arguments.append,
         ..import::Options::default()
     };
-    let report = import::import(&arguments.input, &arguments.output, &options, &mut |progress| {
-        bar.set_message(format!("{} rows", console::count(progress.rows)));
-    });
-    bar.finish_and_clear();
-    Ok(report?)
+    Ok(intake::other(&arguments.input, &arguments.output, &options, console)?)
 }
 
-/// Imports one CSV file with a progress bar.
+/// Imports one CSV file.
 ///
 /// # Errors
 /// As the loader's import.
 #[cfg(feature = "libhdf5")]
 pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Failure> {
     write::ready(&arguments.output, &[&arguments.input])?;
-    let bar = console.progress("import", std::fs::metadata(&arguments.input).map_or(0, |file| file.len()));
     let options = csv::Options {
         delimiter: arguments.delimiter,
         dialect: csv::Dialect { decimal_comma: arguments.decimal_comma, dates: arguments.dates },
@@ -243,12 +239,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
         append: arguments.append,
         ..csv::Options::default()
     };
-    let report = csv::import(&arguments.input, &arguments.output, &options, &mut |progress| {
-        bar.set_position(progress.bytes);
-        bar.set_message(format!("{} rows", console::count(progress.rows)));
-    });
-    bar.finish_and_clear();
-    Ok(report?)
+    Ok(intake::text(&arguments.input, &arguments.output, &options, console)?)
 }
 
 /// Generates one file with a progress bar.

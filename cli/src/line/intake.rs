@@ -102,20 +102,49 @@ impl Intake {
         let scratch = tempfile::Builder::new().prefix("diapason-").tempdir().map_err(IntakeError::Folder)?;
         let imported = scratch.path().join("rows.h5");
         if format == import::Format::Text {
-            let bar = console.progress("import", std::fs::metadata(path).map_or(0, |file| file.len()));
-            let done = csv::import(path, &imported, &csv::Options::default(), &mut |progress| {
-                bar.set_position(progress.bytes);
-            });
-            bar.finish_and_clear();
-            done?;
+            text(path, &imported, &csv::Options::default(), console)?;
         } else {
-            let bar = console.progress("import", 0);
-            let done = import::import(path, &imported, &import::Options::default(), &mut |progress| {
-                bar.set_message(format!("{} rows", console::count(progress.rows)));
-            });
-            bar.finish_and_clear();
-            done?;
+            other(path, &imported, &import::Options::default(), console)?;
         }
         Ok(Self { table: Table::with_budget(&imported, budget_bytes)?, scratch: Some(scratch) })
     }
+}
+
+/// Imports a CSV file with a progress bar.
+///
+/// # Errors
+/// As the loader's import.
+#[cfg(feature = "libhdf5")]
+pub fn text(
+    input: &Path,
+    output: &Path,
+    options: &csv::Options,
+    console: &Console,
+) -> Result<csv::Report, csv::Error> {
+    let bar = console.progress("import", std::fs::metadata(input).map_or(0, |file| file.len()));
+    let report = csv::import(input, output, options, &mut |progress| {
+        bar.set_position(progress.bytes);
+        bar.set_message(format!("{} rows", console::count(progress.rows)));
+    });
+    bar.finish_and_clear();
+    report
+}
+
+/// Imports a Parquet, Arrow or NumPy file with a progress bar.
+///
+/// # Errors
+/// As the loader's import.
+#[cfg(feature = "libhdf5")]
+pub fn other(
+    input: &Path,
+    output: &Path,
+    options: &import::Options,
+    console: &Console,
+) -> Result<import::Report, import::Error> {
+    let bar = console.progress("import", 0);
+    let report = import::import(input, output, options, &mut |progress| {
+        bar.set_message(format!("{} rows", console::count(progress.rows)));
+    });
+    bar.finish_and_clear();
+    report
 }

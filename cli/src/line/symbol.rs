@@ -23,6 +23,10 @@ pub(super) fn mixed(table: &Table) -> Result<Option<Mixed>, table::Error> {
         return Ok(None);
     };
     let symbols = column.symbols().unwrap_or_default();
+    // A list of one text leaves nothing to look for.
+    if symbols.len() == 1 {
+        return Ok(None);
+    }
     let text = |values: &Values, at: usize| match values {
         Values::Whole(values) => {
             let known = usize::try_from(values[at]).ok().and_then(|place| symbols.get(place));
