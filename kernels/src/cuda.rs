@@ -4,7 +4,7 @@
 //! device, the order of weights on tensor cores, the text of a kernel, its compilation, the cubins kept on disk, the open
 //! device, and the model made of them.
 //!
-//! `plan -> engine -> train`: launches as values, where they run, and a training made of them.
+//! `plan -> engine -> train, feature`: launches as values, where they run, and a training and a panel of features made of them.
 //!
 //! ```text
 //! windows -> pinned memory -> upload -> [lstm_layer: all steps, input projection included] each layer -> dense -> read back
@@ -34,10 +34,13 @@ mod engine;
 
 mod train;
 
+mod feature;
+
 #[cfg(test)]
 mod host;
 
 pub use error::CudaError;
 pub use executable::CudaExecutable;
+pub use feature::{CudaPanel, CudaPanelError};
 pub use gpu::Gpu;
 pub use train::{CudaSweep, CudaTrainError, CudaTrainer};

@@ -125,6 +125,7 @@ inline void launch(
 inline int min(const int a, const int b) { return a < b ? a : b; }
 inline float __int_as_float(const int bits) { float x; memcpy(&x, &bits, 4); return x; }
 inline int __float_as_int(const float x) { int bits; memcpy(&bits, &x, 4); return bits; }
+inline double __longlong_as_double(const long long bits) { double x; memcpy(&x, &bits, 8); return x; }
 inline int atomicMin(int *place, const int value) { const int was = *place; *place = min(was, value); return was; }
 
 inline float __shfl_xor_sync(unsigned, const float value, const int mask) {
