@@ -25,6 +25,8 @@ mod plans;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod revision;
+#[cfg(test)]
 mod series;
 #[cfg(test)]
 mod ta_lib;
