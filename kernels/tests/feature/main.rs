@@ -13,6 +13,8 @@ mod forged;
 #[cfg(test)]
 mod labels;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod numerics;
 #[cfg(test)]
 mod numpy;
