@@ -59,6 +59,8 @@ pub mod stream;
 
 pub mod snapshot;
 
+pub mod revision;
+
 pub mod panel;
 
 pub mod plan;
@@ -74,6 +76,7 @@ pub use error::PlanError;
 pub use normaliser::{Fit, Moments, Normaliser};
 pub use panel::{Panel, PanelError};
 pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
+pub use revision::{Revisable, RevisionError};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
 pub use value::Number;

@@ -15,8 +15,8 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use self::tally::{Line, Tally};
-use crate::console::{self, Console, Tone};
-use crate::doctor::Grade;
+use crate::console::{self, Console};
+use crate::doctor::{self, Grade};
 use crate::failure::Failure;
 use crate::line::feed::{Feed, FeedError, Rows};
 use crate::line::scan::{BLOCK_ROWS_MIN, usual_gap};
@@ -161,7 +161,7 @@ impl Pass {
         let mut first = 0;
         while first < total {
             let range = first..total.min(first + BLOCK_ROWS_MIN);
-            feed.read(range.clone(), &mut rows)?;
+            feed.read_unchecked(range.clone(), &mut rows)?;
             let computed = batch.compute(feed, &rows);
             if let (None, Some(at)) = (&pass.infinite, rows.inputs.iter().position(|x| x.is_infinite())) {
                 pass.infinite = Some((feed.plan.inputs()[at % inputs].clone(), first + (at / inputs) as u64));
@@ -263,12 +263,7 @@ fn text(console: &Console, report: &Report) -> String {
         },
     ];
     for finding in &report.findings {
-        let tone = match finding.grade {
-            Grade::Pass => Tone::Good,
-            Grade::Warn => Tone::Doubtful,
-            Grade::Fail => Tone::Bad,
-        };
-        let grade = console.paint(tone, &format!("{:?}", finding.grade).to_uppercase());
+        let grade = doctor::mark(console, finding.grade);
         let feature = finding.feature.as_deref().unwrap_or("the plan");
         lines.push(format!("{grade}  {feature} is {}: {}", finding.fact, finding.remedy));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayViewMut2;
+use ndarray::{Array2, ArrayViewMut2, s};
 
 use crate::feature::graph::Register;
 use crate::feature::loops::{Job, Loops};
@@ -78,6 +78,39 @@ impl Stream {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Values in a row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.program.columns.len()
+    }
+
+    /// Values that a row gives.
+    pub(crate) fn outputs(&self) -> usize {
+        self.program.outputs.len()
+    }
+
+    /// Stands where `other`, of the same plan, stands. Nothing is allocated.
+    pub(crate) fn assume(&mut self, other: &Self) {
+        self.state.copy_from_slice(&other.state);
+        self.rows = other.rows;
+    }
+
+    /// Takes rows whose outputs nobody wants, such as the history before the first tick: as [`Stream::extend`].
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the columns do not fit; nothing is then changed.
+    pub fn warm_up(&mut self, columns: &[&[f64]]) -> Result<(), ShapeError> {
+        const ROWS: usize = 1 << 13;
+        let rows = self.check_columns(columns)?;
+        let mut out = Array2::zeros((rows.min(ROWS), self.outputs()));
+        for start in (0..rows).step_by(ROWS) {
+            let range = start..rows.min(start + ROWS);
+            let count = range.len();
+            let some: Vec<&[f64]> = columns.iter().map(|column| &column[range.clone()]).collect();
+            self.extend(&some, out.slice_mut(s![..count, ..]))?;
+        }
+        Ok(())
     }
 
     /// Takes one row, the values of [`Plan::inputs`](super::Plan::inputs) in order, and writes its outputs, those of
@@ -159,7 +192,8 @@ impl Stream {
         Ok(())
     }
 
-    fn check(&self, columns: &[&[f64]], out: (usize, usize)) -> Result<usize, ShapeError> {
+    /// The rows of `columns`.
+    fn check_columns(&self, columns: &[&[f64]]) -> Result<usize, ShapeError> {
         let (expected, given) = (self.program.columns.len(), columns.len());
         if expected != given {
             return Err(ShapeError::Columns { expected, given });
@@ -170,6 +204,11 @@ impl Stream {
         {
             return Err(ShapeError::Rows { column, rows: values.len(), expected });
         }
+        Ok(expected)
+    }
+
+    fn check(&self, columns: &[&[f64]], out: (usize, usize)) -> Result<usize, ShapeError> {
+        let expected = self.check_columns(columns)?;
         let (rows, outputs) = out;
         if (rows, outputs) != (expected, self.program.outputs.len()) {
             let expected_columns = self.program.outputs.len();
