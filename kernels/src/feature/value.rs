@@ -115,6 +115,8 @@ pub(crate) trait Lanes: Value {
     fn settle();
     /// The same memory, seen as registers.
     fn of_groups(groups: &mut [Group<Self::Number>]) -> &mut [Self];
+    /// Turns a square: place p of row r becomes place r of row p.
+    fn turn(rows: &mut [Self; WIDTH]);
 }
 
 impl<T: Number> Value for T {
@@ -326,6 +328,16 @@ impl<T: Number> Lanes for Group<T> {
     #[inline(always)]
     fn of_groups(groups: &mut [Group<T>]) -> &mut [Self] {
         groups
+    }
+
+    #[inline(always)]
+    fn turn(rows: &mut [Self; WIDTH]) {
+        for row in 1..WIDTH {
+            let (before, after) = rows.split_at_mut(row);
+            for (place, other) in before.iter_mut().enumerate() {
+                std::mem::swap(&mut other.0[row], &mut after[0].0[place]);
+            }
+        }
     }
 }
 

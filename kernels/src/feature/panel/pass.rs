@@ -6,6 +6,7 @@ use super::target::Target;
 use crate::feature::loops::GroupJob;
 use crate::feature::op::known;
 use crate::feature::program::{self, Program};
+use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
 /// Rows in a block: the registers of thirty nodes in `f32` are 30 KiB.
@@ -22,10 +23,17 @@ pub(super) struct Pass<'a, 'i, 'o, T> {
     pub symbols: usize,
 }
 
-/// `[row, symbol]` of a column, and again where it lies in memory in the order of its indices.
+/// `[row, symbol]` of a column, and again where it lies in memory row after row or symbol after symbol.
 pub(super) struct Column<'i, T> {
-    pub view: ArrayView2<'i, T>,
-    pub flat: Option<&'i [T]>,
+    view: ArrayView2<'i, T>,
+    flat: Option<&'i [T]>,
+    turned: Option<Vec<&'i [T]>>,
+}
+
+impl<'i, T: Number> Column<'i, T> {
+    pub(super) fn new(view: ArrayView2<'i, T>) -> Self {
+        Self { view, flat: view.to_slice(), turned: turned::columns(view) }
+    }
 }
 
 /// Where a pass stands: first row, first symbol, rows.
@@ -92,9 +100,10 @@ impl<T: Number> Column<'_, T> {
     #[inline(always)]
     fn read<V: Lanes<Number = T>>(&self, lane: &mut [V; BLOCK], Place { start, symbol, count }: Place) {
         let (_, symbols) = self.view.dim();
+        let series = self.turned.as_ref().and_then(|series| series[symbol..].first_chunk::<WIDTH>());
         let slots = lane[..count].iter_mut();
-        match self.flat {
-            Some(flat) if symbol + WIDTH <= symbols => {
+        match (self.flat, series) {
+            (Some(flat), _) if symbol + WIDTH <= symbols => {
                 let mut rest = &flat[start * symbols + symbol..];
                 for slot in slots {
                     if let Some(row) = rest.first_chunk::<WIDTH>() {
@@ -103,6 +112,7 @@ impl<T: Number> Column<'_, T> {
                     rest = rest.get(symbols..).unwrap_or_default();
                 }
             }
+            (_, Some(series)) => turned::read(series, start, &mut lane[..count]),
             _ => {
                 for (slot, row) in slots.zip(start..) {
                     // The places beyond the last symbol repeat it, so that they warm up with it.
