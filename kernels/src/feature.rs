@@ -53,6 +53,8 @@ mod loops;
 
 mod program;
 
+mod turned;
+
 pub mod normaliser;
 
 pub mod stream;
