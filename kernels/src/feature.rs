@@ -53,6 +53,8 @@ mod loops;
 
 pub(crate) mod program;
 
+mod turned;
+
 pub mod normaliser;
 
 pub mod stream;

@@ -18,6 +18,7 @@ use self::tally::{Line, Tally};
 use crate::console::{self, Console};
 use crate::doctor::{self, Grade};
 use crate::failure::Failure;
+use crate::line::PlanText;
 use crate::line::feed::{Feed, FeedError, Rows};
 use crate::line::scan::{BLOCK_ROWS_MIN, usual_gap};
 
@@ -29,9 +30,9 @@ const PIECES: [usize; 6] = [1, 7, 64, 1000, 4096, 3];
 pub struct Arguments {
     /// The file: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
-    /// The feature plan; without it, one that suits the columns of the file
+    /// The feature plan, or @FILE that holds it as text or as a TOML list; without it, one that suits the columns of the file
     #[arg(long)]
-    pub features: Option<String>,
+    pub features: Option<PlanText>,
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
@@ -80,7 +81,7 @@ struct Report {
 /// [`Failure`] when the file or the plan is wrong; [`Failure::Found`] when a feature cannot be used.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
-    let feed = Feed::open(&arguments.data, arguments.features.as_deref(), arguments.budget << 20, console)?;
+    let feed = Feed::open(&arguments.data, arguments.features.as_ref(), arguments.budget << 20, console)?;
     let pass = Pass::over(&feed, console)?;
     let names = feed.plan.names();
     let lookbacks = feed.plan.lookbacks();

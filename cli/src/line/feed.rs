@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::clock::{Clock, ClockError};
 use super::intake::{Intake, IntakeError};
+use super::plan_text::PlanText;
 use super::recipe::{Price, RecipeError};
 use super::symbol::{self, Mixed};
 use crate::console::Console;
@@ -136,7 +137,7 @@ impl Feed {
     /// [`FeedError`] when the file is unreadable, has no price, or lacks a column of the plan.
     pub fn open(
         path: &Path,
-        features: Option<&str>,
+        features: Option<&PlanText>,
         budget_bytes: u64,
         console: &Console,
     ) -> Result<Self, FeedError> {
@@ -147,12 +148,19 @@ impl Feed {
             file: file(),
             error: RecipeError::NoPrice { columns: columns.join(", ") },
         })?;
-        let of_plan = |error| FeedError::Plan { file: file(), error };
-        let text = match features {
-            Some(text) => text.to_owned(),
-            None => Plan::default_for(&columns).map_err(of_plan)?,
+        let of_plan = |error| FeedError::Plan {
+            file: features.map_or_else(file, |features| features.place(path)),
+            error,
         };
-        let plan = Plan::parse(&text, &columns).map_err(of_plan)?;
+        let default;
+        let text = match features {
+            Some(PlanText { text, .. }) => text,
+            None => {
+                default = Plan::default_for(&columns).map_err(of_plan)?;
+                &default
+            }
+        };
+        let plan = Plan::parse(text, &columns).map_err(of_plan)?;
         if let Some(Mixed { column, row, first, other }) = symbol::mixed(&table)? {
             return Err(FeedError::Mixed { file: file(), column, row, first, other });
         }

@@ -8,7 +8,7 @@ use crate::feature::graph::Register;
 use crate::feature::loops::{Job, Loops};
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::{known, shown};
-use crate::feature::program::{Advance, Program};
+use crate::feature::program::{Advance, Program, step};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
 /// in the first-level cache, and the choice of an operation is paid once for 64 rows.
@@ -70,7 +70,7 @@ pub enum ShapeError {
 
 impl Stream {
     pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32], loops: Loops) -> Self {
-        let (state, lanes) = (program.initial_state(), program.lanes());
+        let (state, lanes) = (program.initial_state(), program.lanes(program.registers));
         Self { program, state, lanes, rows: 0, plan_hash, loops }
     }
 
@@ -141,7 +141,7 @@ impl Stream {
             *lane = [known(*value)];
         }
         let (state, lanes) = (&mut self.state[..], &mut self.lanes[..]);
-        self.loops.narrow(Advance { program, state, lanes, rows: 1 });
+        self.loops.narrow(Advance { program, state, lanes });
         for (output, (out, register)) in out.iter_mut().zip(&program.outputs).enumerate() {
             *out = convert(output, shown(self.lanes[*register][0]));
         }
@@ -184,7 +184,7 @@ impl Stream {
         convert: impl Fn(usize, f64) -> T,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
-        let mut lanes = self.program.lanes();
+        let mut lanes = self.program.lanes(self.program.series.lanes);
         let (program, state, lanes) = (&*self.program, &mut self.state[..], &mut lanes[..]);
         let out = Destination::new(out);
         self.loops.narrow(Series { program, state, lanes, columns, rows, out, convert });
@@ -245,8 +245,10 @@ impl<T, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
                     *slot = known(*value);
                 }
             }
-            self.program.advance(self.state, self.lanes, count);
-            self.out.write(start, count, self.lanes, &self.program.outputs, &self.convert);
+            for node in &self.program.series.nodes {
+                step(node, self.state, self.lanes, count);
+            }
+            self.out.write(start, count, self.lanes, &self.program.series.outputs, &self.convert);
             start += count;
         }
     }
