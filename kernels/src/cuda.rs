@@ -41,6 +41,8 @@ mod stream;
 
 mod ahead;
 
+pub(crate) mod exam;
+
 #[cfg(test)]
 mod host;
 

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use super::{Device, DeviceError, Kind};
-use crate::gpu::exam::{self, CASES, Mark};
+use crate::gpu::exam::{self, CASES, Mark, Timing};
 use crate::gpu::{Options, Precision};
 use crate::lstm::{Head, Lstm, Spec};
 
@@ -36,6 +36,8 @@ pub struct DeviceReport {
     pub errors: Vec<String>,
     /// Measurements.
     pub speeds: Vec<Speed>,
+    /// Those of steps of a training, of ticks and of features.
+    pub timings: Vec<Timing>,
 }
 
 /// A measurement: its answer was checked before.
@@ -92,6 +94,7 @@ fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
         marks: Vec::new(),
         errors: Vec::new(),
         speeds: Vec::new(),
+        timings: Vec::new(),
     };
     let device = match Device::open(kind) {
         Ok(device) => device,
@@ -117,6 +120,13 @@ fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
             Ok(speeds) => report.speeds.extend(speeds),
             Err(error) => report.errors.push(format!("speed in {precision}: {error}")),
         }
+    }
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(gpu) = &device {
+        let found = crate::cuda::exam::sit(gpu, say);
+        report.marks.extend(found.marks);
+        report.errors.extend(found.errors);
+        report.timings.extend(found.timings);
     }
     report
 }
