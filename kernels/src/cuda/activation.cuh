@@ -36,3 +36,32 @@ __device__ __forceinline__ float cell(const float i, const float f, const float 
     fraction(c, m_c, b_c);
     return 1.0f / (a_o * b_c) * m_c;
 }
+
+// The four gates by themselves, for the way back.
+__device__ __forceinline__ float4 activate(const float i, const float f, const float g, const float o) {
+    float m, b;
+    fraction(g, m, b);
+    const float4 gate = {1.0f / denominator(i), 1.0f / denominator(f), m / b, 1.0f / denominator(o)};
+    return gate;
+}
+
+// Closes a cell from its gates: the hidden state; `c` becomes the state after.
+__device__ __forceinline__ float close(const float4 gate, float &c) {
+    float m, b;
+    c = fmaf(gate.y, c, gate.x * gate.z);
+    fraction(c, m, b);
+    return gate.w * (m / b);
+}
+
+// The gradient by the pre-activations from that by the hidden state; `d_c` goes from this step's to the one before.
+__device__ __forceinline__ float4 close_back(
+    const float4 gate, const float before, const float after, const float d_h, float &d_c) {
+    float m, b;
+    fraction(after, m, b);
+    const float tanh_c = m / b, d_cell = d_c + d_h * gate.w * (1.0f - tanh_c * tanh_c);
+    d_c = d_cell * gate.y;
+    const float4 d_z = {
+        d_cell * gate.z * gate.x * (1.0f - gate.x), d_cell * before * gate.y * (1.0f - gate.y),
+        d_cell * gate.x * (1.0f - gate.z * gate.z), d_h * tanh_c * gate.w * (1.0f - gate.w)};
+    return d_z;
+}

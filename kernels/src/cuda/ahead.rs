@@ -20,7 +20,7 @@ use super::source::{self, Kernel, stream};
 use super::train::kernels_of_training;
 use crate::feature::{Number, Plan};
 use crate::gpu::Precision;
-use crate::lstm::{Spec, TrainOptions};
+use crate::lstm::{self, Spec, TrainOptions};
 
 /// A kind of device, such as `sm_90` with 132 multiprocessors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,9 @@ impl Ahead {
         options: &TrainOptions,
         (models, batch): (usize, usize),
     ) -> Result<(), CudaError> {
+        if options.precision == lstm::Precision::Bf16 {
+            self.offers(Precision::Bf16)?;
+        }
         for machine in [self.target.machine, PORTABLE] {
             let rows = batch.max(1).saturating_mul(models.max(1));
             let (kernels, _) = kernels_of_training(spec, options, machine, rows)?;

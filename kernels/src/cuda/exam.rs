@@ -11,9 +11,9 @@ use super::stream::CudaStreamOptions;
 use super::train::{CudaTrainError, CudaTrainer};
 use crate::feature::{Number, Plan};
 use crate::gpu::Precision;
-use crate::gpu::exam::training::{self, LESSONS, STEPS};
+use crate::gpu::exam::training::{self, LESSONS, Lesson, STEPS};
 use crate::gpu::exam::{Mark, Timing, distance, windows};
-use crate::lstm::{Head, Lstm, Spec, TrainOptions, Weights};
+use crate::lstm::{Head, Lstm, Precision as Kept, Spec, TrainError, TrainOptions, Weights};
 use crate::op::network::forward;
 use crate::random;
 
@@ -51,27 +51,9 @@ impl Found {
 /// Sits everything on `gpu`. `say` hears what is being done.
 pub fn sit(gpu: &Gpu, say: &mut impl FnMut(&str)) -> Found {
     let mut found = Found::default();
-    for lesson in LESSONS {
-        say(&format!("cuda: gradient of {:?}, {}", lesson.loss, lesson.spec));
-        let mark = training::sit_gradient(lesson, Precision::F32, |model, x, y| {
-            let options = TrainOptions { loss: lesson.loss, ..TrainOptions::default() };
-            let mut trainer = CudaTrainer::new(gpu, model.clone(), options, lesson.batch)?;
-            let (loss, gradient) = trainer.gradients(x, y)?;
-            Ok::<_, CudaTrainError>((loss, gradient.values))
-        });
-        found.take("a gradient", mark);
-    }
-    say("cuda: a short training");
-    let mark = training::sit_training(Precision::F32, |model, options, x, y| {
-        let mut trainer = CudaTrainer::new(gpu, model, options, training::SHORT.batch)?;
-        (0..STEPS).map(|_| Ok(trainer.step(x, y)?.loss)).collect::<Result<_, CudaTrainError>>()
-    });
-    found.take("a short training", mark);
-    for batch in [128, 1_024] {
-        match steps(gpu, batch) {
-            Ok(timing) => found.timings.push(timing),
-            Err(error) => found.errors.push(format!("training on batches of {batch}: {error}")),
-        }
+    let precisions = [(Precision::F32, Kept::F32), (Precision::Bf16, Kept::Bf16)];
+    for both in precisions.into_iter().filter(|(precision, _)| gpu.offers(*precision)) {
+        trainings(gpu, both, &mut found, say);
     }
     say("cuda: features");
     panels::<f32>(gpu, &mut found);
@@ -92,10 +74,40 @@ pub fn sit(gpu: &Gpu, say: &mut impl FnMut(&str)) -> Found {
     found
 }
 
+/// Gradients, a short training, and steps that are measured.
+fn trainings(gpu: &Gpu, (precision, kept): (Precision, Kept), found: &mut Found, say: &mut impl FnMut(&str)) {
+    // The kernels in halves take up to 256 units, and say so of more.
+    let fits = |lesson: &&Lesson| kept == Kept::F32 || lesson.spec.hidden <= 256;
+    for lesson in LESSONS.iter().filter(fits) {
+        say(&format!("cuda: gradient of {:?} in {precision}, {}", lesson.loss, lesson.spec));
+        let mark = training::sit_gradient(lesson, precision, |model, x, y| {
+            let options = TrainOptions { loss: lesson.loss, precision: kept, ..TrainOptions::default() };
+            let mut trainer = CudaTrainer::new(gpu, model.clone(), options, lesson.batch)?;
+            let (loss, gradient) = trainer.gradients(x, y)?;
+            Ok::<_, CudaTrainError>((loss, gradient.values))
+        });
+        found.take("a gradient", mark);
+    }
+    say("cuda: a short training");
+    let mark = training::sit_training(precision, |model, options, x, y| {
+        let options = TrainOptions { precision: kept, ..options };
+        let mut trainer = CudaTrainer::new(gpu, model, options, training::SHORT.batch)?;
+        (0..STEPS).map(|_| Ok(trainer.step(x, y)?.loss)).collect::<Result<_, CudaTrainError>>()
+    });
+    found.take("a short training", mark);
+    for batch in [128, 1_024] {
+        match steps(gpu, kept, batch) {
+            Ok(timing) => found.timings.push(timing),
+            Err(error) => found.errors.push(format!("training on batches of {batch}: {error}")),
+        }
+    }
+}
+
 /// How long a step of the training of the workload takes.
-fn steps(gpu: &Gpu, batch: usize) -> Result<Timing, CudaTrainError> {
-    let model = Lstm::new(WORKLOAD, 1).map_err(crate::lstm::TrainError::Model)?;
-    let mut trainer = CudaTrainer::new(gpu, model, TrainOptions::default(), batch)?;
+fn steps(gpu: &Gpu, precision: Kept, batch: usize) -> Result<Timing, CudaTrainError> {
+    let model = Lstm::new(WORKLOAD, 1).map_err(TrainError::Model)?;
+    let options = TrainOptions { precision, ..TrainOptions::default() };
+    let mut trainer = CudaTrainer::new(gpu, model, options, batch)?;
     let (x, y) = (windows(batch, TIME, WORKLOAD.input), training::targets(batch, &WORKLOAD));
     trainer.step(x.view(), y.view())?;
     let mut times = Vec::with_capacity(SAMPLES);
@@ -104,7 +116,7 @@ fn steps(gpu: &Gpu, batch: usize) -> Result<Timing, CudaTrainError> {
         trainer.step(x.view(), y.view())?;
         times.push(start.elapsed());
     }
-    let what = format!("a training step in f32: {WORKLOAD}, {batch} windows of {TIME} steps");
+    let what = format!("a training step in {precision}: {WORKLOAD}, {batch} windows of {TIME} steps");
     Ok(Timing::new(what, times))
 }
 

@@ -51,23 +51,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_backward(
                 float4 d_z = {0.0f, 0.0f, 0.0f, 0.0f};
                 if (own + row < columns && unit < UNITS) {
                     const long long at = ((long long)step * rows + first + own + row) * UNITS + unit;
-                    const float4 gate = gates[at];
-                    const float before = all_c[at];
-                    float m, b;
-                    fraction(all_c[at + state], m, b);
-                    const float tanh_c = m / b;
                     float d = d_h[part][row];
                     if (!TOP) {
                         d += d_above[at];
                     } else if (step == steps - 1) {
                         d += d_above[(long long)(first + own + row) * UNITS + unit];
                     }
-                    const float d_cell = d_c[part][row] + d * gate.w * (1.0f - tanh_c * tanh_c);
-                    d_z.x = d_cell * gate.z * gate.x * (1.0f - gate.x);
-                    d_z.y = d_cell * before * gate.y * (1.0f - gate.y);
-                    d_z.z = d_cell * gate.x * (1.0f - gate.z * gate.z);
-                    d_z.w = d * tanh_c * gate.w * (1.0f - gate.w);
-                    d_c[part][row] = d_cell * gate.y;
+                    d_z = close_back(gates[at], all_c[at], all_c[at + state], d, d_c[part][row]);
                     gates[at] = d_z;
                 }
                 if (unit < UNITS) {

@@ -75,16 +75,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_forward(
 #pragma unroll
             for (int row = 0; row < ROWS; row++) {
                 const float4 z = sums[part][row];
-                float m, b, m_c, b_c;
-                fraction(z.z, m, b);
-                float4 gate;
-                gate.x = 1.0f / denominator(z.x);
-                gate.y = 1.0f / denominator(z.y);
-                gate.z = m / b;
-                gate.w = 1.0f / denominator(z.w);
-                c[part][row] = fmaf(gate.y, c[part][row], gate.x * gate.z);
-                fraction(c[part][row], m_c, b_c);
-                const float h = gate.w * (m_c / b_c);
+                const float4 gate = activate(z.x, z.y, z.z, z.w);
+                const float h = close(gate, c[part][row]);
                 if (unit < UNITS) {
                     hidden[unit * COLUMNS + own + row] = h;
                     if (own + row < columns) {

@@ -18,7 +18,10 @@
 // need no shuffle at all); wgmma (its weights must lie in shared memory, and with them in registers mma is bound by the
 // same shared reads of [x | h]).
 //
-// Compiled in: UNITS, INPUTS (as stored, a multiple of 8), COLUMNS (a multiple of 8), WARPS, REGISTER_TILES, SHARED_TILES,
+// With SAVE it is the way forward of a training: gates and states of every step stay in f32, the grid's second side are models of
+// one shape, and states begin at zero where none are given.
+//
+// Compiled in: SAVE, UNITS, INPUTS (as stored, a multiple of 8), COLUMNS (a multiple of 8), WARPS, REGISTER_TILES, SHARED_TILES,
 // BF16 (0 or 1), LAST (1: only the last hidden state is wanted).
 
 #include "mma.cuh"
@@ -65,11 +68,29 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
     const half_bits *__restrict__ x,        // [steps][rows][INPUTS]
     const uint4 *__restrict__ weights,      // [GROUPS][TILES][2][32 lanes]
     const float *__restrict__ bias,         // [STORED_UNITS][4]
+#if SAVE
+    const long long x_stride,               // from model to model: 0 where all read the same
+    const float *__restrict__ start_h,      // [models][rows][UNITS], or nothing for zero
+    const float *__restrict__ start_c,      // the same
+    float4 *__restrict__ gates,             // [models][steps][rows][UNITS]: i, f, g, o
+    float *__restrict__ all_h,              // [models][steps + 1][rows][UNITS], the first before the first step
+    float *__restrict__ all_c,              // the same
+#else
     float *__restrict__ state_h,            // [rows][UNITS]
     float *__restrict__ state_c,            // [rows][UNITS]
     half_bits *__restrict__ sequence,       // [steps][rows][STORED_UNITS], not written when LAST
+#endif
     const int rows,
     const int steps) {
+#if SAVE
+    const long long model = blockIdx.y, states = (long long)rows * UNITS;
+    x += model * x_stride;
+    weights += model * GROUPS * TILES * 64;
+    bias += model * STORED_UNITS * 4;
+    gates += model * steps * states;
+    all_h += model * (steps + 1) * states;
+    all_c += model * (steps + 1) * states;
+#endif
     extern __shared__ uint4 shared_memory[];
     uint4 *const resident = shared_memory;                                       // [GROUPS][SHARED_TILES][2][32]
     half_bits *const inputs = (half_bits *)(shared_memory + GROUPS * SHARED_TILES * 64);
@@ -112,9 +133,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
                 const int column = tile * 8 + own_column + side;
                 const bool there = column < columns && unit < UNITS;
                 const long at = (long)(first + column) * UNITS + unit;
+#if SAVE
+                const float h = there && start_h ? start_h[model * states + at] : 0.0f;
+                c[own][tile][side] = there && start_c ? start_c[model * states + at] : 0.0f;
+                if (there) {
+                    all_h[at] = h;
+                    all_c[at] = c[own][tile][side];
+                }
+#else
+                const float h = there ? state_h[at] : 0.0f;
                 c[own][tile][side] = there ? state_c[at] : 0.0f;
+#endif
                 if (unit < STORED_UNITS) {
-                    inputs[column * STRIDE + TILES_X * 16 + unit] = narrow(there ? state_h[at] : 0.0f);
+                    inputs[column * STRIDE + TILES_X * 16 + unit] = narrow(h);
                 }
             }
         }
@@ -181,12 +212,24 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
                         for (int side = 0; side < 2; side++) {
                             const int column = (pair + at) * 8 + own_column + side;
                             float &state = c[own][pair + at][side];
+#if SAVE
+                            const float4 gate = activate(
+                                sums[at][0][side], sums[at][0][2 + side], sums[at][1][side], sums[at][1][2 + side]);
+                            const float h = close(gate, state);
+                            if (column < columns && unit < UNITS) {
+                                const long long place = ((long long)step * rows + first + column) * UNITS + unit;
+                                gates[place] = gate;
+                                all_h[place + states] = h;
+                                all_c[place + states] = state;
+                            }
+#else
                             const float h = cell(
                                 sums[at][0][side], sums[at][0][2 + side], sums[at][1][side], sums[at][1][2 + side], state);
-                            next[column * STRIDE + TILES_X * 16 + unit] = narrow(h);
                             if (step + 1 == steps && column < columns && unit < UNITS) {
                                 state_h[(long)(first + column) * UNITS + unit] = h;
                             }
+#endif
+                            next[column * STRIDE + TILES_X * 16 + unit] = narrow(h);
                         }
                     }
                 }
@@ -195,6 +238,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
         copy_async_wait();
         __syncthreads();
     }
+#if !SAVE
 #if !LAST
     const half_bits *const now = inputs + steps % 2 * (COLUMNS * STRIDE);
     for (int index = threadIdx.x; index < columns * GROUPS; index += THREADS) {
@@ -217,4 +261,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
             }
         }
     }
+#endif
 }

@@ -185,6 +185,77 @@ pub fn single(layer: Layer, machine: Machine, rows: usize) -> Result<Single, Cud
     Ok(Single { lanes, lane_units, rows, row_groups, shared_bytes: bytes(rows * row_groups) })
 }
 
+/// The cut of `lstm_backward_half.cu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackwardHalf {
+    /// Windows of a block.
+    pub columns: usize,
+    /// Warps of a block.
+    pub warps: usize,
+    /// Tiles of weights in shared memory.
+    pub resident: usize,
+    /// Bytes of shared memory.
+    pub shared_bytes: usize,
+}
+
+/// Windows of a block of the kernels that train in halves at most: what a thread keeps of them must fit its registers beside
+/// what is loaded.
+const COLUMNS_TRAINING: usize = 32;
+/// Bytes of a tile of weights: 16 by 16 halves.
+const TILE_BYTES: usize = 512;
+
+/// Tiles of 16 units, and of four gates of four units, of the way back.
+pub const fn tiles_back(units: usize) -> (usize, usize) {
+    (units.div_ceil(16), (4 * units).div_ceil(16))
+}
+
+/// The windows of a block for about `rows` in flight, of the greatest number that `fits`.
+fn columns_training(
+    (layer, machine, rows): (Layer, Machine, usize),
+    fits: impl Fn(usize) -> bool,
+) -> Result<usize, CudaError> {
+    let wanted = rows.div_ceil(machine.processors).clamp(1, COLUMNS_TRAINING).next_multiple_of(8);
+    let columns = (8..=wanted).rev().step_by(8).find(|&columns| fits(columns));
+    let warps = layer.groups().div_ceil(WARPS_MAX);
+    columns.filter(|_| warps <= 2).ok_or(CudaError::Limit {
+        what: "hidden",
+        value: layer.units,
+        max: 2 * 8 * WARPS_MAX,
+        precision: Precision::Bf16,
+        remedy: "train in f32, or on the cpu",
+    })
+}
+
+/// The cut of the way forward of a training in halves: few weights in registers, as many as go into shared memory.
+pub fn forward_half(layer: Layer, machine: Machine, rows: usize) -> Result<Half, CudaError> {
+    let fits = |columns| inputs_bytes(layer, columns) <= machine.shared_bytes;
+    let columns = columns_training((layer, machine, rows), fits)?;
+    // What no compiler spilled.
+    let tiles = match (layer.groups() > WARPS_MAX, columns) {
+        (true, _) => 0,
+        (false, ..=16) => 4,
+        (false, _) => 2,
+    };
+    Ok(Half::with(layer, machine, columns, tiles.min(layer.tiles())))
+}
+
+/// The cut of the way back in halves; `below`: both matrices are wanted.
+pub fn backward_half(
+    layer: Layer,
+    machine: Machine,
+    rows: usize,
+    below: bool,
+) -> Result<BackwardHalf, CudaError> {
+    let (out, deep) = tiles_back(layer.units);
+    let rows_bytes = |columns: usize| (2 * columns * (16 * deep + 8)).next_multiple_of(16);
+    let columns =
+        columns_training((layer, machine, rows), |columns| rows_bytes(columns) <= machine.shared_bytes)?;
+    let free = machine.shared_bytes - rows_bytes(columns);
+    let resident = (free / TILE_BYTES).min((1 + usize::from(below)) * out * deep);
+    let shared_bytes = rows_bytes(columns) + TILE_BYTES * resident;
+    Ok(BackwardHalf { columns, warps: out.min(WARPS_MAX), resident, shared_bytes })
+}
+
 /// The cut of `lstm_stream.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resident {

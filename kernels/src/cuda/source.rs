@@ -74,6 +74,7 @@ pub fn half(layer: Layer, cut: &Half, precision: Precision, last: bool) -> Kerne
             ("SHARED_TILES", cut.shared_tiles),
             ("BF16", usize::from(precision == Precision::Bf16)),
             ("LAST", usize::from(last)),
+            ("SAVE", 0),
         ],
         fused: true,
     }

@@ -33,6 +33,9 @@ impl HostEngine {
                 body = body
                     .replace(&own, &format!("{kind} *const shared_memory = ({kind} *)all_shared_memory;"));
             }
+            if kernel.defines.iter().any(|(name, _)| *name == "BF16") {
+                body = format!("#include \"host_half.h\"\n{body}");
+            }
             let _ = writeln!(text, "namespace kernel_{index} {{\n{body}\n}}");
             let macros = body.lines().filter_map(|line| line.strip_prefix("#define "));
             let own = macros.filter_map(|line| line.split([' ', '(']).next());

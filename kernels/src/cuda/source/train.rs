@@ -1,7 +1,8 @@
 //! The kernels of training.
 
-use super::{Kernel, whole};
-use crate::cuda::shape::{Layer, Single};
+use super::{Kernel, half, whole};
+use crate::cuda::shape::{BackwardHalf, Half, Layer, Single};
+use crate::gpu::Precision;
 use crate::lstm::{Head, Loss, Optimizer};
 
 /// Sums of squares for each model, see `norm.cu`.
@@ -44,6 +45,60 @@ fn cut_of(layer: Layer, cut: &Single) -> Vec<(&'static str, usize)> {
         ("ROWS", cut.rows),
         ("ROW_GROUPS", cut.row_groups),
     ]
+}
+
+/// A layer forward in bf16, with what the way back needs.
+pub fn forward_half(layer: Layer, cut: &Half) -> Kernel {
+    let mut kernel = half(layer, cut, Precision::Bf16, true);
+    kernel.defines.retain(|(name, _)| *name != "SAVE");
+    kernel.defines.push(("SAVE", 1));
+    kernel
+}
+
+/// A layer back through time in bf16.
+pub fn backward_half(layer: Layer, cut: &BackwardHalf, (below, top): (bool, bool)) -> Kernel {
+    Kernel {
+        file: "lstm_backward_half.cu",
+        text: whole(include_str!("../lstm_backward_half.cu")),
+        function: "lstm_backward",
+        defines: vec![
+            ("UNITS", layer.units),
+            ("COLUMNS", cut.columns),
+            ("WARPS", cut.warps),
+            ("RESIDENT", cut.resident),
+            ("BELOW", usize::from(below)),
+            ("TOP", usize::from(top)),
+            ("BF16", 1),
+        ],
+        fused: true,
+    }
+}
+
+/// A layer's weights from the flat vector, rounded, in fragments.
+pub fn pack_half(layer: Layer, below: bool) -> Kernel {
+    Kernel {
+        file: "pack_half.cu",
+        text: whole(include_str!("../pack_half.cu")),
+        function: "pack_half",
+        defines: vec![
+            ("INPUTS", layer.inputs),
+            ("UNITS", layer.units),
+            ("BELOW", usize::from(below)),
+            ("BF16", 1),
+        ],
+        fused: true,
+    }
+}
+
+/// Rows of a layer's inputs, rounded and padded.
+pub fn narrow(layer: Layer) -> Kernel {
+    Kernel {
+        file: "narrow.cu",
+        text: whole(include_str!("../narrow.cu")),
+        function: "narrow_rows",
+        defines: vec![("WIDTH", layer.inputs), ("STORED", layer.stored_inputs()), ("BF16", 1)],
+        fused: true,
+    }
 }
 
 /// The product of `left` columns with those of a layer's inputs and units, and a column of ones.

@@ -1,8 +1,9 @@
 //! The memory of a training: numbered buffers, and how many bytes each takes.
 
 use super::kernels::slices;
+use crate::cuda::shape::{Layer, tiles_back};
 use crate::cuda::source::train::{NORM_BLOCKS, NUMBERS};
-use crate::lstm::Spec;
+use crate::lstm::{Precision, Spec};
 
 /// A buffer. Where models train side by side, each has a part of its own in all but the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +69,16 @@ pub enum Part {
     C,
     /// `[steps][rows][units]`: what the layer above reads, where some of it is dropped.
     Dropped,
+    /// In bf16 both matrices as the way forward takes them, and as the way back does.
+    Forward,
+    Back,
+    /// `[units padded to 8][4]`: the bias in bf16's layout.
+    PaddedBias,
+    /// `[steps][rows][inputs padded to 8]`: what the layer reads, rounded; one for all models in the first layer.
+    Narrow,
 }
 
-const PARTS: usize = 11;
+const PARTS: usize = 15;
 const SHARED: usize = 17;
 
 impl Buffer {
@@ -119,7 +127,11 @@ pub struct Batch {
 }
 
 /// Every buffer that lives as long as the training, and its bytes.
-pub fn lasting(spec: &Spec, models: usize, moments: usize) -> Vec<(Buffer, &'static str, usize)> {
+pub fn lasting(
+    spec: &Spec,
+    (models, moments): (usize, usize),
+    precision: Precision,
+) -> Vec<(Buffer, &'static str, usize)> {
     let flat = models * spec.parameters() * 4;
     let mut all = vec![
         (Buffer::Weights, "the weights", flat),
@@ -137,6 +149,15 @@ pub fn lasting(spec: &Spec, models: usize, moments: usize) -> Vec<(Buffer, &'sta
         let mut of = |part, values: usize| {
             all.push((Buffer::Of(layer, part), "a layer's weights", models * values * 4));
         };
+        if precision == Precision::Bf16 {
+            let shape = Layer { inputs, units };
+            let (out, deep) = tiles_back(units);
+            // Halves: two in a value.
+            of(Part::Forward, shape.groups() * shape.tiles() * 256);
+            of(Part::Back, (1 + usize::from(layer > 0)) * out * deep * 128);
+            of(Part::PaddedBias, 32 * shape.groups());
+            continue;
+        }
         of(Part::WeightX, 4 * units * inputs);
         of(Part::WeightH, 4 * units * units);
         of(Part::Bias, 4 * units);
@@ -147,7 +168,12 @@ pub fn lasting(spec: &Spec, models: usize, moments: usize) -> Vec<(Buffer, &'sta
 }
 
 /// Every buffer that a batch takes, and its bytes.
-pub fn of_a_batch(spec: &Spec, models: usize, batch: &Batch) -> Vec<(Buffer, &'static str, usize)> {
+pub fn of_a_batch(
+    spec: &Spec,
+    models: usize,
+    batch: &Batch,
+    precision: Precision,
+) -> Vec<(Buffer, &'static str, usize)> {
     let Batch { rows, steps, carried, dropout, .. } = *batch;
     let (units, state) = (spec.hidden, models * rows * spec.hidden * 4);
     let logits = models * rows * spec.output * 4;
@@ -167,6 +193,12 @@ pub fn of_a_batch(spec: &Spec, models: usize, batch: &Batch) -> Vec<(Buffer, &'s
     ];
     for layer in 0..spec.layers {
         let start = if carried { state } else { 4 };
+        if precision == Precision::Bf16 {
+            let stored = Layer { inputs: spec.layer_input(layer), units }.stored_inputs();
+            let each = if layer > 0 { models } else { 1 };
+            let bytes = 2 * each * steps * rows * stored;
+            all.push((Buffer::Of(layer, Part::Narrow), "the rounded inputs of a batch", bytes));
+        }
         let dropped = if dropout > 0.0 && layer + 1 < spec.layers { steps * state } else { 4 };
         all.extend([
             (Buffer::Of(layer, Part::StartH), "the states of a batch", start),

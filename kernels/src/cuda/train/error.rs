@@ -25,7 +25,9 @@ pub enum CudaTrainError {
         /// What must be equal.
         field: &'static str,
     },
-    /// No kernels for this yet.
-    #[error("there is no training in {0} on a CUDA device yet; train in f32 there, or in {0} on the cpu")]
+    /// The device does not multiply so.
+    #[error(
+        "this device does not multiply {0} (that needs compute capability 8.0); train in f32 there, or in {0} on the cpu"
+    )]
     Precision(crate::lstm::Precision),
 }

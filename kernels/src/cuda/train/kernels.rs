@@ -4,7 +4,7 @@ use crate::cuda::error::CudaError;
 use crate::cuda::plan::Kernels;
 use crate::cuda::shape::{self, Layer, Machine, Single};
 use crate::cuda::source::{self, train as text};
-use crate::lstm::{Spec, TrainOptions};
+use crate::lstm::{Precision, Spec, TrainOptions};
 
 /// Depth of a slice of a weights' gradient at least, and slices at most: enough to fill a device with blocks, few enough that
 /// their sum costs little beside them.
@@ -22,8 +22,16 @@ pub fn slices(depth: usize) -> (usize, usize) {
 pub struct Through {
     /// Its place.
     pub kernel: usize,
-    /// How it is cut.
-    pub cut: Single,
+    /// Windows of a block.
+    pub columns: usize,
+    /// Threads of a block.
+    pub threads: usize,
+}
+
+impl Through {
+    const fn single(kernel: usize, cut: Single) -> Self {
+        Self { kernel, columns: cut.rows * cut.row_groups, threads: cut.lanes * cut.row_groups }
+    }
 }
 
 /// Kernels of one layer.
@@ -31,6 +39,8 @@ pub struct Through {
 pub struct OfLayer {
     pub layer: Layer,
     pub pack: usize,
+    /// In bf16.
+    pub narrow: Option<usize>,
     pub forward: Through,
     pub backward: Through,
     pub outer: usize,
@@ -65,19 +75,43 @@ pub fn kernels(
     for index in 0..spec.layers {
         let layer = Layer { inputs: spec.layer_input(index), units };
         let (below, top) = (index > 0, index + 1 == spec.layers);
+        let (outer, gather) = (text::outer(4 * units, layer), text::gather(4 * units, layer, (4, 2)));
+        let (outer, gather) = (all.add(outer, 0), all.add(gather, 0));
+        if options.precision == Precision::Bf16 {
+            let forward = shape::forward_half(layer, machine, rows)?;
+            let backward = shape::backward_half(layer, machine, rows, below)?;
+            let text_back = text::backward_half(layer, &backward, (below, top));
+            layers.push(OfLayer {
+                layer,
+                pack: all.add(text::pack_half(layer, below), 0),
+                narrow: Some(all.add(text::narrow(layer), 0)),
+                forward: Through {
+                    kernel: all.add(text::forward_half(layer, &forward), forward.shared_bytes),
+                    columns: forward.columns,
+                    threads: 32 * forward.warps,
+                },
+                backward: Through {
+                    kernel: all.add(text_back, backward.shared_bytes),
+                    columns: backward.columns,
+                    threads: 32 * backward.warps,
+                },
+                outer,
+                gather,
+            });
+            continue;
+        }
         let forward = shape::single(layer, machine, rows)?;
         let backward = shape::backward(layer, machine, rows)?;
-        let through = |kernel, cut| Through { kernel, cut };
+        let text_back = text::backward(layer, &backward, (below, top));
+        let forward_place = all.add(text::forward(layer, &forward), forward.shared_bytes);
         layers.push(OfLayer {
             layer,
             pack: all.add(text::pack(layer, below), 0),
-            forward: through(all.add(text::forward(layer, &forward), forward.shared_bytes), forward),
-            backward: through(
-                all.add(text::backward(layer, &backward, (below, top)), backward.shared_bytes),
-                backward,
-            ),
-            outer: all.add(text::outer(4 * units, layer), 0),
-            gather: all.add(text::gather(4 * units, layer, (4, 2)), 0),
+            narrow: None,
+            forward: Through::single(forward_place, forward),
+            backward: Through::single(all.add(text_back, backward.shared_bytes), backward),
+            outer,
+            gather,
         });
     }
     let head = Layer { inputs: 0, units };

@@ -4,6 +4,7 @@ use super::buffers::{Batch, Buffer, Part};
 use super::kernels::{OfLayer, Places, Through, slices};
 use crate::cuda::plan::Argument::{self, Float, Int, Long, Nothing};
 use crate::cuda::plan::{Launch, THREADS, blocks};
+use crate::cuda::shape::tiles_back;
 use crate::cuda::source::train::NORM_BLOCKS;
 use crate::lstm::{Loss, Spec};
 
@@ -32,21 +33,17 @@ fn of(layer: usize, part: Part) -> Argument {
 /// The weights of every layer from the flat vector.
 pub fn pack(spec: &Spec, places: &Places, models: usize) -> Vec<Launch> {
     let pack = |(index, at): (usize, &OfLayer)| {
-        let elements = 4 * spec.hidden * (at.layer.inputs + spec.hidden + 1);
-        Launch {
-            kernel: at.pack,
-            grid: [blocks(elements), models, 1],
-            threads: THREADS,
-            arguments: vec![
-                from(Buffer::Weights, spec.layer_start(index)),
-                Long(spec.parameters()),
-                of(index, Part::WeightX),
-                of(index, Part::WeightH),
-                of(index, Part::Bias),
-                of(index, Part::BackH),
-                of(index, Part::BackX),
-            ],
+        let mut elements = 4 * spec.hidden * (at.layer.inputs + spec.hidden + 1);
+        let mut parts = vec![Part::WeightX, Part::WeightH, Part::Bias, Part::BackH, Part::BackX];
+        if at.narrow.is_some() {
+            let (out, deep) = tiles_back(spec.hidden);
+            let back = (1 + usize::from(index > 0)) * out * deep * 256;
+            elements = at.layer.groups() * at.layer.tiles() * 512 + back + 32 * at.layer.groups();
+            parts = vec![Part::Forward, Part::Back, Part::PaddedBias];
         }
+        let mut arguments = vec![from(Buffer::Weights, spec.layer_start(index)), Long(spec.parameters())];
+        arguments.extend(parts.into_iter().map(|part| of(index, part)));
+        Launch { kernel: at.pack, grid: [blocks(elements), models, 1], threads: THREADS, arguments }
     };
     places.layers.iter().enumerate().map(pack).collect()
 }
@@ -99,9 +96,20 @@ impl Order<'_> {
         }
     }
 
-    fn through(&self, Through { kernel, cut }: Through, arguments: Vec<Argument>) -> Launch {
-        let grid = [self.batch.rows.div_ceil(cut.rows * cut.row_groups), self.models, 1];
-        Launch { kernel, grid, threads: cut.lanes * cut.row_groups, arguments }
+    fn through(&self, through: Through, arguments: Vec<Argument>) -> Launch {
+        let Through { kernel, columns, threads } = through;
+        Launch { kernel, grid: [self.batch.rows.div_ceil(columns), self.models, 1], threads, arguments }
+    }
+
+    /// What a layer reads, rounded; that of the first layer once for all models.
+    fn narrow(&self, kernel: usize, index: usize, at: &OfLayer) -> (Launch, usize) {
+        let (source, stride) = self.source(index, 0);
+        let count = self.batch.steps * self.batch.rows;
+        let values = count * at.layer.stored_inputs();
+        let each = if index > 0 { self.models } else { 1 };
+        let arguments = vec![source, Long(stride), of(index, Part::Narrow), Int(count)];
+        let launch = Launch { kernel, grid: [blocks(values), each, 1], threads: THREADS, arguments };
+        (launch, if index > 0 { values } else { 0 })
     }
 
     fn dropout(&self, layer: usize, (source, stride): (Argument, usize), to: Argument) -> Launch {
@@ -130,25 +138,24 @@ impl Order<'_> {
         let (rows_i, steps_i, state) = (Int(rows), Int(steps), self.state());
         let mut launches = Vec::new();
         for (index, at) in places.layers.iter().enumerate() {
-            let (x, stride) = self.source(index, 0);
             let start = |part| if carried { of(index, part) } else { Nothing };
-            launches.push(self.through(
-                at.forward,
-                vec![
-                    x,
-                    Long(stride),
-                    of(index, Part::WeightX),
-                    of(index, Part::WeightH),
-                    of(index, Part::Bias),
-                    start(Part::StartH),
-                    start(Part::StartC),
-                    of(index, Part::Gates),
-                    of(index, Part::H),
-                    of(index, Part::C),
-                    rows_i,
-                    steps_i,
-                ],
-            ));
+            let mut arguments = match at.narrow {
+                Some(kernel) => {
+                    let (launch, stride) = self.narrow(kernel, index, at);
+                    launches.push(launch);
+                    let [x, weights, bias] = [Part::Narrow, Part::Forward, Part::PaddedBias];
+                    vec![of(index, x), of(index, weights), of(index, bias), Long(stride)]
+                }
+                None => {
+                    let (x, stride) = self.source(index, 0);
+                    let [weight_x, weight_h] = [Part::WeightX, Part::WeightH];
+                    vec![x, Long(stride), of(index, weight_x), of(index, weight_h), of(index, Part::Bias)]
+                }
+            };
+            arguments.extend([start(Part::StartH), start(Part::StartC)]);
+            arguments.extend([Part::Gates, Part::H, Part::C].map(|part| of(index, part)));
+            arguments.extend([rows_i, steps_i]);
+            launches.push(self.through(at.forward, arguments));
             if dropout > 0.0 && index + 1 < spec.layers {
                 let h = from(Buffer::Of(index, Part::H), state);
                 let to = of(index, Part::Dropped);
@@ -221,20 +228,13 @@ impl Order<'_> {
         for (index, at) in places.layers.iter().enumerate().rev() {
             let above = if index == top { all(Buffer::DLast) } else { all(Buffer::D(index % 2)) };
             let below = if index > 0 { all(Buffer::D((index - 1) % 2)) } else { Nothing };
-            launches.push(self.through(
-                at.backward,
-                vec![
-                    of(index, Part::BackH),
-                    of(index, Part::BackX),
-                    of(index, Part::Gates),
-                    of(index, Part::C),
-                    above,
-                    below,
-                    Int(rows),
-                    Int(steps),
-                    Int(begin),
-                ],
-            ));
+            let mut arguments = match at.narrow {
+                Some(_) => vec![of(index, Part::Back)],
+                None => vec![of(index, Part::BackH), of(index, Part::BackX)],
+            };
+            arguments.extend([of(index, Part::Gates), of(index, Part::C), above, below]);
+            arguments.extend([Int(rows), Int(steps), Int(begin)]);
+            launches.push(self.through(at.backward, arguments));
             if dropout > 0.0 && index > 0 {
                 let d = all(Buffer::D((index - 1) % 2));
                 launches.push(self.dropout(index - 1, (d, steps * state), d));

@@ -86,7 +86,8 @@ impl CudaSweep {
             if !options.loss.fits(spec.head) {
                 return Err(TrainError::Loss { loss: options.loss, head: spec.head }.into());
             }
-            if options.precision != Precision::F32 {
+            // Int8 was refused by the check.
+            if options.precision == Precision::Bf16 && machine.capability < 80 && machine != PORTABLE {
                 return Err(CudaTrainError::Precision(options.precision));
             }
             let rule =
@@ -95,6 +96,7 @@ impl CudaSweep {
                 ("shape", other.spec() == spec),
                 ("optimizer", rule(options) == rule(&shared)),
                 ("loss", options.loss == shared.loss),
+                ("precision", options.precision == shared.precision),
                 ("dropout", options.dropout.to_bits() == shared.dropout.to_bits()),
                 ("truncation", options.truncation == shared.truncation),
             ] {
@@ -106,7 +108,7 @@ impl CudaSweep {
         let rows = batch.max(1).saturating_mul(models.len());
         let (kernels, places) = kernels(&spec, &shared, machine, rows)?;
         let mut engine = engine(&kernels, Buffer::count(spec.layers))?;
-        for (buffer, what, bytes) in lasting(&spec, models.len(), moments(&shared)) {
+        for (buffer, what, bytes) in lasting(&spec, (models.len(), moments(&shared)), shared.precision) {
             engine.room(buffer.number(), what, bytes)?;
         }
         let flat: Vec<u8> = models.iter().flat_map(|(model, _)| bytes_of(&model.weights().values)).collect();
@@ -185,10 +187,10 @@ impl CudaSweep {
     pub fn explain(&self) -> String {
         let mut text = format!("model        {}, {} side by side", self.spec, self.entries.len());
         let _ = write!(text, "\n{}", self.engine.explain());
-        let _ = write!(text, "\nprecision    f32");
+        let _ = write!(text, "\nprecision    {}", self.entries[0].options.precision);
         for (index, layer) in self.places.layers.iter().enumerate() {
-            let _ = write!(text, "\nlayer {index:<6} forward {:?}", layer.forward.cut);
-            let _ = write!(text, "\n             backward {:?}", layer.backward.cut);
+            let _ = write!(text, "\nlayer {index:<6} forward {:?}", layer.forward);
+            let _ = write!(text, "\n             backward {:?}", layer.backward);
         }
         text
     }
@@ -258,7 +260,9 @@ impl CudaSweep {
         }
         let kept = self.entries[0].options.truncation.map_or(steps, |kept| kept.min(steps));
         let batch = Batch { rows, steps, begin: steps - kept, carried: states.is_some(), dropout };
-        for (buffer, what, bytes) in of_a_batch(&spec, self.entries.len(), &batch) {
+        for (buffer, what, bytes) in
+            of_a_batch(&spec, self.entries.len(), &batch, self.entries[0].options.precision)
+        {
             self.engine.room(buffer.number(), what, bytes)?;
         }
         self.engine.write(Buffer::X.number(), &bytes_of(&values))?;
