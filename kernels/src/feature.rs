@@ -9,9 +9,9 @@
 
 pub mod value;
 
-mod op;
+pub(crate) mod op;
 
-mod graph;
+pub(crate) mod graph;
 
 pub mod entry;
 
@@ -51,7 +51,7 @@ mod lower;
 
 mod loops;
 
-mod program;
+pub(crate) mod program;
 
 pub mod normaliser;
 
