@@ -53,11 +53,15 @@ mod loops;
 
 pub(crate) mod program;
 
+mod turned;
+
 pub mod normaliser;
 
 pub mod stream;
 
 pub mod snapshot;
+
+pub mod revision;
 
 pub mod panel;
 
@@ -74,6 +78,7 @@ pub use error::PlanError;
 pub use normaliser::{Fit, Moments, Normaliser};
 pub use panel::{Panel, PanelError};
 pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
+pub use revision::{Revisable, RevisionError};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
 pub use value::Number;

@@ -16,7 +16,7 @@ const PLACES: &[(&str, &str)] = &[
     ("kernels/src/cpu", "loads, stores and the dispatch of vector kernels"),
     ("kernels/src/cuda", "calls of NVIDIA's libraries and launches of kernels"),
     ("kernels/src/feature/loops.rs", "the dispatch of the vector build of the executor"),
-    ("kernels/src/feature/value/avx512.rs", "the registers that hold a group of symbols"),
+    ("kernels/src/feature/value/avx512", "the registers that hold a group of symbols"),
     ("kernels/tests", "the allocator that counts"),
     ("loader/src/cache/map.rs", "one mapping of a file that is never changed"),
     ("loader/src/codec/shuffle.rs", "the dispatch of the vector build of the byte shuffle"),

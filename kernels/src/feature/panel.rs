@@ -1,6 +1,7 @@
 //! Running a plan over many symbols at once: groups of symbols in the places of vector registers.
 //!
-//! Every symbol gets the bits that [`Stream`](super::Stream) gives it alone, in `f64`; a missing bar is a row of NaN.
+//! Every symbol gets the bits that [`Stream`](super::Stream) gives it alone, in `f64`; a missing bar is a row of NaN,
+//! and so is each row before a symbol's first and after its last: its values are then those of a stream that began with it.
 //! All symbols advance by the same rows, so that windows close together and no place waits for another. Rows are
 //! taken in blocks and, within a block, group by group: the columns are then read as many streams in ascending
 //! order, and the intermediate values stay in the first-level cache.
@@ -117,6 +118,10 @@ impl<T: Number> Panel<T> {
     /// Takes the next rows: `columns[input][row, symbol]`, in the order of [`Plan::inputs`](super::Plan::inputs), and
     /// writes `out[output, row, symbol]` in the order of [`Plan::names`](super::Plan::names).
     ///
+    /// Any layout will do. Fast ones are those whose symbols lie side by side in memory (the order of the indices), and
+    /// those whose rows do (`[symbol, row]` seen through [`t`](ndarray::ArrayBase::t), `[output, symbol, row]` through
+    /// [`permuted_axes`](ndarray::ArrayBase::permuted_axes)`([0, 2, 1])`), which are turned in registers.
+    ///
     /// # Errors
     /// [`PanelError`] when the columns or the output array do not fit; nothing is then written or changed.
     pub fn extend(
@@ -125,8 +130,7 @@ impl<T: Number> Panel<T> {
         out: ArrayViewMut3<'_, T>,
     ) -> Result<(), PanelError> {
         let rows = self.check(columns, out.dim())?;
-        let columns: Vec<Column<'_, T>> =
-            columns.iter().map(|view| Column { view: *view, flat: view.to_slice() }).collect();
+        let columns: Vec<Column<'_, T>> = columns.iter().copied().map(Column::new).collect();
         self.loops.wide(Pass {
             program: &self.program,
             states: &mut self.state,

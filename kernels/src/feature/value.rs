@@ -14,7 +14,7 @@ pub(super) mod avx512;
 use std::fmt::Debug;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
 
-use num_traits::Float;
+use num_traits::{Float, Zero};
 
 /// Symbols in a group: a register of AVX-512 in `f32`, two in `f64`.
 pub(crate) const WIDTH: usize = 16;
@@ -87,6 +87,12 @@ pub(crate) trait Value:
     fn root(self) -> Self;
     /// The number without its sign.
     fn magnitude(self) -> Self;
+    /// The number where it is finite, NaN elsewhere: zero times an infinity is NaN, and a zero added changes nothing. Fused
+    /// where that is one instruction.
+    #[inline(always)]
+    fn known(self) -> Self {
+        self * Self::all_of(Self::Number::zero()) + self
+    }
     /// Where it is less than `other`; nowhere beside a NaN.
     fn less(self, other: Self) -> Self::Mask;
     /// Where it is a NaN.
@@ -115,6 +121,8 @@ pub(crate) trait Lanes: Value {
     fn settle();
     /// The same memory, seen as registers.
     fn of_groups(groups: &mut [Group<Self::Number>]) -> &mut [Self];
+    /// Turns a square: place p of row r becomes place r of row p.
+    fn turn(rows: &mut [Self; WIDTH]);
 }
 
 impl<T: Number> Value for T {
@@ -326,6 +334,16 @@ impl<T: Number> Lanes for Group<T> {
     #[inline(always)]
     fn of_groups(groups: &mut [Group<T>]) -> &mut [Self] {
         groups
+    }
+
+    #[inline(always)]
+    fn turn(rows: &mut [Self; WIDTH]) {
+        for row in 1..WIDTH {
+            let (before, after) = rows.split_at_mut(row);
+            for (place, other) in before.iter_mut().enumerate() {
+                std::mem::swap(&mut other.0[row], &mut after[0].0[place]);
+            }
+        }
     }
 }
 

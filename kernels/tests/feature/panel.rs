@@ -59,6 +59,33 @@ fn every_symbol_has_the_bits_of_its_own_stream() {
 }
 
 #[test]
+fn symbols_that_lie_row_after_row_have_the_same_bits() {
+    let plan = everything();
+    let (count, rows) = (21, 333);
+    let all = symbols(count, rows);
+    let columns = columns(&plan, &all, |x| x);
+    // `[symbol][row]` in memory.
+    let turned: Vec<Array2<f64>> =
+        columns.iter().map(|column| column.t().as_standard_layout().into_owned()).collect();
+    let views: Vec<ArrayView2<'_, f64>> = columns.iter().map(|column| column.view()).collect();
+    let mut expected = Array3::zeros((plan.names().len(), rows, count));
+    plan.panel::<f64>(count).unwrap().extend(&views, expected.view_mut()).unwrap();
+    let mut out = Array3::from_elem((plan.names().len(), count, rows), -1.0);
+    let mut panel = plan.panel::<f64>(count).unwrap();
+    for (from, to) in [(0, 1), (1, 48), (48, 50), (50, rows)] {
+        let views: Vec<ArrayView2<'_, f64>> =
+            turned.iter().map(|column| column.slice(s![.., from..to]).reversed_axes()).collect();
+        let part = out.slice_mut(s![.., .., from..to]).permuted_axes([0, 2, 1]);
+        panel.extend(&views, part).unwrap();
+    }
+    for symbol in 0..count {
+        let own = out.slice(s![.., symbol, ..]).t().to_owned();
+        let other = expected.slice(s![.., .., symbol]).t().to_owned();
+        assert_same(&other, &own, plan.names(), &format!("symbol {symbol}"));
+    }
+}
+
+#[test]
 fn in_f32_neighbours_and_chunks_change_no_bit_and_values_are_near_those_of_f64() {
     let plan = everything();
     let names: Vec<&str> = plan.names().iter().map(String::as_str).collect();

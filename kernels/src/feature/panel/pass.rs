@@ -5,7 +5,8 @@ use ndarray::ArrayView2;
 use super::target::Target;
 use crate::feature::loops::GroupJob;
 use crate::feature::op::known;
-use crate::feature::program::{self, Program};
+use crate::feature::program::{self, Known, Program};
+use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
 /// Rows in a block: the registers of thirty nodes in `f32` are 30 KiB.
@@ -22,10 +23,17 @@ pub(super) struct Pass<'a, 'i, 'o, T> {
     pub symbols: usize,
 }
 
-/// `[row, symbol]` of a column, and again where it lies in memory in the order of its indices.
+/// `[row, symbol]` of a column, and again where it lies in memory row after row or symbol after symbol.
 pub(super) struct Column<'i, T> {
-    pub view: ArrayView2<'i, T>,
-    pub flat: Option<&'i [T]>,
+    view: ArrayView2<'i, T>,
+    flat: Option<&'i [T]>,
+    turned: Option<Vec<&'i [T]>>,
+}
+
+impl<'i, T: Number> Column<'i, T> {
+    pub(super) fn new(view: ArrayView2<'i, T>) -> Self {
+        Self { view, flat: view.to_slice(), turned: turned::columns(view) }
+    }
 }
 
 /// Where a pass stands: first row, first symbol, rows.
@@ -42,12 +50,9 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
     #[inline(always)]
     fn run<V: Lanes<Number = T>>(self) {
         let Self { program, states, columns, mut target, rows, symbols } = self;
-        let mut lanes = program.lanes::<Group<T>, BLOCK>();
+        let mut lanes = program.lanes::<Group<T>, BLOCK>(program.groups.lanes);
         let (lanes, _) = V::of_groups(lanes.as_flattened_mut()).as_chunks_mut::<BLOCK>();
         let states = V::of_groups(states);
-        // The outputs in the order in which the nodes give them.
-        let mut outputs: Vec<(usize, usize)> = program.outputs.iter().copied().zip(0..).collect();
-        outputs.sort_unstable();
         let (groups, strip) = (symbols.div_ceil(WIDTH), target.strip_groups());
         let mut start = 0;
         while start < rows {
@@ -57,21 +62,23 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
                 let last = groups.min(first + strip);
                 for group in first..last {
                     let place = Place { start, symbol: group * WIDTH, count };
-                    columns.iter().zip(&mut *lanes).for_each(|(column, lane)| column.read(lane, place));
+                    for (column, lane) in columns.iter().zip(&mut *lanes) {
+                        column.read(lane, place);
+                    }
                     let state = &mut states[group * program.state_len..][..program.state_len];
-                    let mut pending = &outputs[..];
-                    for node in &program.nodes {
-                        while let [(register, output), later @ ..] = pending
-                            && *register < node.out
+                    let mut pending = &program.groups.known[..];
+                    for (ran, node) in program.groups.nodes.iter().enumerate() {
+                        while let [Known { after, lane, output }, later @ ..] = pending
+                            && *after <= ran
                         {
-                            target.write(*output, &lanes[*register][..count], place);
+                            target.write(*output, &lanes[*lane][..count], place);
                             pending = later;
                         }
                         program::step(node, state, lanes, count);
                         target.drain::<V>();
                     }
-                    for (register, output) in pending {
-                        target.write(*output, &lanes[*register][..count], place);
+                    for Known { lane, output, .. } in pending {
+                        target.write(*output, &lanes[*lane][..count], place);
                     }
                 }
                 let work = program.nodes.len().saturating_mul(strip);
@@ -92,9 +99,10 @@ impl<T: Number> Column<'_, T> {
     #[inline(always)]
     fn read<V: Lanes<Number = T>>(&self, lane: &mut [V; BLOCK], Place { start, symbol, count }: Place) {
         let (_, symbols) = self.view.dim();
+        let series = self.turned.as_ref().and_then(|series| series[symbol..].first_chunk::<WIDTH>());
         let slots = lane[..count].iter_mut();
-        match self.flat {
-            Some(flat) if symbol + WIDTH <= symbols => {
+        match (self.flat, series) {
+            (Some(flat), _) if symbol + WIDTH <= symbols => {
                 let mut rest = &flat[start * symbols + symbol..];
                 for slot in slots {
                     if let Some(row) = rest.first_chunk::<WIDTH>() {
@@ -103,6 +111,7 @@ impl<T: Number> Column<'_, T> {
                     rest = rest.get(symbols..).unwrap_or_default();
                 }
             }
+            (_, Some(series)) => turned::read(series, start, &mut lane[..count]),
             _ => {
                 for (slot, row) in slots.zip(start..) {
                     // The places beyond the last symbol repeat it, so that they warm up with it.

@@ -9,10 +9,11 @@
 //!
 //! Tried and refused: prefetching the lines to be written, or those to be read (no gain).
 
-use ndarray::ArrayViewMut3;
+use ndarray::{ArrayViewMut3, Axis};
 
 use super::pass::{BLOCK, Place};
 use crate::feature::op::shown;
+use crate::feature::turned;
 use crate::feature::value::{Lanes, Number, WIDTH};
 
 /// Bytes of output of one call that do not stay in the last-level cache.
@@ -28,6 +29,8 @@ pub(super) enum Target<'o, T> {
     Direct { out: &'o mut [T], rows: usize, symbols: usize },
     /// The same, larger than the caches.
     Staged(Stage<'o, T>),
+    /// In memory symbol after symbol: the rows of each output of each symbol.
+    Turned { series: Vec<&'o mut [T]>, symbols: usize },
     /// Any other order.
     Strided(ArrayViewMut3<'o, T>),
 }
@@ -36,7 +39,7 @@ impl<'o, T: Number> Target<'o, T> {
     pub(super) fn new(out: ArrayViewMut3<'o, T>) -> Self {
         let (outputs, rows, symbols) = out.dim();
         if !out.is_standard_layout() {
-            return Self::Strided(out);
+            return if rows > 1 && out.strides()[1] == 1 { Self::turned(out) } else { Self::Strided(out) };
         }
         let staged = size_of::<T>() * out.len() >= STAGED_BYTES_MIN;
         match out.into_slice() {
@@ -44,6 +47,17 @@ impl<'o, T: Number> Target<'o, T> {
             Some(out) => Self::Direct { out, rows, symbols },
             None => Self::Direct { out: &mut [], rows, symbols },
         }
+    }
+
+    fn turned(out: ArrayViewMut3<'o, T>) -> Self {
+        let (_, _, symbols) = out.dim();
+        let (mut series, mut rest) = (Vec::new(), out);
+        while rest.dim().0 > 0 {
+            let (first, later) = rest.split_at(Axis(0), 1);
+            series.extend(turned::columns_mut(first.index_axis_move(Axis(0), 0)));
+            rest = later;
+        }
+        Self::Turned { series, symbols }
     }
 
     /// Groups that are computed before their outputs are taken together.
@@ -60,6 +74,10 @@ impl<'o, T: Number> Target<'o, T> {
         let Place { start, symbol, .. } = place;
         match self {
             Self::Staged(stage) => stage.write(output, lane, symbol),
+            Self::Turned { series, symbols } => {
+                let last = (symbol + WIDTH).min(*symbols);
+                turned::write(lane, &mut series[output * *symbols..][symbol..last], start);
+            }
             Self::Direct { out, rows, symbols } if symbol + WIDTH <= *symbols => {
                 let mut rest = &mut out[(output * *rows + start) * *symbols + symbol..];
                 for values in lane {

@@ -3,6 +3,8 @@
 //! Everything here is inlined into `run_avx512` of [`crate::feature::loops`], which is entered only where the
 //! processor has AVX-512; nothing else names these types.
 
+mod turn;
+
 use std::arch::x86_64::{
     __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _mm_sfence, _mm512_abs_pd, _mm512_abs_ps,
     _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_div_pd, _mm512_div_ps,
@@ -129,6 +131,11 @@ impl Value for Single {
     }
 
     #[inline(always)]
+    fn known(self) -> Self {
+        self.fused(Self::all_of(0.0), self)
+    }
+
+    #[inline(always)]
     fn less(self, other: Self) -> __mmask16 {
         // SAFETY: as in `all_of`.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -195,6 +202,11 @@ impl Lanes for Single {
         // SAFETY: a `Group` is sixteen numbers on a boundary of 64 bytes, as a register is.
         unsafe { std::slice::from_raw_parts_mut(start.cast(), len) }
     }
+
+    #[inline(always)]
+    fn turn(rows: &mut [Self; WIDTH]) {
+        *rows = turn::singles_square(rows.map(|row| row.0)).map(Self);
+    }
 }
 
 impl Double {
@@ -243,6 +255,11 @@ impl Value for Double {
         let low = unsafe { _mm512_abs_pd(self.0) };
         // SAFETY: as in `all_of`.
         Self(low, unsafe { _mm512_abs_pd(self.1) })
+    }
+
+    #[inline(always)]
+    fn known(self) -> Self {
+        self.fused(Self::all_of(0.0), self)
     }
 
     #[inline(always)]
@@ -320,5 +337,16 @@ impl Lanes for Double {
         let (start, len) = (groups.as_mut_ptr(), groups.len());
         // SAFETY: a `Group` is sixteen numbers on a boundary of 64 bytes, as two registers are.
         unsafe { std::slice::from_raw_parts_mut(start.cast(), len) }
+    }
+
+    #[inline(always)]
+    fn turn(rows: &mut [Self; WIDTH]) {
+        let low = |first: usize| turn::doubles(std::array::from_fn(|row| rows[first + row].0));
+        let high = |first: usize| turn::doubles(std::array::from_fn(|row| rows[first + row].1));
+        let (above, below) = ([low(0), low(8)], [high(0), high(8)]);
+        *rows = std::array::from_fn(|row| {
+            let [first, second] = if row < 8 { &above } else { &below };
+            Self(first[row % 8], second[row % 8])
+        });
     }
 }
