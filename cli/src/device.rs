@@ -259,11 +259,16 @@ impl Teacher {
     ///
     /// # Errors
     /// [`Failure`] when the device is not there, or does not train so.
-    pub fn new(device: Choice, model: Lstm, options: TrainOptions) -> Result<(Self, String), Failure> {
+    pub fn new(
+        device: Choice,
+        model: Lstm,
+        options: TrainOptions,
+        batch: usize,
+    ) -> Result<(Self, String), Failure> {
         #[cfg(feature = "gpu")]
         if let Some(kind) = device.kind().filter(|kind| *kind != Kind::Cpu) {
             let device = Device::open(kind)?;
-            let trainer = device.trainer(model, options)?;
+            let trainer = device.trainer(model, options, batch)?;
             return Ok((Self::Device(Box::new(trainer)), device.name()));
         }
         match device {
@@ -275,6 +280,8 @@ impl Teacher {
             #[cfg(not(feature = "gpu"))]
             Choice::Wgpu | Choice::Cuda => Err(Failure::NoGpus { asked: format!("--device {device}") }),
             _ => {
+                // Only the kernels of a GPU are cut for a batch.
+                let _ = batch;
                 let isa = diapason_kernels::Isa::choose(None)?.to_string();
                 Ok((Self::Processor(Box::new(Trainer::new(model, options)?)), isa))
             }

@@ -219,7 +219,9 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         seed: settings.seed,
         ..TrainOptions::default()
     };
-    let (mut trainer, isa) = Teacher::new(settings.device, Lstm::new(spec, settings.seed)?, options)?;
+    let model = Lstm::new(spec, settings.seed)?;
+    let batch = settings.size(settings.batch);
+    let (mut trainer, isa) = Teacher::new(settings.device, model, options, batch)?;
     let started = Instant::now();
     let limit = settings.seconds.map(Duration::from_secs_f64);
     let order = Order::Shuffled { seed: settings.seed };

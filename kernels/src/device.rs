@@ -151,12 +151,17 @@ impl Device {
         executable::compile(self, model, options)
     }
 
-    /// Starts training a model on this device.
+    /// Starts training a model on this device, on batches of about `batch` windows; any size is taken.
     ///
     /// # Errors
     /// [`DeviceError`] as the device's own trainer has it; nothing else is tried instead.
-    pub fn trainer(&self, model: Lstm, options: TrainOptions) -> Result<DeviceTrainer, DeviceError> {
-        trainer::trainer(self, model, options)
+    pub fn trainer(
+        &self,
+        model: Lstm,
+        options: TrainOptions,
+        batch: usize,
+    ) -> Result<DeviceTrainer, DeviceError> {
+        trainer::trainer(self, model, options, batch)
     }
 }
 

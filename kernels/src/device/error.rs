@@ -27,12 +27,6 @@ pub enum DeviceError {
     /// Training that cannot start or go on.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// This kind of device only predicts.
-    #[error("there is no training on {kind}; train on the cpu or on wgpu")]
-    NoTraining {
-        /// The kind.
-        kind: Kind,
-    },
     /// No device at all takes this model in this precision.
     #[error("no device takes this model in {precision}: {reasons}")]
     None {
@@ -49,6 +43,10 @@ pub enum DeviceError {
     #[cfg(feature = "cuda")]
     #[error(transparent)]
     Cuda(#[from] crate::cuda::CudaError),
+    /// Training on the device of CUDA.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    CudaTrain(#[from] crate::cuda::CudaTrainError),
 }
 
 impl DeviceError {
@@ -61,8 +59,7 @@ impl DeviceError {
             | Self::Compile(_)
             | Self::Predict(_)
             | Self::Model(_)
-            | Self::Train(_)
-            | Self::NoTraining { .. } => false,
+            | Self::Train(_) => false,
             Self::None { .. } => true,
             #[cfg(feature = "wgpu")]
             Self::Wgpu(error) => {
@@ -73,15 +70,19 @@ impl DeviceError {
                 )
             }
             #[cfg(feature = "cuda")]
-            Self::Cuda(error) => {
-                use crate::cuda::CudaError::{FeatureRange, Precision, Predict, Weight, WeightRange};
-                !matches!(
-                    error,
-                    Precision { .. } | Predict(_) | Weight(_) | WeightRange { .. } | FeatureRange { .. }
-                )
+            Self::Cuda(error) => of_cuda(error),
+            #[cfg(feature = "cuda")]
+            Self::CudaTrain(error) => {
+                matches!(error, crate::cuda::CudaTrainError::Cuda(error) if of_cuda(error))
             }
         }
     }
+}
+
+#[cfg(feature = "cuda")]
+const fn of_cuda(error: &crate::cuda::CudaError) -> bool {
+    use crate::cuda::CudaError::{FeatureRange, Precision, Predict, Weight, WeightRange};
+    !matches!(error, Precision { .. } | Predict(_) | Weight(_) | WeightRange { .. } | FeatureRange { .. })
 }
 
 /// A name that is no kind of device.

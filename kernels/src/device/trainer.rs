@@ -13,9 +13,21 @@ pub enum DeviceTrainer {
     /// A GPU through Vulkan, Metal or DX12.
     #[cfg(feature = "wgpu")]
     Wgpu(Box<crate::wgpu::WgpuTrainer>),
+    /// An NVIDIA GPU.
+    #[cfg(feature = "cuda")]
+    Cuda(Box<crate::cuda::CudaTrainer>),
 }
 
-pub fn trainer(device: &Device, model: Lstm, options: TrainOptions) -> Result<DeviceTrainer, DeviceError> {
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(unused_variables, reason = "only CUDA's kernels are cut for a batch")
+)]
+pub fn trainer(
+    device: &Device,
+    model: Lstm,
+    options: TrainOptions,
+    batch: usize,
+) -> Result<DeviceTrainer, DeviceError> {
     Ok(match device {
         Device::Cpu => DeviceTrainer::Cpu(Box::new(Trainer::new(model, options)?)),
         #[cfg(feature = "wgpu")]
@@ -23,7 +35,9 @@ pub fn trainer(device: &Device, model: Lstm, options: TrainOptions) -> Result<De
             DeviceTrainer::Wgpu(Box::new(crate::wgpu::WgpuTrainer::new(gpu, model, options)?))
         }
         #[cfg(feature = "cuda")]
-        Device::Cuda(_) => return Err(DeviceError::NoTraining { kind: device.kind() }),
+        Device::Cuda(gpu) => {
+            DeviceTrainer::Cuda(Box::new(crate::cuda::CudaTrainer::new(gpu, model, options, batch)?))
+        }
     })
 }
 
@@ -38,6 +52,8 @@ impl DeviceTrainer {
             Self::Cpu(trainer) => trainer.step(x, y)?,
             #[cfg(feature = "wgpu")]
             Self::Wgpu(trainer) => trainer.step(x, y)?,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(trainer) => trainer.step(x, y)?,
         })
     }
 
@@ -51,12 +67,22 @@ impl DeviceTrainer {
         x: ArrayView3<f32>,
         y: ArrayView2<f32>,
     ) -> Result<(f64, Vec<f32>), DeviceError> {
-        let (loss, gradient) = match self {
-            Self::Cpu(trainer) => trainer.gradients(x, y)?,
+        Ok(match self {
+            Self::Cpu(trainer) => {
+                let (loss, gradient) = trainer.gradients(x, y)?;
+                (loss, gradient.values.clone())
+            }
             #[cfg(feature = "wgpu")]
-            Self::Wgpu(trainer) => trainer.gradients(x, y)?,
-        };
-        Ok((loss, gradient.values.clone()))
+            Self::Wgpu(trainer) => {
+                let (loss, gradient) = trainer.gradients(x, y)?;
+                (loss, gradient.values.clone())
+            }
+            #[cfg(feature = "cuda")]
+            Self::Cuda(trainer) => {
+                let (loss, gradient) = trainer.gradients(x, y)?;
+                (loss, gradient.values)
+            }
+        })
     }
 
     /// The model as it is now.
@@ -68,6 +94,8 @@ impl DeviceTrainer {
             Self::Cpu(trainer) => trainer.model().clone(),
             #[cfg(feature = "wgpu")]
             Self::Wgpu(trainer) => trainer.model().clone(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(trainer) => trainer.model()?,
         })
     }
 }
