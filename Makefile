@@ -6,28 +6,36 @@ export CMAKE := $(shell v=$$(cmake --version 2>/dev/null | sed -n 's/^cmake vers
 	if [ -n "$$v" ] && printf '3.26\n%s\n' "$$v" | sort -CV; then command -v cmake; else echo $(CURDIR)/$(VENV)/bin/cmake; fi)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test gpu-tools gpu-check gpu-test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
+.PHONY: demo test gpu-tools gpu-tools-if-had gpu-test build bench bench-once deb oracles tools clean check check-aarch64 crash-test fuzz
 
 demo: build
 	target/release/diapason demo
 
+# What the package has: settings of NVIDIA's GPUs, and kernels for GPUs. One set of features for building, testing and checking, so
+# that nothing is compiled twice for the sake of another set.
+FEATURES := diapason-daemon/nvml,diapason/gpu
+
 build: tools
-	cargo build --release -p diapason -p diapason-daemon --features diapason-daemon/nvml
+	cargo build --release -p diapason -p diapason-daemon --features $(FEATURES)
 
-# The knobs of NVIDIA's library are tested with one that the tests bring.
-test: tools oracles
-	cargo test --workspace --features diapason-daemon/nvml
+# The knobs of NVIDIA's library are tested with one that the tests bring. Kernels of GPUs need none: WGSL runs on Mesa's
+# lavapipe, CUDA C++ is compiled for every architecture by NVRTC and run on the host. Where these cannot be had, their tests
+# say so and are skipped; `REQUIRE=wgpu,nvrtc,cxx` makes that a failure.
+test: tools oracles gpu-tools-if-had
+	$(USE_NVRTC) cargo test --workspace --features $(FEATURES)
 
-# The kernels of GPUs on a machine without one: WGSL runs on Mesa's lavapipe, CUDA C++ is compiled for every architecture by
-# NVRTC and run on the host. `REQUIRE=wgpu,nvrtc,cxx` makes a lack of any of them a failure.
-NVRTC = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12))
+# The part of that which is about GPUs, alone.
+NVRTC = $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12
+USE_NVRTC = found=$$(ls $(NVRTC) 2>/dev/null | head -n 1); [ -n "$$DIAPASON_NVRTC$$found" ] && \
+	export DIAPASON_NVRTC="$${DIAPASON_NVRTC:-$$found}";
 gpu-tools: $(VENV)/gpu
 
-gpu-check:
-	cargo clippy -p diapason-kernels --all-targets --features wgpu,cuda -- -D warnings
+gpu-tools-if-had: tools
+	@$(MAKE) --no-print-directory gpu-tools || echo "the tests of GPU kernels that need lavapipe or NVRTC are skipped, as these" \
+		"cannot be installed here (see above)" >&2
 
 gpu-test: $(VENV)/gpu
-	DIAPASON_NVRTC=$${DIAPASON_NVRTC:-$(NVRTC)} cargo test -p diapason-kernels --features wgpu,cuda --lib -- gpu:: wgpu:: cuda:: device::
+	$(USE_NVRTC) cargo test -p diapason-kernels --features wgpu,cuda --lib -- gpu:: wgpu:: cuda:: device::
 
 # 100,000 deaths of the tuning daemon out of tests/crash/seeds, then a strike at every system call it makes.
 crash-test: tools
@@ -60,7 +68,7 @@ miri:
 
 check:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features diapason-daemon/nvml -- -D warnings
+	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
 	cargo clippy -p diapason --no-default-features -- -D warnings
 
 # The kernels on AArch64, where they are the scalar ones: compiled, then their exams and the tests of equal bits under

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::console::{self, Console, Tone};
 use crate::data::{self, Generate, Import};
+use crate::device::{self, Precision};
 use crate::failure::Failure;
 use crate::fit::{self, Lesson, Settings};
 use crate::line::Cache;
@@ -15,7 +16,6 @@ use crate::predict::{self, How, Ready, Ticks};
 use crate::report::Demonstration;
 use crate::{doctor, report, train, tune, write};
 use clap::Args;
-use diapason_kernels::lstm::Precision;
 use diapason_loader::format::libhdf5::Choice;
 use diapason_loader::sampler::Order;
 use diapason_loader::table::Table;
@@ -141,7 +141,7 @@ fn demonstrate(arguments: &Arguments, console: &Console) -> Result<Demonstration
     let validation_from = lesson.time_of_validation()?;
     let (mut batched, mut points) = (Vec::new(), Vec::new());
     let unit = ready.recipe.target_unit;
-    let how = How { threads: 0, precision: Precision::F32, cache: &Cache::OFF };
+    let how = How { device: device::Choice::Cpu, threads: 0, precision: Precision::F32, cache: &Cache::OFF };
     let batch = predict::batch(&ready, &feed, &how, console, &mut |time, value, truth| {
         if (batched.len() as u64) < TICKS_MAX {
             batched.push((time, value));

@@ -24,6 +24,7 @@ use diapason_kernels::lstm::{
 use diapason_loader::{csv, import, market, repack};
 use diapason_loader::{export, follow, sampler, table};
 
+use crate::device::{Choice, Precision};
 use crate::line::feed::FeedError;
 use crate::line::intake::IntakeError;
 use crate::line::recipe::RecipeError;
@@ -143,6 +144,47 @@ pub enum Failure {
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A device is not there, does not take the model, or failed.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Device(#[from] diapason_kernels::device::DeviceError),
+    /// This build has no kernels for GPUs.
+    #[cfg(not(feature = "gpu"))]
+    #[error(
+        "{asked} needs kernels for GPUs, which this build lacks; install the released package, or build with \
+         `cargo build --release -p diapason --features gpu`"
+    )]
+    NoGpus {
+        /// What was asked for.
+        asked: String,
+    },
+    /// A device does not multiply so.
+    #[error("{device} does not multiply in {precision}; {remedy}")]
+    Precision {
+        /// The device.
+        device: Choice,
+        /// What was asked for.
+        precision: Precision,
+        /// What to give instead.
+        remedy: &'static str,
+    },
+    /// Only the processor runs this model.
+    #[cfg(feature = "gpu")]
+    #[error("GPUs run plain LSTM models, and of this one {reason}; give --device cpu")]
+    NotForGpus {
+        /// What is not plain about it.
+        reason: diapason_kernels::lstm::NotPlain,
+    },
+    /// A value has no meaning for this option.
+    #[error("{option} {value} has no meaning here; give {remedy}")]
+    Named {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        value: &'static str,
+        /// What may be given.
+        remedy: &'static str,
+    },
     /// A profile is unknown or wrong.
     #[error("{}", .0.with_excerpt())]
     Profile(#[from] ProfileError),
@@ -258,6 +300,10 @@ impl Failure {
             Self::Intake(error) if error.is_environment() => 3,
             Self::Feed(error) | Self::Scan(ScanError::Feed(error)) if error.is_environment() => 3,
             Self::Export { error: export::Error::Output(_), .. } => 3,
+            #[cfg(feature = "gpu")]
+            Self::Device(error) if error.is_environment() => 3,
+            #[cfg(not(feature = "gpu"))]
+            Self::NoGpus { .. } => 3,
             Self::Found(_) => 1,
             Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,

@@ -10,13 +10,13 @@ pub mod settings;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use diapason_kernels::Isa;
-use diapason_kernels::lstm::{CompileOptions, Head, Loss, Lstm, Spec, TrainOptions, Trainer};
+use diapason_kernels::lstm::{CompileOptions, Head, Loss, Lstm, Spec, TrainOptions};
 use diapason_loader::sampler::{Order, Shape, Split, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
 
 use crate::console::{self, Console};
+use crate::device::Teacher;
 use crate::failure::Failure;
 use crate::line::feed::{Feed, TIME};
 use crate::line::scan::{Question, Scan};
@@ -91,7 +91,9 @@ pub struct Outcome {
     pub values: u64,
     /// What the model must be fed.
     pub recipe: Recipe,
-    /// The instruction set that ran.
+    /// The kind of device that trained: cpu, wgpu or cuda.
+    pub device: String,
+    /// The instruction set that ran, or the name of the GPU.
     pub isa: String,
     /// In what the matrix products of training were computed.
     pub precision: String,
@@ -217,7 +219,9 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         seed: settings.seed,
         ..TrainOptions::default()
     };
-    let mut trainer = Trainer::new(Lstm::new(spec, settings.seed)?, options)?;
+    let model = Lstm::new(spec, settings.seed)?;
+    let batch = settings.size(settings.batch);
+    let (mut trainer, isa) = Teacher::new(settings.device, model, options, batch)?;
     let started = Instant::now();
     let limit = settings.seconds.map(Duration::from_secs_f64);
     let order = Order::Shuffled { seed: settings.seed };
@@ -243,7 +247,8 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         tally.missing += walked.missing;
         samples += seen;
         let seconds = begun.elapsed().as_secs_f64();
-        let verdict = examine(lesson, trainer.model(), settings)?;
+        let model = trainer.model()?;
+        let verdict = examine(lesson, &model, settings)?;
         let line =
             EpochLine { epoch, train_loss: loss / seen.max(1) as f64, validation_loss: verdict.mse, seconds };
         console.say(&format!(
@@ -255,7 +260,7 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         ))?;
         epochs.push(line);
         if best.as_ref().is_none_or(|(_, kept, _)| verdict.mse < kept.mse || kept.mse.is_nan()) {
-            best = Some((trainer.model().clone(), verdict, epoch));
+            best = Some((model, verdict, epoch));
         }
         let best_epoch = best.as_ref().map_or(0, |kept| kept.2);
         if epoch - best_epoch >= settings.patience {
@@ -289,7 +294,8 @@ pub fn fit(lesson: &Lesson, settings: &Settings, console: &Console) -> Result<(L
         missing_values: tally.missing,
         values: tally.values,
         recipe: lesson.recipe.clone(),
-        isa: Isa::choose(None)?.to_string(),
+        device: settings.device.to_string(),
+        isa,
         precision: settings.precision.to_string(),
         parameters: model.spec().parameters(),
     };

@@ -1,6 +1,6 @@
 //! `diapason`: tune the host, feed the data, run the model.
 //!
-//! `console, failure -> line -> (data, features, fit, predict, doctor, tune) -> report -> demo`: arguments become one call,
+//! `console, failure, device -> line -> (data, features, fit, predict, bench, doctor, tune) -> report -> demo`: arguments become one call,
 //! one result, one exit code.
 
 #![cfg_attr(
@@ -14,12 +14,14 @@ mod plot;
 
 mod line;
 
+mod device;
 mod failure;
 mod latency;
 mod memory;
 mod score;
 mod write;
 
+mod bench;
 mod data;
 mod doctor;
 mod features;
@@ -74,6 +76,9 @@ enum Command {
     Train(train::Arguments),
     /// Predict with a trained model, in batches or tick by tick
     Predict(predict::Arguments),
+    /// Measure what this host does
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Print shell completions, or write the manual pages
     #[command(subcommand)]
     Manual(manual::Command),
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         Command::Features(command) => features::run(command, &console),
         Command::Train(arguments) => train::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
+        Command::Bench(command) => bench::run(command, &console),
         Command::Manual(command) => manual::run(command, &console),
     };
     match done {

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use diapason_kernels::lstm::{CompileOptions, Network, NetworkExecutable, Precision, StreamOptions};
+use diapason_kernels::lstm::{CompileOptions, Network, StreamOptions};
 use diapason_loader::sampler::{Order, Shape, Windows};
 use ndarray::{Array2, s};
 use serde::Serialize;
 
 use crate::console::{self, Console};
+use crate::device::{Choice, Engine, Job, Precision};
 use crate::failure::Failure;
 use crate::fit::settings::threads;
 use crate::latency::{Figures, Latency};
@@ -32,6 +33,8 @@ use truth::{Scores, Truth};
 
 /// Windows in a batch: large enough to fill the micro-kernels, small enough for the cache.
 const BATCH: usize = 1024;
+/// Likewise for a GPU, whose launches and copies cost more than a call: where the device is not the processor.
+const BATCH_OF_DEVICE: usize = 8192;
 
 /// What to predict.
 #[derive(Debug, Args)]
@@ -55,8 +58,11 @@ pub struct Arguments {
     /// With --stream: leave what a prediction does not wait for until it is out; the latency is then that of the rest
     #[arg(long, requires = "stream")]
     pub ahead: bool,
-    /// In what matrix products are computed: f32, bf16 or int8
-    #[arg(long, default_value_t = Precision::F32)]
+    /// Where batches are predicted; nothing else is tried where that fails
+    #[arg(long, value_enum, default_value_t, conflicts_with = "stream")]
+    pub device: Choice,
+    /// In what matrix products are computed
+    #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
     /// The plan that the model is expected to have, another one is an error; of a model without a recipe the plan that it
     /// reads
@@ -99,7 +105,12 @@ pub struct Report {
     /// Why they could not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_problem: Option<String>,
-    /// The instruction set that ran.
+    /// The kind of device that ran: cpu, wgpu or cuda.
+    pub device: String,
+    /// Why that one, where it was chosen by measuring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The instruction set that ran, or the name of the GPU.
     pub isa: String,
     /// In what the matrix products were computed.
     pub precision: String,
@@ -179,7 +190,9 @@ pub type Take<'a> = dyn FnMut(i64, f64, f64) -> Result<(), Failure> + 'a;
 /// How batches are predicted.
 #[derive(Clone, Copy, Debug)]
 pub struct How<'a> {
-    /// Threads; 0 for all processors.
+    /// Where.
+    pub device: Choice,
+    /// Threads of the processor; 0 for all.
     pub threads: usize,
     /// In what matrix products are computed.
     pub precision: Precision,
@@ -207,6 +220,7 @@ pub struct Ticks {
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let inputs: [&Path; 2] = [&arguments.model, &arguments.data];
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
+    arguments.device.check(arguments.precision)?;
     arguments.cache.settle(&arguments.data);
     let Arguments { model, data, features, foreign, budget, .. } = arguments;
     let (ready, feed) = foreign.open(model, data, features.as_ref(), *budget, console)?;
@@ -217,7 +231,8 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
         let most = arguments.ticks.unwrap_or(u64::MAX);
         tick(&ready, &feed, &Ticks { carry, ahead, precision, most }, console, &mut take)?.0
     } else {
-        let how = How { threads: arguments.threads, precision: arguments.precision, cache: &arguments.cache };
+        let Arguments { device, threads, precision, ref cache, .. } = *arguments;
+        let how = How { device, threads, precision, cache };
         batch(&ready, &feed, &how, console, &mut take)?
     };
     if let Some(sink) = sink {
@@ -239,7 +254,7 @@ pub fn batch(
     take: &mut Take<'_>,
 ) -> Result<Report, Failure> {
     let recipe = &ready.recipe;
-    let How { threads, precision, cache } = *how;
+    let How { device, threads, precision, cache } = *how;
     let question = Question { train: 0..0, horizon: recipe.horizon, gap_seconds: Some(recipe.gap_seconds) };
     let bar = console.progress("scan", feed.table.rows());
     let scan = Scan::new(feed, &question, cache, |rows| bar.set_position(rows))?;
@@ -249,9 +264,13 @@ pub fn batch(
     let first = (feed.plan.lookback() as u64).min(rows);
     let windows = Windows::new(first..rows, &scan.gaps, shape)
         .map_err(|error| Failure::Rows { file: feed.path.clone(), reason: error.to_string() })?;
-    let mut executable =
-        ready.network.compile(&CompileOptions { threads, precision, ..CompileOptions::default() })?;
-    let size = batch::windows_of(recipe.window, feed.plan.names().len(), BATCH);
+    let most = if device == Choice::Cpu { BATCH } else { BATCH_OF_DEVICE };
+    let size = batch::windows_of(recipe.window, feed.plan.names().len(), most);
+    let steps = usize::try_from(recipe.window).unwrap_or(usize::MAX);
+    let mut engine = Engine::new(&ready.network, &Job { device, precision, threads, shape: (size, steps) })?;
+    if let Some(why) = &engine.why {
+        console.say(&format!("device: {why}"))?;
+    }
     let mut out = Array2::zeros((size, ready.network.widths().1));
     let mut score = Scores::new(recipe);
     let (started, mut done) = (Instant::now(), 0u64);
@@ -259,7 +278,7 @@ pub fn batch(
     let walk = windows.epoch(Order::Sequential, 0, scan.block_rows)?;
     let tally = batch::walk(feed, &scan, recipe, walk, size, |full| -> Result<bool, Failure> {
         let count = full.count;
-        executable.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
+        engine.predict(full.x.slice(s![..count, .., ..]), out.slice_mut(s![..count, ..]))?;
         for index in 0..count {
             let value = f64::from(out[[index, ready.output]]) * recipe.target_unit;
             let truth = f64::from(full.y[[index, 0]]) * recipe.target_unit;
@@ -273,7 +292,8 @@ pub fn batch(
         Ok(true)
     })?;
     bar.finish_and_clear();
-    let report = report(done, started.elapsed(), &score, None, &executable);
+    let Engine { device, hardware, precision, why, .. } = engine;
+    let report = report(done, started.elapsed(), &score, None, Ran { device, hardware, precision, why });
     let (cache, cache_problem) = (scan.cached.clone(), scan.problem.clone());
     Ok(Report { missing_values: tally.missing, cache, cache_problem, ..report })
 }
@@ -292,7 +312,7 @@ pub fn tick(
     let recipe = &ready.recipe;
     let executable = ready.network.compile(&CompileOptions {
         threads: 1,
-        precision: ticks.precision,
+        precision: ticks.precision.of_processor()?,
         ..CompileOptions::default()
     })?;
     let window = (!ticks.carry).then(|| usize::try_from(recipe.window).unwrap_or(usize::MAX));
@@ -351,8 +371,22 @@ pub fn tick(
         return Err(Failure::Rows { file: feed.path.clone(), reason });
     }
     let figures = latency.figures();
-    let report = report(done, started.elapsed(), &truth.scores, Some(figures), &executable);
+    let ran = Ran {
+        device: Choice::Cpu.to_string(),
+        hardware: executable.product_isa().to_string(),
+        precision: executable.precision().to_string(),
+        why: None,
+    };
+    let report = report(done, started.elapsed(), &truth.scores, Some(figures), ran);
     Ok((Report { missing_values: missing, ..report }, latency))
+}
+
+/// What ran.
+struct Ran {
+    device: String,
+    hardware: String,
+    precision: String,
+    why: Option<String>,
 }
 
 fn report(
@@ -360,7 +394,7 @@ fn report(
     elapsed: Duration,
     scores: &Scores,
     latency: Option<Figures>,
-    executable: &NetworkExecutable,
+    ran: Ran,
 ) -> Report {
     let seconds = elapsed.as_secs_f64();
     Report {
@@ -373,8 +407,10 @@ fn report(
         latency,
         cache: Cached::Off,
         cache_problem: None,
-        isa: executable.product_isa().to_string(),
-        precision: executable.precision().to_string(),
+        device: ran.device,
+        why: ran.why,
+        isa: ran.hardware,
+        precision: ran.precision,
         peak_bytes: memory::peak_bytes(),
         out: None,
     }

@@ -152,6 +152,15 @@ fn file_cases() -> Vec<Case> {
         case("a file that lacks a column of the model", "predict model.safetensors quotes.h5"),
         case("a file too short for the model", "predict model.safetensors short.h5"),
         case("streaming a file too short for the model", "predict model.safetensors short.h5 --stream"),
+        case("a device that there is not", "predict model.safetensors good.h5 --device tpu"),
+        case("a precision that the processor has not", "predict model.safetensors good.h5 --precision f16"),
+        case(
+            "a precision that GPUs have not",
+            "predict model.safetensors good.h5 --device wgpu --precision int8",
+        ),
+        case("tick by tick on a GPU", "predict model.safetensors good.h5 --device wgpu --stream"),
+        case("measuring for no time", "bench gpu --seconds 0"),
+        case("measuring the best device instead of each", "bench gpu --device best"),
         case("explaining an unknown feature", "features explain vwapp"),
     ]
 }

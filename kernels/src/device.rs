@@ -1,11 +1,13 @@
 //! Where a model runs: this processor, or one of the GPUs that the build knows.
 //!
-//! `error -> executable -> choice -> selftest`: what can go wrong, a model compiled for any device, the device that suits a
-//! model and a batch best, and every exam and measurement in one report.
+//! `error -> executable -> trainer -> choice -> selftest`: what can go wrong, a model compiled for any device and one in training
+//! there, the device that suits a model and a batch best, and every exam and measurement in one report.
 
 mod error;
 
 mod executable;
+
+mod trainer;
 
 mod choice;
 
@@ -17,9 +19,10 @@ use std::str::FromStr;
 pub use choice::{Candidate, Choice, Workload};
 pub use error::{DeviceError, KindError};
 pub use executable::DeviceExecutable;
+pub use trainer::DeviceTrainer;
 
 use crate::gpu::{Options, Precision};
-use crate::lstm::Lstm;
+use crate::lstm::{Lstm, TrainOptions};
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,6 +149,19 @@ impl Device {
     /// [`DeviceError`] as the device's own `compile` has it; nothing else is tried instead.
     pub fn compile(&self, model: &Lstm, options: &Options) -> Result<DeviceExecutable, DeviceError> {
         executable::compile(self, model, options)
+    }
+
+    /// Starts training a model on this device, on batches of about `batch` windows; any size is taken.
+    ///
+    /// # Errors
+    /// [`DeviceError`] as the device's own trainer has it; nothing else is tried instead.
+    pub fn trainer(
+        &self,
+        model: Lstm,
+        options: TrainOptions,
+        batch: usize,
+    ) -> Result<DeviceTrainer, DeviceError> {
+        trainer::trainer(self, model, options, batch)
     }
 }
 

@@ -1,7 +1,7 @@
-//! LSTM inference on any GPU with a driver for Vulkan, Metal or DX12, and on the processor through Mesa's lavapipe.
+//! LSTM inference and training on any GPU with a driver for Vulkan, Metal or DX12, and on the processor through Mesa's lavapipe.
 //!
-//! `error -> gpu -> shape -> source -> executable`: what can go wrong, an adapter opened, which kernel suits a shape on it,
-//! the WGSL for that shape, and the model made of them.
+//! `error -> gpu -> kernel, transfer -> shape -> source -> executable, train`: what can go wrong, an adapter opened, one kernel and
+//! the copies, which kernel suits a shape, the WGSL for that shape, and the model made of them, to predict or to learn.
 //!
 //! ```text
 //! windows -> upload -> [product: input projection -> recurrence: all steps] each layer -> dense -> read back
@@ -15,12 +15,22 @@ mod error;
 
 mod gpu;
 
+mod kernel;
+
+mod transfer;
+
 mod shape;
 
 mod source;
 
 mod executable;
 
+mod train;
+
+mod feature;
+
 pub use error::WgpuError;
 pub use executable::WgpuExecutable;
+pub use feature::{WgpuPanel, WgpuPanelError};
 pub use gpu::Gpu;
+pub use train::WgpuTrainer;

@@ -32,7 +32,9 @@ pub fn all(host: &Host, is_this_host: bool) -> Vec<Check> {
     if is_this_host {
         checks.push(io_uring());
     }
-    checks.extend([gpu(host), vulkan(host), rivals(host)]);
+    checks.extend([gpu(host), vulkan(host)]);
+    checks.extend(devices(is_this_host));
+    checks.push(rivals(host));
     checks
 }
 
@@ -296,6 +298,25 @@ fn vulkan(host: &Host) -> Check {
     }
     let nodes = host.vulkan.render_nodes.len();
     pass("vulkan", format!("{}; {nodes} render nodes", drivers.join(", ")))
+}
+
+/// What the kernels for GPUs find: each kind is opened, as `predict --device` does.
+#[cfg(feature = "gpu")]
+fn devices(is_this_host: bool) -> Vec<Check> {
+    use diapason_kernels::device::{Device, Kind};
+    let kinds = Kind::ALL.iter().filter(|kind| is_this_host && **kind != Kind::Cpu);
+    kinds
+        .map(|&kind| match Device::open(kind) {
+            Ok(device) => pass(kind.name(), device.name()),
+            Err(error) => pass(kind.name(), format!("no device: {error}")),
+        })
+        .collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn devices(_: bool) -> Vec<Check> {
+    let fact = "no kernels for GPUs in this build; the released package has them".to_owned();
+    vec![pass("gpu kernels", fact)]
 }
 
 fn rivals(host: &Host) -> Check {

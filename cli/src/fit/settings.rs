@@ -4,6 +4,7 @@ use clap::Args;
 use diapason_kernels::lstm::{Optimizer, Precision};
 
 use crate::console;
+use crate::device::{self, Choice};
 use crate::failure::Failure;
 use crate::line::{Cache, PlanText};
 use crate::memory;
@@ -56,6 +57,9 @@ pub struct Settings {
     /// Rows over which gradients go back at most; without it, the window
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub truncation: Option<u64>,
+    /// Where the model is trained: plain models in f32 on GPUs; nothing else is tried where that fails
+    #[arg(long, value_enum, default_value_t)]
+    pub device: Choice,
     /// In what the matrix products are computed: f32, or bf16, which is faster where the processor has it
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
@@ -111,6 +115,11 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.device == Choice::Best {
+            let remedy = "cpu, wgpu or cuda, since only predictions are measured";
+            return Err(Failure::Named { option: "--device", value: "best", remedy });
+        }
+        self.device.check(device::Precision::F32)?;
         let positive =
             [("--learning-rate", self.learning_rate), ("--seconds", self.seconds), ("--gap", self.gap)];
         for (name, value) in positive {

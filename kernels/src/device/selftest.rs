@@ -6,16 +6,32 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use super::{Device, DeviceError, Kind};
+use crate::gpu::exam::training::{self, LESSONS, STEPS};
 use crate::gpu::exam::{self, CASES, Mark, Timing};
 use crate::gpu::{Options, Precision};
-use crate::lstm::{Head, Lstm, Spec};
+use crate::lstm::{Head, Lstm, Spec, TrainOptions};
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Every exam, or of each precision the one of the shape that is measured.
+    pub every_exam: bool,
+    /// After so long a size of batch has been measured enough, and one of which a single batch would take longer is left out.
+    pub enough: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { every_exam: true, enough: ENOUGH }
+    }
+}
 
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Of this crate.
     pub version: &'static str,
-    /// Whether every exam that could be sat was passed, and at least one was.
+    /// Whether every exam that was sat was passed, and at least one was.
     pub passed: bool,
     /// Each kind that this build knows.
     pub devices: Vec<DeviceReport>,
@@ -74,19 +90,19 @@ const BATCHES: [usize; 4] = [1, 100, 1_000, 10_000];
 const FULL: usize = 100;
 /// Batches of one size that are measured at most and at least.
 const SAMPLES: (usize, usize) = (50, 3);
-/// After so long a size has been measured enough, and a size of which one batch would take longer is left out.
+/// [`Plan::enough`] unless it is set.
 const ENOUGH: Duration = Duration::from_secs(3);
 
-/// Sits every exam on every device and measures each. `say` hears what is being done.
-pub fn run(kinds: &[Kind], mut say: impl FnMut(&str)) -> Report {
-    let devices: Vec<DeviceReport> = kinds.iter().map(|&kind| device(kind, &mut say)).collect();
+/// Sits the exams of `plan` on every device and measures each. `say` hears what is being done.
+pub fn run(kinds: &[Kind], plan: Plan, mut say: impl FnMut(&str)) -> Report {
+    let devices: Vec<DeviceReport> = kinds.iter().map(|&kind| device(kind, plan, &mut say)).collect();
     let sat = devices.iter().any(|device| !device.marks.is_empty());
     let well =
         |device: &DeviceReport| device.errors.is_empty() && device.marks.iter().all(|mark| mark.passed);
     Report { version: env!("CARGO_PKG_VERSION"), passed: sat && devices.iter().all(well), devices }
 }
 
-fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
+fn device(kind: Kind, plan: Plan, say: &mut impl FnMut(&str)) -> DeviceReport {
     let mut report = DeviceReport {
         kind: kind.name(),
         name: None,
@@ -106,7 +122,7 @@ fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
     report.name = Some(device.name());
     for precision in Precision::ALL.into_iter().filter(|&precision| device.offers(precision)) {
         let options = Options { precision, ..Options::default() };
-        for case in CASES {
+        for case in CASES.iter().filter(|case| plan.every_exam || case.spec == WORKLOAD) {
             say(&format!("{kind}, {precision}: {}, {} windows", case.spec, case.batch));
             let mark =
                 exam::sit(case, precision, |model, x, out| device.compile(model, &options)?.predict(x, out));
@@ -116,13 +132,19 @@ fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
             }
         }
         say(&format!("{kind}, {precision}: speed"));
-        match speeds(&device, &options) {
+        match speeds(&device, &options, plan.enough) {
             Ok(speeds) => report.speeds.extend(speeds),
             Err(error) => report.errors.push(format!("speed in {precision}: {error}")),
         }
     }
+    // CUDA's own exam has these.
+    if plan.every_exam && matches!(kind.name(), "cpu" | "wgpu") {
+        learn(&device, &mut report, say);
+    }
     #[cfg(feature = "cuda")]
-    if let Device::Cuda(gpu) = &device {
+    if plan.every_exam
+        && let Device::Cuda(gpu) = &device
+    {
         let found = crate::cuda::exam::sit(gpu, say);
         report.marks.extend(found.marks);
         report.errors.extend(found.errors);
@@ -131,15 +153,45 @@ fn device(kind: Kind, say: &mut impl FnMut(&str)) -> DeviceReport {
     report
 }
 
+/// The exams of training, in f32.
+fn learn(device: &Device, report: &mut DeviceReport, say: &mut impl FnMut(&str)) {
+    let kind = device.kind();
+    for lesson in LESSONS {
+        say(&format!("{kind}: gradient of {:?}, {}", lesson.loss, lesson.spec));
+        let mut kept = None;
+        let mark = training::sit_gradient(lesson, Precision::F32, |model, x, y| {
+            let options = TrainOptions { loss: lesson.loss, ..TrainOptions::default() };
+            let trainer = match &mut kept {
+                Some(trainer) => trainer,
+                None => kept.insert(device.trainer(model.clone(), options, lesson.batch)?),
+            };
+            trainer.gradients(x, y)
+        });
+        match mark {
+            Ok(mark) => report.marks.push(mark),
+            Err(error) => report.errors.push(format!("gradient of {}: {error}", lesson.spec)),
+        }
+    }
+    say(&format!("{kind}: training"));
+    let mark = training::sit_training(Precision::F32, |model, options, x, y| {
+        let mut trainer = device.trainer(model, options, training::SHORT.batch)?;
+        (0..STEPS).map(|_| Ok(trainer.step(x, y)?.loss)).collect::<Result<_, DeviceError>>()
+    });
+    match mark {
+        Ok(mark) => report.marks.push(mark),
+        Err(error) => report.errors.push(format!("training: {error}")),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 operations")]
-fn speeds(device: &Device, options: &Options) -> Result<Vec<Speed>, DeviceError> {
+fn speeds(device: &Device, options: &Options, enough: Duration) -> Result<Vec<Speed>, DeviceError> {
     let model = Lstm::new(WORKLOAD, 1)?;
     let mut executable = device.compile(&model, options)?;
     let mut speeds: Vec<Speed> = Vec::new();
     for batch in BATCHES {
         if let Some(last) = speeds.last() {
             let expected_ms = last.median_ms * batch as f64 / last.batch as f64;
-            if last.batch >= FULL && expected_ms > ENOUGH.as_secs_f64() * 1e3 {
+            if last.batch >= FULL && expected_ms > enough.as_secs_f64() * 1e3 {
                 break;
             }
         }
@@ -148,7 +200,7 @@ fn speeds(device: &Device, options: &Options) -> Result<Vec<Speed>, DeviceError>
         // Warm, and made room for.
         executable.predict(windows.view(), out.view_mut())?;
         let (begin, mut times) = (Instant::now(), Vec::new());
-        while times.len() < SAMPLES.0 && (times.len() < SAMPLES.1 || begin.elapsed() < ENOUGH) {
+        while times.len() < SAMPLES.0 && (times.len() < SAMPLES.1 || begin.elapsed() < enough) {
             let start = Instant::now();
             executable.predict(windows.view(), out.view_mut())?;
             times.push(start.elapsed().as_secs_f64() * 1e3);

@@ -121,7 +121,7 @@ impl Lstm {
         hasher.finalize().to_hex().to_string()
     }
 
-    pub(super) fn values_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
         &mut self.weights.values
     }
 

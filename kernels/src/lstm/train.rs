@@ -25,7 +25,7 @@ mod adam;
 
 mod sgd;
 
-pub(in crate::lstm) mod descent;
+pub(crate) mod descent;
 
 pub mod states;
 

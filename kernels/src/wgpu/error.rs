@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::gpu::Precision;
-use crate::lstm::{ModelError, PredictError};
+use crate::lstm::{ModelError, PredictError, TrainError};
 
 /// A GPU that is not there, will not do, or stopped.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -119,4 +119,15 @@ pub enum WgpuError {
     /// Windows that cannot be predicted.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// Training that cannot start or go on, as on the processor.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Training as only the processor does it.
+    #[error("there is no training with {what} on wgpu; {remedy}, or train on the cpu")]
+    Untrained {
+        /// The option.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
 }

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::sync::mpsc;
 
-use ::wgpu::{BufferUsages, CommandEncoder, MapMode, SubmissionIndex};
 use ndarray::{ArrayView3, ArrayViewMut2};
 
 use super::error::WgpuError;
 use super::gpu::Gpu;
+use super::transfer::{download, submit};
 use crate::gpu::cut::{Cut, cut, step_bytes};
 use crate::gpu::{Options, windows};
 use crate::lstm::Lstm;
@@ -204,12 +203,6 @@ impl WgpuExecutable {
     }
 }
 
-fn submit(gpu: &Gpu, encoder: CommandEncoder) -> Result<SubmissionIndex, WgpuError> {
-    let submission = gpu.queue.submit([encoder.finish()]);
-    gpu.check("a submission")?;
-    Ok(submission)
-}
-
 /// Waits for everything and appends the first `len` outputs of the piece to `logits`.
 fn read_back(
     gpu: &Gpu,
@@ -218,38 +211,12 @@ fn read_back(
     len: usize,
     logits: &mut Vec<f32>,
 ) -> Result<(), WgpuError> {
-    const WHAT: &str = "reading predictions";
-    let bytes = (size_of::<f32>() * len) as u64;
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    let bytes = (size_of::<f32>() * len) as u64;
     encoder.copy_buffer_to_buffer(&room.out, 0, &room.staging, 0, bytes);
-    let submission = submit(gpu, encoder)?;
-    let slice = room.staging.slice(..bytes);
-    let (sender, receiver) = mpsc::channel();
-    slice.map_async(MapMode::Read, move |mapped| {
-        // Nobody listens any more only when the wait below has failed.
-        let _ = sender.send(mapped);
-    });
-    gpu.wait(WHAT, submission, options.wait_max)?;
-    let call = |reason| WgpuError::Call { adapter: gpu.name(), what: WHAT, reason };
-    let mapped = receiver.try_recv().map_err(|error| call(error.to_string()))?;
-    mapped.map_err(|error| call(error.to_string()))?;
-    let view = slice.get_mapped_range().map_err(|error| call(error.to_string()))?;
-    logits.extend(
-        view.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
-    );
-    drop(view);
-    room.staging.unmap();
-    Ok(())
+    let waits = ("reading predictions", options.wait_max);
+    download(gpu, waits, encoder, (&room.staging, len), logits)
 }
-
-/// The bytes of some numbers, as the device reads them: every device that wgpu drives is little-endian.
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|x| x.to_le_bytes()).collect()
-}
-
-/// A buffer that a kernel sees.
-const STORAGE: BufferUsages =
-    BufferUsages::STORAGE.union(BufferUsages::COPY_DST).union(BufferUsages::COPY_SRC);
 
 #[cfg(test)]
 mod tests;

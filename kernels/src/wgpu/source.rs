@@ -15,6 +15,19 @@ pub const LSTM_CELL: &str =
 /// The head.
 pub const DENSE: &str = concat!(include_str!("shape.wgsl"), include_str!("dense.wgsl"));
 
+/// The elementwise half of a step that keeps what the way back needs.
+pub const CELL_FORWARD: &str =
+    concat!(include_str!("shape.wgsl"), include_str!("activation.wgsl"), include_str!("cell_forward.wgsl"));
+/// The elementwise half of a step on the way back.
+pub const CELL_BACK: &str =
+    concat!(include_str!("shape.wgsl"), include_str!("activation.wgsl"), include_str!("cell_back.wgsl"));
+/// Rows times a matrix, one number a column.
+pub const MATRIX: &str = concat!(include_str!("shape.wgsl"), include_str!("matrix.wgsl"));
+/// A weight's gradient in parts.
+pub const OUTER: &str = include_str!("outer.wgsl");
+/// The sum of the parts.
+pub const TOTAL: &str = include_str!("total.wgsl");
+
 /// A constant of the shape.
 #[derive(Clone, Copy, Debug)]
 pub enum Constant {

@@ -14,7 +14,7 @@ const GRADIENT_MAX: f64 = 1.8e19;
 
 /// The optimiser's memory.
 #[derive(Debug)]
-pub(in crate::lstm) struct Descent {
+pub(crate) struct Descent {
     /// Steps taken.
     pub steps: u64,
     /// One for each name of [`Optimizer::moments`], each with a value a weight.

@@ -2,27 +2,18 @@
 
 use std::fmt::Write;
 
-use ::wgpu::{
-    BindGroup, BindGroupEntry, BindGroupLayout, BindGroupLayoutEntry, BindingResource, BindingType, Buffer,
-    BufferBindingType, CommandEncoder, ComputePipeline, ShaderStages,
-};
+use ::wgpu::{BindGroup, Buffer, CommandEncoder};
 
-use super::room::{PLACE_BYTES, Room};
-use super::{STORAGE, bytes};
+use super::room::Room;
 use crate::gpu::cut::Cut;
 use crate::gpu::{Precision, packed};
 use crate::op::network::{Spec, Weights};
 use crate::wgpu::error::WgpuError;
 use crate::wgpu::gpu::Gpu;
+use crate::wgpu::kernel::{self, Kernel};
 use crate::wgpu::shape::{self, HIDDEN_MAX, Recurrence};
 use crate::wgpu::source::{self, Constant, specialised};
-
-/// A kernel: its pipeline, and the layout of what it reads and writes.
-#[derive(Debug)]
-pub struct Kernel {
-    pipeline: ComputePipeline,
-    layout: BindGroupLayout,
-}
+use crate::wgpu::transfer::{STORAGE, bytes};
 
 /// A layer's weights.
 #[derive(Debug)]
@@ -63,77 +54,8 @@ pub struct Bound {
 }
 
 /// Whether a kernel writes what is bound at 1, 2, and so on.
-const PROJECTION: &[bool] = &[false, false, false, true];
 const RECURRENCE: &[bool] = &[false, false, true, true, true];
 const CELL: &[bool] = &[false, true, true, true];
-const DENSE: &[bool] = &[false, false, false, true];
-
-impl Kernel {
-    fn new(gpu: &Gpu, what: &'static str, text: String, writes: &[bool]) -> Result<Self, WgpuError> {
-        let entry = |binding: usize, ty| BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: ShaderStages::COMPUTE,
-            ty: BindingType::Buffer { ty, has_dynamic_offset: binding == 0, min_binding_size: None },
-            count: None,
-        };
-        let mut entries = vec![entry(0, BufferBindingType::Uniform)];
-        let storage = |write: bool| BufferBindingType::Storage { read_only: !write };
-        entries.extend(writes.iter().enumerate().map(|(at, &write)| entry(at + 1, storage(write))));
-        let label = Some(what);
-        let device = &gpu.device;
-        let layout =
-            device.create_bind_group_layout(&::wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let pipeline_layout = device.create_pipeline_layout(&::wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            ..Default::default()
-        });
-        let source = ::wgpu::ShaderSource::Wgsl(text.into());
-        let module = device.create_shader_module(::wgpu::ShaderModuleDescriptor { label, source });
-        gpu.check(what)?;
-        let pipeline = device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            // Every kernel writes its workgroup memory before it reads it.
-            compilation_options: ::wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        gpu.check(what)?;
-        Ok(Self { pipeline, layout })
-    }
-
-    fn bind(&self, gpu: &Gpu, places: &Buffer, buffers: &[&Buffer]) -> BindGroup {
-        let place =
-            ::wgpu::BufferBinding { buffer: places, offset: 0, size: std::num::NonZeroU64::new(PLACE_BYTES) };
-        let mut entries = vec![BindGroupEntry { binding: 0, resource: BindingResource::Buffer(place) }];
-        entries.extend(buffers.iter().enumerate().map(|(at, buffer)| BindGroupEntry {
-            binding: at as u32 + 1,
-            resource: buffer.as_entire_binding(),
-        }));
-        gpu.device.create_bind_group(&::wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &self.layout,
-            entries: &entries,
-        })
-    }
-
-    fn dispatch(
-        &self,
-        encoder: &mut CommandEncoder,
-        (bound, place): (&BindGroup, usize),
-        (x, y): (usize, usize),
-    ) {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, bound, &[place as u32]);
-        pass.dispatch_workgroups(x as u32, y as u32, 1);
-    }
-}
 
 impl Kernels {
     pub fn new(gpu: &Gpu, weights: &Weights<f32>, precision: Precision) -> Result<Self, WgpuError> {
@@ -142,7 +64,7 @@ impl Kernels {
         let units = ("UNITS", Size(spec.hidden));
         let product = |what, depth, add| {
             let constants = [units, ("DEPTH", Size(depth)), ("ADD", Choice(add)), ("PER_STEP", Choice(add))];
-            Kernel::new(gpu, what, specialised(source::PRODUCT, precision, &constants), PROJECTION)
+            Kernel::new(gpu, what, specialised(source::PRODUCT, precision, &constants), kernel::ONE_OUTPUT)
         };
         let room = shape::Room {
             invocations: gpu
@@ -205,7 +127,7 @@ impl Kernels {
                 product("the kernel of the projections", spec.hidden, false)?,
             ],
             steps,
-            dense: Kernel::new(gpu, "the kernel of the head", dense, DENSE)?,
+            dense: Kernel::new(gpu, "the kernel of the head", dense, kernel::ONE_OUTPUT)?,
             layers,
             head,
             weight_bytes,

@@ -2,16 +2,14 @@
 
 use ::wgpu::{Buffer, BufferUsages, CommandEncoder};
 
-use super::STORAGE;
 use super::kernels::{Bound, Kernels};
 use crate::gpu::cut::Cut;
 use crate::gpu::packed::GATES;
 use crate::op::network::Spec;
 use crate::wgpu::error::WgpuError;
 use crate::wgpu::gpu::Gpu;
-
-/// Bytes of a place, `shape.wgsl`.
-pub const PLACE_BYTES: u64 = 16;
+use crate::wgpu::kernel::PLACE_BYTES;
+use crate::wgpu::transfer::{STAGING, STORAGE, bytes};
 
 /// Room for one cut.
 #[derive(Debug)]
@@ -77,7 +75,7 @@ impl Room {
         let staging = gpu.buffer(
             "the outputs on the host",
             (size_of::<f32>() * outputs * spec.output) as u64,
-            BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            STAGING,
         )?;
         let bound = kernels.bind(gpu, &buffers);
         gpu.check("binding the buffers of a batch")?;
@@ -92,14 +90,14 @@ impl Room {
     /// Brings a chunk's features and places to the device, before the next submission.
     pub fn upload(&self, gpu: &Gpu, x: &[f32], Cut { rows, steps }: Cut, row: usize) {
         let places = self.places_max.min(steps);
-        let mut bytes = vec![0; self.place_stride * places];
-        for (step, place) in bytes.chunks_exact_mut(self.place_stride).enumerate() {
+        let mut words = vec![0; self.place_stride * places];
+        for (step, place) in words.chunks_exact_mut(self.place_stride).enumerate() {
             for (word, value) in place.chunks_exact_mut(4).zip([rows, steps, step, row]) {
                 word.copy_from_slice(&(value as u32).to_le_bytes());
             }
         }
-        gpu.queue.write_buffer(&self.buffers.places, 0, &bytes);
-        gpu.queue.write_buffer(&self.buffers.x, 0, &super::bytes(x));
+        gpu.queue.write_buffer(&self.buffers.places, 0, &words);
+        gpu.queue.write_buffer(&self.buffers.x, 0, &bytes(x));
     }
 
     /// Bytes of all intermediate values on the device.
