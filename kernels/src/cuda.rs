@@ -4,7 +4,8 @@
 //! device, the order of weights on tensor cores, the text of a kernel, its compilation, the cubins kept on disk, the open
 //! device, and the model made of them.
 //!
-//! `plan -> engine -> train, feature`: launches as values, where they run, and a training and a panel of features made of them.
+//! `plan -> engine -> train, feature, stream`: launches as values, where they run, and a training, a panel of features and a stream
+//! made of them. `ahead` compiles the kernels of each for a device that is not here.
 //!
 //! ```text
 //! windows -> pinned memory -> upload -> [lstm_layer: all steps, input projection included] each layer -> dense -> read back
@@ -36,11 +37,19 @@ mod train;
 
 mod feature;
 
+mod stream;
+
+mod ahead;
+
+pub(crate) mod exam;
+
 #[cfg(test)]
 mod host;
 
+pub use ahead::{Ahead, Target, TargetError};
 pub use error::CudaError;
 pub use executable::CudaExecutable;
 pub use feature::{CudaPanel, CudaPanelError};
 pub use gpu::Gpu;
+pub use stream::{CudaStream, CudaStreamOptions};
 pub use train::{CudaSweep, CudaTrainError, CudaTrainer};

@@ -1,4 +1,4 @@
-//! Machine code kept on disk, under the hash of what it was made from.
+//! Machine code and PTX kept on disk, under the hash of what it was made from.
 //!
 //! A host needs the compiler once for each model and device; one without it can be given the folder of another. Whatever goes
 //! wrong here is no error: the kernel is then compiled again.
@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::error::CudaError;
 use super::source::Kernel;
 
 /// Bytes of a hash.
@@ -28,7 +29,6 @@ impl Cache {
     }
 
     /// A folder of the caller's.
-    #[cfg(test)]
     pub fn at(folder: &Path) -> Self {
         Self { folder: Some(folder.to_owned()) }
     }
@@ -45,7 +45,8 @@ impl Cache {
         if !kernel.fused {
             hasher.update(b"unfused;");
         }
-        let name = format!("{}.cubin", hasher.finalize().to_hex());
+        let kind = if architecture.starts_with("compute_") { "ptx" } else { "cubin" };
+        let name = format!("{}.{kind}", hasher.finalize().to_hex());
         self.folder.as_ref().map(|folder| folder.join(name))
     }
 
@@ -59,20 +60,25 @@ impl Cache {
     }
 
     /// Keeps machine code, if the disk will have it: the file appears whole or not at all.
-    pub fn put(&self, kernel: &Kernel, architecture: &str, cubin: &[u8]) {
-        let Some(file) = self.file(kernel, architecture) else { return };
-        let Some(folder) = file.parent() else { return };
+    pub fn put(&self, kernel: &Kernel, architecture: &str, code: &[u8]) {
+        // Without it the next start compiles again.
+        let _ = self.keep(kernel, architecture, code);
+    }
+
+    /// The same, and says where that failed.
+    pub fn keep(&self, kernel: &Kernel, architecture: &str, code: &[u8]) -> Result<(), CudaError> {
+        let Some(file) = self.file(kernel, architecture) else { return Ok(()) };
+        let Some(folder) = file.parent() else { return Ok(()) };
         let keep = || -> std::io::Result<()> {
             std::fs::create_dir_all(folder)?;
             let mut new = tempfile::NamedTempFile::new_in(folder)?;
-            new.write_all(cubin)?;
-            new.write_all(blake3::hash(cubin).as_bytes())?;
+            new.write_all(code)?;
+            new.write_all(blake3::hash(code).as_bytes())?;
             new.as_file().sync_all()?;
             new.persist(&file)?;
             Ok(())
         };
-        // Without it the next start compiles again.
-        let _ = keep();
+        keep().map_err(|error| CudaError::Keep { folder: folder.to_owned(), reason: error.to_string() })
     }
 }
 

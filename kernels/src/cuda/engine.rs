@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use cudarc::driver::{CudaFunction, CudaSlice, DevicePtr, LaunchConfig, PinnedHostSlice, PushKernelArg};
+use cudarc::driver::{
+    CudaEvent, CudaFunction, CudaSlice, DevicePtr, LaunchConfig, PinnedHostSlice, PushKernelArg,
+};
 
 use super::error::CudaError;
-use super::gpu::Gpu;
+use super::gpu::{FROM_PTX, Gpu, Origin};
 use super::plan::{Argument, Kernels, Launch};
 
 #[cfg(test)]
@@ -49,7 +51,7 @@ impl Engine {
     /// Starts kernels, one after the other.
     pub fn launch(&mut self, launches: &[Launch]) -> Result<(), CudaError> {
         match self {
-            Self::Device(engine) => launches.iter().try_for_each(|launch| engine.launch(launch)),
+            Self::Device(engine) => engine.launch(launches),
             #[cfg(test)]
             Self::Host(engine) => {
                 launches.iter().for_each(|launch| engine.launch(launch));
@@ -76,7 +78,7 @@ impl Engine {
     /// Where it runs, as text for a person.
     pub fn explain(&self) -> String {
         match self {
-            Self::Device(engine) => engine.gpu.explain(),
+            Self::Device(engine) => engine.explain(),
             #[cfg(test)]
             Self::Host(_) => "device       the tests' shim".to_owned(),
         }
@@ -88,6 +90,8 @@ impl Engine {
 pub struct DeviceEngine {
     gpu: Gpu,
     functions: Vec<(CudaFunction, usize)>,
+    /// Whether the driver compiled any of them.
+    from_ptx: bool,
     buffers: Vec<Option<Room>>,
     wait_max: Duration,
     /// Something did not end in time: nothing here may be freed or used again.
@@ -105,18 +109,67 @@ struct Room {
 impl DeviceEngine {
     /// Compiles or finds every kernel.
     pub fn new(gpu: &Gpu, kernels: &Kernels, buffers: usize, wait_max: Duration) -> Result<Self, CudaError> {
-        let load =
-            |(kernel, shared_bytes): &(_, usize)| Ok((gpu.load(kernel, *shared_bytes)?, *shared_bytes));
-        let functions = kernels.list.iter().map(load).collect::<Result<_, CudaError>>()?;
+        let (mut functions, mut from_ptx) = (Vec::with_capacity(kernels.list.len()), false);
+        for (kernel, shared_bytes) in &kernels.list {
+            let (function, origin) = gpu.load(kernel, *shared_bytes)?;
+            from_ptx |= origin == Origin::Ptx;
+            functions.push((function, *shared_bytes));
+        }
         let buffers = (0..buffers).map(|_| None).collect();
-        Ok(Self { gpu: gpu.clone(), functions, buffers, wait_max, lost: None })
+        Ok(Self { gpu: gpu.clone(), functions, from_ptx, buffers, wait_max, lost: None })
     }
 
-    fn there(&self) -> Result<(), CudaError> {
+    /// The device, as text for a person.
+    pub fn explain(&self) -> String {
+        let mut text = self.gpu.explain();
+        if self.from_ptx {
+            text.push_str(FROM_PTX);
+        }
+        text
+    }
+
+    /// A mark behind what was started so far.
+    pub fn mark(&self, what: &'static str) -> Result<CudaEvent, CudaError> {
+        self.gpu.mark(what, &self.gpu.streams[0])
+    }
+
+    /// Whether all before a mark is done.
+    pub fn passed(&self, mark: &CudaEvent) -> Result<bool, CudaError> {
+        self.gpu.call("looking after a kernel", mark.try_is_complete())
+    }
+
+    /// Waits for a mark, at most so long; what does not end is lost, and its memory is never freed.
+    pub fn end(&mut self, mark: &CudaEvent, wait_max: Duration) {
+        if let Err(error) = self.gpu.wait("the end of a kernel", mark, wait_max) {
+            self.forget(error);
+        }
+    }
+
+    /// Gives up what did not end in time.
+    pub fn lose(&mut self, what: &'static str, wait_max: Duration) -> CudaError {
+        let error = CudaError::Timeout { device: self.gpu.name().to_owned(), what, wait_max };
+        self.forget(error.clone());
+        error
+    }
+
+    /// Whether something did not end in time.
+    pub const fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    fn forget(&mut self, error: CudaError) {
+        // To free what a kernel may still use would wait for it.
+        std::mem::forget(std::mem::take(&mut self.buffers));
+        self.lost = Some(error);
+    }
+
+    /// Whether everything that was started has ended in time so far.
+    pub fn there(&self) -> Result<(), CudaError> {
         self.lost.clone().map_or(Ok(()), Err)
     }
 
-    fn room(&mut self, buffer: usize, what: &'static str, bytes: usize) -> Result<(), CudaError> {
+    /// As [`Engine::room`].
+    pub fn room(&mut self, buffer: usize, what: &'static str, bytes: usize) -> Result<(), CudaError> {
         self.there()?;
         if self.buffers[buffer].as_ref().is_some_and(|room| room.device.len() >= bytes) {
             return Ok(());
@@ -129,7 +182,8 @@ impl DeviceEngine {
         Ok(())
     }
 
-    fn write(&mut self, buffer: usize, bytes: &[u8]) -> Result<(), CudaError> {
+    /// As [`Engine::write`].
+    pub fn write(&mut self, buffer: usize, bytes: &[u8]) -> Result<(), CudaError> {
         self.there()?;
         let Some(room) = &mut self.buffers[buffer] else { return Ok(()) };
         if room.staging.as_ref().is_none_or(|staging| staging.len() < bytes.len()) {
@@ -143,8 +197,13 @@ impl DeviceEngine {
         self.gpu.call("copying to the device", copied)
     }
 
-    fn launch(&self, launch: &Launch) -> Result<(), CudaError> {
+    /// Starts kernels, one after the other.
+    pub fn launch(&self, launches: &[Launch]) -> Result<(), CudaError> {
         self.there()?;
+        launches.iter().try_for_each(|launch| self.start(launch))
+    }
+
+    fn start(&self, launch: &Launch) -> Result<(), CudaError> {
         let (function, shared_bytes) = &self.functions[launch.kernel];
         // A kernel reads of each as many bytes as it declares, from the lowest: the hosts of CUDA are little-endian.
         let value = |argument: &Argument| match *argument {
@@ -173,7 +232,8 @@ impl DeviceEngine {
         Ok(())
     }
 
-    fn read(
+    /// As [`Engine::read`].
+    pub fn read(
         &mut self,
         what: &'static str,
         buffer: usize,
@@ -184,9 +244,7 @@ impl DeviceEngine {
         let stream = &self.gpu.streams[0];
         let mark = self.gpu.mark(what, stream)?;
         if let Err(error) = self.gpu.wait(what, &mark, self.wait_max) {
-            // To free what a kernel may still use would wait for it.
-            std::mem::forget(std::mem::take(&mut self.buffers));
-            self.lost = Some(error.clone());
+            self.forget(error.clone());
             return Err(error);
         }
         let mut bytes = vec![0; len];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::gpu::Precision;
-use crate::lstm::{ModelError, PredictError};
+use crate::lstm::{ModelError, PredictError, StreamError};
 
 /// A device that is not there, will not do, or stopped.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -161,4 +161,15 @@ pub enum CudaError {
     /// Windows that cannot be predicted.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// A row that a stream cannot take.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// A folder that takes no kernels.
+    #[error("cannot keep a kernel in {}: {reason}; name a folder that can be written", folder.display())]
+    Keep {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
 }

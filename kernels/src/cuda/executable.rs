@@ -8,8 +8,8 @@ use ndarray::{ArrayView3, ArrayViewMut2};
 
 use super::error::CudaError;
 use super::fragments::{bias, fragments};
-use super::gpu::Gpu;
-use super::shape::{self, Layer};
+use super::gpu::{FROM_PTX, Gpu, Origin};
+use super::shape::{self, Layer, Machine, PORTABLE};
 use super::source;
 use crate::gpu::cut::{Cut, cut};
 use crate::gpu::{Options, Precision, packed, windows};
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 2 << 30;
 /// Bytes below which a chunk is not cut any further for want of memory.
 const CHUNK_BYTES_MIN: usize = 1 << 20;
 /// Windows of each multiprocessor that kernels are compiled for: a small batch spreads over all of them.
-const CLASSES: [usize; 4] = [8, 24, 48, 80];
+pub const CLASSES: [usize; 4] = [8, 24, 48, 80];
 
 /// A model made ready for one GPU.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ struct Weights {
 #[derive(Debug)]
 struct Kernel {
     function: CudaFunction,
+    origin: Origin,
     threads: usize,
     /// Windows of a block.
     columns: usize,
@@ -105,7 +106,7 @@ impl Lstm {
         let layers = layers.collect::<Result<_, CudaError>>()?;
         let (weight, bias) = self.weights().head();
         let head = [gpu.upload("the head", &f32s(weight))?, gpu.upload("the head", &f32s(bias))?];
-        let dense = gpu.load(&source::dense(spec.hidden, spec.output), 0)?;
+        let (dense, _) = gpu.load(&source::dense(spec.hidden, spec.output), 0)?;
         let (gpu, options, chunk_bytes) = (gpu.clone(), options.clone(), CHUNK_BYTES);
         let kernels = [const { None }; CLASSES.len()];
         let mut executable =
@@ -152,12 +153,26 @@ impl CudaExecutable {
         Ok(())
     }
 
-    /// Compiles the kernels of a class, unless they are there.
+    /// Compiles the kernels of a class, unless they are there. Without a compiler and machine code for this kind of device,
+    /// those that were made ahead for any.
     fn prepare(&mut self, class: usize) -> Result<(), CudaError> {
         if self.kernels[class].is_some() {
             return Ok(());
         }
-        let (machine, precision) = (self.gpu.machine, self.options.precision);
+        let kernels = match self.compile(class, self.gpu.machine) {
+            Err(missing @ CudaError::NoNvrtc { .. }) => match self.compile(class, PORTABLE) {
+                Err(CudaError::NoNvrtc { .. }) => return Err(missing),
+                other => other?,
+            },
+            other => other?,
+        };
+        self.kernels[class] = Some(kernels);
+        Ok(())
+    }
+
+    /// The kernels of a class, cut for a machine.
+    fn compile(&self, class: usize, machine: Machine) -> Result<Vec<Kernel>, CudaError> {
+        let (gpu, precision) = (&self.gpu, self.options.precision);
         let rows = CLASSES[class] * machine.processors;
         let top = self.layers.len() - 1;
         let kernel = |(index, weights): (usize, &Weights)| {
@@ -166,29 +181,33 @@ impl CudaExecutable {
                 Precision::F32 => {
                     let cut = shape::single(layer, machine, rows)?;
                     let (threads, columns) = (cut.lanes * cut.row_groups, cut.rows * cut.row_groups);
-                    let function = self.gpu.load(&source::single(layer, &cut, last), cut.shared_bytes)?;
+                    let (function, origin) =
+                        gpu.load(&source::single(layer, &cut, last), cut.shared_bytes)?;
                     let (shared_bytes, cut) = (cut.shared_bytes, format!("{cut:?}"));
-                    Ok(Kernel { function, threads, columns, shared_bytes, cut })
+                    Ok(Kernel { function, origin, threads, columns, shared_bytes, cut })
                 }
                 Precision::F16 | Precision::Bf16 => {
-                    let mut cut = shape::half(layer, machine, rows, precision)?;
-                    let mut function;
-                    loop {
-                        function =
-                            self.gpu.load(&source::half(layer, &cut, precision, last), cut.shared_bytes)?;
-                        match cut.relaxed(layer, machine) {
-                            Some(relaxed) if self.gpu.spills(&function)? => cut = relaxed,
-                            _ => break,
-                        }
-                    }
+                    let attempt = |kernel: &source::Kernel, cut: &shape::Half| {
+                        Ok::<_, CudaError>(match gpu.load(kernel, cut.shared_bytes) {
+                            // What was made ahead is one cut of these; how it does on this device is not looked at.
+                            Err(missing @ CudaError::NoNvrtc { .. }) if machine == PORTABLE => {
+                                (Err(missing), true)
+                            }
+                            Err(error) => return Err(error),
+                            Ok(loaded) => {
+                                let spills = loaded.1 == Origin::MachineCode && gpu.spills(&loaded.0)?;
+                                (Ok(loaded), spills)
+                            }
+                        })
+                    };
+                    let (loaded, cut) = source::fitting((layer, machine, rows), (precision, last), attempt)?;
+                    let (function, origin) = loaded?;
                     let (threads, columns, shared_bytes) = (32 * cut.warps, cut.columns, cut.shared_bytes);
-                    Ok(Kernel { function, threads, columns, shared_bytes, cut: format!("{cut:?}") })
+                    Ok(Kernel { function, origin, threads, columns, shared_bytes, cut: format!("{cut:?}") })
                 }
             }
         };
-        let kernels = self.layers.iter().enumerate().map(kernel).collect::<Result<_, CudaError>>()?;
-        self.kernels[class] = Some(kernels);
-        Ok(())
+        self.layers.iter().enumerate().map(kernel).collect()
     }
 
     fn run(
@@ -387,6 +406,9 @@ impl CudaExecutable {
                 let _ =
                     write!(text, "\nlayer {layer:<6} for {class} windows a multiprocessor: {}", kernel.cut);
             }
+        }
+        if self.kernels.iter().flatten().flatten().any(|kernel| kernel.origin == Origin::Ptx) {
+            text.push_str(FROM_PTX);
         }
         if self.chunk_bytes < CHUNK_BYTES {
             let _ = write!(text, "\nbatches      cut smaller since the device had no memory for more");

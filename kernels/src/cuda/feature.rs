@@ -14,6 +14,7 @@ mod text;
 mod panel;
 
 pub use panel::{CudaPanel, CudaPanelError};
+pub(in crate::cuda) use text::kernel as kernel_of_features;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,19 @@ const CAPABILITY_MIN: u32 = 75;
 /// Between two looks at whether the device is done: short beside a batch, long beside the look.
 const LOOK: Duration = Duration::from_micros(20);
 
+/// What a kernel was loaded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Code for this kind of device.
+    MachineCode,
+    /// PTX, compiled by the driver.
+    Ptx,
+}
+
+/// What is said of kernels from PTX.
+pub const FROM_PTX: &str = "\nkernels      compiled by the driver from PTX that was made ahead for any device, since NVRTC is not here \
+                            and no machine code for this kind of device was; slower than NVRTC's by their smaller cut";
+
 /// An open GPU.
 #[derive(Clone, Debug)]
 pub struct Gpu {
@@ -107,8 +120,7 @@ impl Gpu {
 
     /// What the compiler is asked for: with the instructions that only this one has, where there are such.
     pub(super) fn architecture(&self) -> String {
-        let Machine { capability, .. } = self.machine;
-        format!("sm_{capability}{}", if capability == 90 { "a" } else { "" })
+        self.machine.architecture()
     }
 
     /// What was opened, as text for a person.
@@ -174,23 +186,56 @@ impl Gpu {
         Ok(pinned)
     }
 
-    /// The kernel on the device: from the folder of those compiled before, or compiled now.
-    pub(super) fn load(&self, kernel: &Kernel, shared_bytes: usize) -> Result<CudaFunction, CudaError> {
+    /// Words that host and device share, zero, and their address, which is one for both: devices from compute capability 2.0 on
+    /// have the addresses of a host of 64 bits.
+    pub(super) fn words(
+        &self,
+        what: &'static str,
+        len: usize,
+    ) -> Result<(PinnedHostSlice<u64>, usize), CudaError> {
+        // SAFETY: what is in it before it is written does not matter, since it is filled right below.
+        let pinned = unsafe { self.context.alloc_pinned_with_flags(len, sys::CU_MEMHOSTALLOC_DEVICEMAP) };
+        let mut words: PinnedHostSlice<u64> = self.memory(what, size_of::<u64>() * len, pinned)?;
+        self.call(what, words.as_mut_slice())?.fill(0);
+        let address = self.call(what, words.as_mut_ptr())?.expose_provenance();
+        Ok((words, address))
+    }
+
+    /// The same device with streams of its own.
+    pub(super) fn apart(&self) -> Result<Self, CudaError> {
+        let stream = || self.call("making a stream", self.context.new_stream());
+        Ok(Self { streams: [stream()?, stream()?], ..self.clone() })
+    }
+
+    /// The kernel on the device: from the folder of those compiled before, or compiled now. Without a compiler the driver may
+    /// make it of PTX from that folder, for devices of any kind; where it comes from is said.
+    pub(super) fn load(
+        &self,
+        kernel: &Kernel,
+        shared_bytes: usize,
+    ) -> Result<(CudaFunction, Origin), CudaError> {
         let architecture = self.architecture();
-        let cubin = match self.cache.get(kernel, &architecture) {
-            Some(cubin) => cubin,
-            None => {
-                let cubin = Nvrtc::open()?.compile(kernel, &architecture)?.cubin;
-                self.cache.put(kernel, &architecture, &cubin);
-                cubin
-            }
+        let (code, origin) = match self.cache.get(kernel, &architecture) {
+            Some(cubin) => (Ptx::from_binary(cubin), Origin::MachineCode),
+            None => match Nvrtc::open() {
+                Ok(nvrtc) => {
+                    let cubin = nvrtc.compile(kernel, &architecture)?.cubin;
+                    self.cache.put(kernel, &architecture, &cubin);
+                    (Ptx::from_binary(cubin), Origin::MachineCode)
+                }
+                Err(missing) => {
+                    let ptx = self.cache.get(kernel, kernel.portable());
+                    let text = ptx.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(missing)?;
+                    (Ptx::from_src(text), Origin::Ptx)
+                }
+            },
         };
-        let module = self.call("loading a kernel", self.context.load_module(Ptx::from_binary(cubin)))?;
+        let module = self.call("loading a kernel", self.context.load_module(code))?;
         let function = self.call("finding a kernel in its module", module.load_function(kernel.function))?;
         let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let bytes = i32::try_from(shared_bytes).unwrap_or(i32::MAX);
         self.call("reserving shared memory", function.set_attribute(attribute, bytes))?;
-        Ok(function)
+        Ok((function, origin))
     }
 
     /// Whether a kernel keeps something of its threads in memory for want of registers.

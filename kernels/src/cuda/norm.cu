@@ -2,7 +2,7 @@
 //
 // Compiled in: BLOCKS.
 
-extern "C" __global__ void __launch_bounds__(256) norm(
+extern "C" __global__ void __launch_bounds__(256) sum_squares(
     const float *__restrict__ gradient,  // [models][parameters]
     const long long parameters,
     double *__restrict__ norms) {        // [models][BLOCKS]

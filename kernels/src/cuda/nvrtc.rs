@@ -104,6 +104,28 @@ impl Nvrtc {
     /// # Errors
     /// [`CudaError::Compile`] with what the compiler says.
     pub(super) fn compile(&self, kernel: &Kernel, architecture: &str) -> Result<Compiled, CudaError> {
+        let compiled = self.run(kernel, architecture)?;
+        if compiled.cubin.is_empty() {
+            return Err(CudaError::Compile {
+                version: self.version(),
+                kernel: kernel.file,
+                architecture: architecture.to_owned(),
+                log: "it gives no machine code; NVRTC of CUDA 11.1 or newer does".to_owned(),
+            });
+        }
+        Ok(compiled)
+    }
+
+    /// Compiles a kernel to PTX for `compute_75` or another: what the driver of any such device or a later one finishes, if it is not older
+    /// than this compiler.
+    ///
+    /// # Errors
+    /// [`CudaError::Compile`] with what the compiler says.
+    pub(super) fn ptx(&self, kernel: &Kernel, architecture: &str) -> Result<String, CudaError> {
+        Ok(self.run(kernel, architecture)?.ptx)
+    }
+
+    fn run(&self, kernel: &Kernel, architecture: &str) -> Result<Compiled, CudaError> {
         let refused = |log: String| CudaError::Compile {
             version: self.version(),
             kernel: kernel.file,
@@ -136,8 +158,7 @@ impl Nvrtc {
         let cubin = self.bytes(program, Self::cubin_size, Self::cubin_bytes);
         self.destroy(&raw mut program);
         match built {
-            Some(0) if !cubin.is_empty() => Ok(Compiled { cubin, ptx, log }),
-            Some(0) => Err(refused("it gives no machine code; NVRTC of CUDA 11.1 or newer does".to_owned())),
+            Some(0) => Ok(Compiled { cubin, ptx, log }),
             _ => Err(refused(log)),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::error::CudaError;
 use crate::gpu::Precision;
+use crate::lstm::Spec;
 
 /// What of a device a kernel must keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,17 @@ pub struct Machine {
     /// Multiprocessors.
     pub processors: usize,
 }
+
+impl Machine {
+    /// What the compiler is asked for: with the instructions that only this one has, where there are such.
+    pub fn architecture(self) -> String {
+        let Self { capability, .. } = self;
+        format!("sm_{capability}{}", if capability == 90 { "a" } else { "" })
+    }
+}
+
+/// What every device from compute capability 7.5 on has, for kernels that the driver compiles from PTX.
+pub const PORTABLE: Machine = Machine { capability: 75, shared_bytes: 65_536, processors: 64 };
 
 /// A layer as a kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,6 +183,43 @@ pub fn single(layer: Layer, machine: Machine, rows: usize) -> Result<Single, Cud
     let row_groups = groups.into_iter().find(|&groups| fits(rows, groups) && rows * (groups - 1) < wanted);
     let row_groups = row_groups.unwrap_or(1);
     Ok(Single { lanes, lane_units, rows, row_groups, shared_bytes: bytes(rows * row_groups) })
+}
+
+/// The cut of `lstm_stream.cu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resident {
+    /// Threads that share the depth of a unit's sums.
+    pub splits: usize,
+    /// Rows of all layers' input matrices that lie in shared memory.
+    pub rows: usize,
+    /// Bytes of shared memory.
+    pub shared_bytes: usize,
+}
+
+/// Threads of a stream's block at most, and splits: beyond, adding them up takes longer than what they save.
+const THREADS_STREAM: usize = 1024;
+const SPLITS_MAX: usize = 16;
+/// Units of a stream's layer: a thread closes one cell.
+pub const UNITS_STREAM: usize = THREADS_STREAM;
+
+/// The cut of a stream: one block, as much of the input matrices in shared memory as goes in.
+pub fn resident(spec: &Spec, machine: Machine, precision: Precision) -> Result<Resident, CudaError> {
+    let Spec { input, hidden, layers, .. } = *spec;
+    let limit =
+        |what, value, max| CudaError::Limit { what, value, max, precision, remedy: "stream on the cpu" };
+    if hidden > UNITS_STREAM {
+        return Err(limit("hidden", hidden, UNITS_STREAM));
+    }
+    let splits = (THREADS_STREAM / hidden).clamp(1, SPLITS_MAX);
+    // Sums and states, the row; both end where 16 bytes do.
+    let fixed =
+        16 * splits * hidden + 4 * ((layers * hidden).next_multiple_of(4) + input.next_multiple_of(4));
+    let row = 4 * precision.bytes() * hidden;
+    let Some(free) = machine.shared_bytes.checked_sub(fixed) else {
+        return Err(limit("a stream's state in bytes", fixed, machine.shared_bytes));
+    };
+    let rows = (free / row).min(input + (layers - 1) * hidden);
+    Ok(Resident { splits, rows, shared_bytes: fixed + rows * row })
 }
 
 /// The cut of `lstm_backward_f32.cu` for about `rows` windows in flight: [`Single`] with other room in shared memory, and windows

@@ -1,7 +1,10 @@
 //! The kernels and what is compiled into them.
 
-use super::shape::{Half, Layer, Single};
+use super::error::CudaError;
+use super::shape::{self, Half, Layer, Machine, Single};
 use crate::gpu::Precision;
+
+pub mod stream;
 
 pub mod train;
 
@@ -18,6 +21,30 @@ pub struct Kernel {
     pub defines: Vec<(&'static str, usize)>,
     /// Whether a product and a sum may be rounded once instead of twice. Where a kernel has the processor's bits they may not.
     pub fused: bool,
+}
+
+impl Kernel {
+    /// The least kind of device whose PTX it can be, and so the one from which every later driver makes it.
+    pub fn portable(&self) -> &'static str {
+        if self.defines.contains(&("BF16", 1)) { "compute_80" } else { "compute_75" }
+    }
+}
+
+/// A layer in f16 or bf16 that keeps all it has in registers: cuts are relaxed until `attempt`, which gives what it makes of a
+/// kernel and whether that spills, is content.
+pub fn fitting<T, E: From<CudaError>>(
+    (layer, machine, rows): (Layer, Machine, usize),
+    (precision, last): (Precision, bool),
+    mut attempt: impl FnMut(&Kernel, &Half) -> Result<(T, bool), E>,
+) -> Result<(T, Half), E> {
+    let mut cut = shape::half(layer, machine, rows, precision)?;
+    loop {
+        let (made, spills) = attempt(&half(layer, &cut, precision, last), &cut)?;
+        match cut.relaxed(layer, machine) {
+            Some(relaxed) if spills => cut = relaxed,
+            _ => return Ok((made, cut)),
+        }
+    }
 }
 
 const ACTIVATION: &str = include_str!("activation.cuh");

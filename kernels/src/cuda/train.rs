@@ -25,7 +25,6 @@ mod numbers;
 mod sweep;
 
 pub use error::CudaTrainError;
-#[cfg(test)]
 pub(in crate::cuda) use kernels::kernels as kernels_of_training;
 pub use sweep::CudaSweep;
 

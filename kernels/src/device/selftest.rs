@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Device, DeviceError, Kind};
 use crate::gpu::exam::training::{self, LESSONS, STEPS};
-use crate::gpu::exam::{self, CASES, Mark};
+use crate::gpu::exam::{self, CASES, Mark, Timing};
 use crate::gpu::{Options, Precision};
 use crate::lstm::{Head, Lstm, Spec, TrainOptions};
 
@@ -52,6 +52,8 @@ pub struct DeviceReport {
     pub errors: Vec<String>,
     /// Measurements.
     pub speeds: Vec<Speed>,
+    /// Those of steps of a training, of ticks and of features.
+    pub timings: Vec<Timing>,
 }
 
 /// A measurement: its answer was checked before.
@@ -108,6 +110,7 @@ fn device(kind: Kind, plan: Plan, say: &mut impl FnMut(&str)) -> DeviceReport {
         marks: Vec::new(),
         errors: Vec::new(),
         speeds: Vec::new(),
+        timings: Vec::new(),
     };
     let device = match Device::open(kind) {
         Ok(device) => device,
@@ -137,6 +140,15 @@ fn device(kind: Kind, plan: Plan, say: &mut impl FnMut(&str)) -> DeviceReport {
     // CUDA's own exam has these.
     if plan.every_exam && matches!(kind.name(), "cpu" | "wgpu") {
         learn(&device, &mut report, say);
+    }
+    #[cfg(feature = "cuda")]
+    if plan.every_exam
+        && let Device::Cuda(gpu) = &device
+    {
+        let found = crate::cuda::exam::sit(gpu, say);
+        report.marks.extend(found.marks);
+        report.errors.extend(found.errors);
+        report.timings.extend(found.timings);
     }
     report
 }

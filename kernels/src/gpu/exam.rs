@@ -6,6 +6,8 @@
 
 pub mod training;
 
+use std::time::Duration;
+
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 use serde::Serialize;
 
@@ -38,6 +40,33 @@ pub struct Mark {
     pub tolerance: f64,
     /// Whether it is.
     pub passed: bool,
+}
+
+/// How long something takes, whose answer was checked before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Timing {
+    /// What, in words.
+    pub what: String,
+    /// How often it was measured.
+    pub samples: usize,
+    /// The median, in microseconds.
+    pub p50_us: f64,
+    /// What 99 of 100 do not exceed.
+    pub p99_us: f64,
+    /// The longest.
+    pub max_us: f64,
+}
+
+impl Timing {
+    /// Of all the times that something took.
+    #[must_use]
+    pub fn new(what: String, mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let last = times.len().saturating_sub(1);
+        let at = |place: usize| times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6);
+        let samples = times.len();
+        Self { what, samples, p50_us: at(last / 2), p99_us: at(last * 99 / 100), max_us: at(last) }
+    }
 }
 
 const fn case(sizes: [usize; 4], head: Head, batch: usize, time: usize) -> Case {

@@ -71,6 +71,20 @@ inline void __syncthreads() {
     meet(block_meeting, (int)fibers.size(), [] {});
 }
 
+// Whether all threads of the block, or any, say yes.
+inline int votes_for = 0, voters = 0, elected = 0;
+inline int count_votes(const int yes) {
+    votes_for += yes != 0;
+    voters++;
+    meet(block_meeting, (int)fibers.size(), [] {
+        elected = votes_for;
+        votes_for = voters = 0;
+    });
+    return elected;
+}
+inline int __syncthreads_and(const int yes) { return count_votes(yes) == (int)fibers.size(); }
+inline int __syncthreads_or(const int yes) { return count_votes(yes) > 0; }
+
 inline std::function<void()> body;
 inline void enter() {
     body();
@@ -87,6 +101,7 @@ inline void launch(
     fibers.resize(threads);
     for (int block = 0; block < width * height * depth; block++) {
         block_meeting = {};
+        votes_for = voters = 0;
         warp_meetings.assign((threads + 31) / 32, {});
         brought.assign((threads + 31) / 32, std::vector<unsigned>(32 * 16));
         for (int index = 0; index < threads; index++) {
@@ -126,6 +141,8 @@ inline int min(const int a, const int b) { return a < b ? a : b; }
 inline float __int_as_float(const int bits) { float x; memcpy(&x, &bits, 4); return x; }
 inline int __float_as_int(const float x) { int bits; memcpy(&bits, &x, 4); return bits; }
 inline double __longlong_as_double(const long long bits) { double x; memcpy(&x, &bits, 8); return x; }
+inline float widen_f16(const unsigned short bits) { _Float16 half; memcpy(&half, &bits, 2); return (float)half; }
+inline float widen_bf16(const unsigned short bits) { return __int_as_float((int)bits << 16); }
 inline int atomicMin(int *place, const int value) { const int was = *place; *place = min(was, value); return was; }
 
 inline float __shfl_xor_sync(unsigned, const float value, const int mask) {

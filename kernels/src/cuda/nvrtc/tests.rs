@@ -1,9 +1,11 @@
 use diapason_tests::{Need, need};
 
 use super::*;
+use crate::cuda::feature::kernel_of_features;
 use crate::cuda::shape::{self, Layer, Machine};
 use crate::cuda::source;
 use crate::cuda::train::kernels_of_training;
+use crate::feature::Plan;
 use crate::gpu::Precision;
 use crate::lstm::{Head, Loss, Optimizer, Spec, TrainOptions};
 
@@ -34,16 +36,16 @@ fn half(
     layer: Layer,
     (precision, last): (Precision, bool),
 ) -> Kernel {
-    let mut cut = shape::half(layer, machine, ROWS, precision).unwrap();
-    for _ in 0..TRIES {
-        let kernel = source::half(layer, &cut, precision, last);
-        let compiled = nvrtc.compile(&kernel, architecture).unwrap();
-        if Report::parse(&compiled.log).is_some_and(|report| report.stack_bytes == 0) {
-            return kernel;
-        }
-        cut = cut.relaxed(layer, machine).unwrap();
-    }
-    panic!("{layer:?} spills on {architecture} after {TRIES} tries: {cut:?}");
+    let mut tries = 0;
+    let ((kernel, fits), cut) = source::fitting((layer, machine, ROWS), (precision, last), |kernel, _| {
+        tries += 1;
+        let compiled = nvrtc.compile(kernel, architecture)?;
+        let fits = Report::parse(&compiled.log).is_some_and(|report| report.stack_bytes == 0);
+        Ok::<_, CudaError>(((kernel.clone(), fits), !fits && tries < TRIES))
+    })
+    .unwrap();
+    assert!(fits, "{layer:?} spills on {architecture} after {TRIES} tries: {cut:?}");
+    kernel
 }
 
 fn kernels(nvrtc: &Nvrtc, architecture: &str, machine: Machine) -> Vec<Kernel> {
@@ -60,6 +62,7 @@ fn kernels(nvrtc: &Nvrtc, architecture: &str, machine: Machine) -> Vec<Kernel> {
         kernels.push(half(layer(128, 128), Precision::Bf16, true));
     }
     kernels.extend(training(machine));
+    kernels.extend(others(machine));
     for layer in [layer(32, 128), layer(5, 33), layer(300, 300)] {
         kernels.push(source::single(layer, &shape::single(layer, machine, ROWS).unwrap(), true));
     }
@@ -90,6 +93,27 @@ fn training(machine: Machine) -> Vec<Kernel> {
     }
     all
 }
+
+/// The kernels of streams, and of the features that the default plan has in f32.
+fn others(machine: Machine) -> Vec<Kernel> {
+    let spec = |input, hidden, layers| Spec { input, hidden, layers, output: 1, head: Head::Linear };
+    let streams = [
+        (spec(32, 128, 2), Precision::F16),
+        (spec(128, 256, 3), Precision::F32),
+        (spec(32, 128, 2), Precision::Bf16),
+    ];
+    let stream = |(spec, precision): (Spec, Precision)| {
+        let cut = shape::resident(&spec, machine, precision).unwrap();
+        source::stream::stream(&spec, &cut, precision)
+    };
+    let plan = |text: &str| Plan::parse(text, &COLUMNS).unwrap();
+    let default = plan(&Plan::default_for(&COLUMNS).unwrap());
+    let some = plan("rsi(14), ema(close,20)/close-1, zscore(close,60), atr(14), volatility(close,20)");
+    let features = [kernel_of_features::<f32>(default.program()), kernel_of_features::<f64>(some.program())];
+    streams.into_iter().map(stream).chain(features).collect()
+}
+
+const COLUMNS: [&str; 9] = ["open", "high", "low", "close", "volume", "bid", "ask", "bid_size", "ask_size"];
 
 #[test]
 fn every_kernel_is_compiled_for_every_architecture_without_spills() {

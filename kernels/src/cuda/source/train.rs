@@ -136,7 +136,7 @@ pub fn norm() -> Kernel {
     Kernel {
         file: "norm.cu",
         text: include_str!("../norm.cu").to_owned(),
-        function: "norm",
+        function: "sum_squares",
         defines: vec![("BLOCKS", NORM_BLOCKS)],
         fused: false,
     }

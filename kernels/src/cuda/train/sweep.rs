@@ -11,9 +11,10 @@ use super::kernels::{Places, kernels};
 use super::launches::{Order, descend, pack};
 use super::numbers::{numbers, remedy};
 use crate::cuda::engine::{DeviceEngine, Engine};
+use crate::cuda::error::CudaError;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::plan::Kernels;
-use crate::cuda::shape::Machine;
+use crate::cuda::shape::{Machine, PORTABLE};
 use crate::gpu::windows;
 use crate::lstm::{
     Lstm, NonFinite, Optimizer, Precision, Spec, States, StepReport, TrainError, TrainOptions, Weights,
@@ -55,9 +56,20 @@ impl CudaSweep {
     /// [`CudaTrainError`] when models or options that must be equal are not, an option is out of its range, the device lacks
     /// the memory, or NVRTC is missing.
     pub fn new(gpu: &Gpu, models: Vec<(Lstm, TrainOptions)>, batch: usize) -> Result<Self, CudaTrainError> {
-        Self::on(models, gpu.machine, batch, |kernels, buffers| {
+        let engine = |kernels: &Kernels, buffers| {
             Ok(Engine::Device(Box::new(DeviceEngine::new(gpu, kernels, buffers, WAIT_MAX)?)))
-        })
+        };
+        match Self::on(models.clone(), gpu.machine, batch, engine) {
+            // Those that were made ahead for any device, if they were.
+            Err(CudaTrainError::Cuda(missing @ CudaError::NoNvrtc { .. })) => {
+                let portable = Self::on(models, PORTABLE, batch, engine);
+                portable.map_err(|error| match error {
+                    CudaTrainError::Cuda(CudaError::NoNvrtc { .. }) => missing.into(),
+                    other => other,
+                })
+            }
+            other => other,
+        }
     }
 
     pub(super) fn on(

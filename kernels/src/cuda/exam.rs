@@ -1,0 +1,214 @@
+//! What a device sits beside the exam of predictions: training, features and streams, each held against the processor or the
+//! reference in f64, and how long each takes.
+
+use std::time::{Duration, Instant};
+
+use ndarray::{Array2, Array3};
+
+use super::feature::CudaPanelError;
+use super::gpu::Gpu;
+use super::stream::CudaStreamOptions;
+use super::train::{CudaTrainError, CudaTrainer};
+use crate::feature::{Number, Plan};
+use crate::gpu::Precision;
+use crate::gpu::exam::training::{self, LESSONS, STEPS};
+use crate::gpu::exam::{Mark, Timing, distance, windows};
+use crate::lstm::{Head, Lstm, Spec, TrainOptions, Weights};
+use crate::op::network::forward;
+use crate::random;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Exams.
+    pub marks: Vec<Mark>,
+    /// Those that ended in an error.
+    pub errors: Vec<String>,
+    /// How long things took.
+    pub timings: Vec<Timing>,
+}
+
+/// The workload of the benchmarks.
+const WORKLOAD: Spec = Spec { input: 32, hidden: 128, layers: 2, output: 1, head: Head::Linear };
+const TIME: usize = 60;
+/// Steps and ticks that are measured.
+const SAMPLES: usize = 50;
+const TICKS: usize = 20_000;
+/// Ticks that are held against the reference.
+const CHECKED: usize = 40;
+/// Symbols and rows of a panel.
+const PANEL: (usize, usize) = (4_000, 500);
+
+impl Found {
+    fn take<E: std::fmt::Display>(&mut self, what: &str, mark: Result<Mark, E>) {
+        match mark {
+            Ok(mark) => self.marks.push(mark),
+            Err(error) => self.errors.push(format!("{what}: {error}")),
+        }
+    }
+}
+
+/// Sits everything on `gpu`. `say` hears what is being done.
+pub fn sit(gpu: &Gpu, say: &mut impl FnMut(&str)) -> Found {
+    let mut found = Found::default();
+    for lesson in LESSONS {
+        say(&format!("cuda: gradient of {:?}, {}", lesson.loss, lesson.spec));
+        let mark = training::sit_gradient(lesson, Precision::F32, |model, x, y| {
+            let options = TrainOptions { loss: lesson.loss, ..TrainOptions::default() };
+            let mut trainer = CudaTrainer::new(gpu, model.clone(), options, lesson.batch)?;
+            let (loss, gradient) = trainer.gradients(x, y)?;
+            Ok::<_, CudaTrainError>((loss, gradient.values))
+        });
+        found.take("a gradient", mark);
+    }
+    say("cuda: a short training");
+    let mark = training::sit_training(Precision::F32, |model, options, x, y| {
+        let mut trainer = CudaTrainer::new(gpu, model, options, training::SHORT.batch)?;
+        (0..STEPS).map(|_| Ok(trainer.step(x, y)?.loss)).collect::<Result<_, CudaTrainError>>()
+    });
+    found.take("a short training", mark);
+    for batch in [128, 1_024] {
+        match steps(gpu, batch) {
+            Ok(timing) => found.timings.push(timing),
+            Err(error) => found.errors.push(format!("training on batches of {batch}: {error}")),
+        }
+    }
+    say("cuda: features");
+    panels::<f32>(gpu, &mut found);
+    panels::<f64>(gpu, &mut found);
+    for precision in Precision::ALL.into_iter().filter(|&precision| gpu.offers(precision)) {
+        for persistent in [true, false] {
+            say(&format!("cuda: a stream in {precision}, persistent: {persistent}"));
+            let options = CudaStreamOptions { precision, persistent, ..CudaStreamOptions::default() };
+            match ticks(gpu, &options) {
+                Ok((mark, timing)) => {
+                    found.marks.push(mark);
+                    found.timings.push(timing);
+                }
+                Err(error) => found.errors.push(format!("a stream in {precision}: {error}")),
+            }
+        }
+    }
+    found
+}
+
+/// How long a step of the training of the workload takes.
+fn steps(gpu: &Gpu, batch: usize) -> Result<Timing, CudaTrainError> {
+    let model = Lstm::new(WORKLOAD, 1).map_err(crate::lstm::TrainError::Model)?;
+    let mut trainer = CudaTrainer::new(gpu, model, TrainOptions::default(), batch)?;
+    let (x, y) = (windows(batch, TIME, WORKLOAD.input), training::targets(batch, &WORKLOAD));
+    trainer.step(x.view(), y.view())?;
+    let mut times = Vec::with_capacity(SAMPLES);
+    for _ in 0..SAMPLES {
+        let start = Instant::now();
+        trainer.step(x.view(), y.view())?;
+        times.push(start.elapsed());
+    }
+    let what = format!("a training step in f32: {WORKLOAD}, {batch} windows of {TIME} steps");
+    Ok(Timing::new(what, times))
+}
+
+/// Ticks held against the reference, a pause in which a kernel leaves, and then many that are measured.
+fn ticks(gpu: &Gpu, options: &CudaStreamOptions) -> Result<(Mark, Timing), super::CudaError> {
+    let model = Lstm::new(WORKLOAD, 1)?;
+    // Soon bored, so that the pause below is one.
+    let bored = CudaStreamOptions { looks_max: 2_000, ..options.clone() };
+    let mut stream = model.stream_cuda(gpu, &bored)?;
+    let x: Vec<f32> =
+        (0..(CHECKED * WORKLOAD.input) as u64).map(|k| 4.0 * random::unit(9, k) - 2.0).collect();
+    let weights = model.weights().values.iter().map(|&w| f64::from(w)).collect();
+    let weights = Weights { spec: WORKLOAD, values: weights };
+    let (mut got, mut wanted, mut out) = (Vec::new(), Vec::new(), [0.0]);
+    for (tick, row) in x.chunks_exact(WORKLOAD.input).enumerate() {
+        if tick == CHECKED / 2 {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        stream.push(row, &mut out)?;
+        got.extend(out);
+        let window: Vec<f64> = x[..(tick + 1) * WORKLOAD.input].iter().map(|&x| f64::from(x)).collect();
+        wanted.extend(forward::forward(&weights, &window).output);
+    }
+    drop(stream);
+    let kind = if options.persistent { "a kernel that stays" } else { "a launch a tick" };
+    let (distance, tolerance) = (distance(&got, &wanted), options.precision.tolerance());
+    let case = format!("{CHECKED} ticks by {kind}, {WORKLOAD}");
+    let passed = distance <= tolerance;
+    let mark = Mark { case, precision: options.precision.name(), distance, tolerance, passed };
+    let mut stream = model.stream_cuda(gpu, options)?;
+    let row = &x[..WORKLOAD.input];
+    let mut times = Vec::with_capacity(TICKS);
+    for tick in 0..TICKS + 100 {
+        let start = Instant::now();
+        stream.push(row, &mut out)?;
+        if tick >= 100 {
+            times.push(start.elapsed());
+        }
+    }
+    let what = format!("a tick by {kind} in {}: {WORKLOAD}", options.precision);
+    Ok((mark, Timing::new(what, times)))
+}
+
+/// Operations that IEEE 754 rounds must have the processor's bits; with logarithms the distance counts.
+fn panels<T: Number>(gpu: &Gpu, found: &mut Found) {
+    let exact = "rsi(close,14), ema(close,20)/close-1, zscore(close,60), atr(14), percentb(close,20), \
+                 macd(close,12,26,9).hist, willr(14), adx(14), median(close,9)";
+    let logs = "log_return(close,1), volatility(close,20)";
+    let (precision, rounding) = if size_of::<T>() == 8 { ("f64", 1e-13) } else { ("f32", 1e-5) };
+    for (text, tolerance) in [(exact, 0.0), (logs, rounding)] {
+        match panel::<T>(gpu, text) {
+            Ok((distance, timing)) => {
+                let passed = distance <= tolerance;
+                let case = format!("a panel of {} symbols, {text}", PANEL.0);
+                found.marks.push(Mark { case, precision, distance, tolerance, passed });
+                found.timings.push(timing);
+            }
+            Err(error) => found.errors.push(format!("a panel in {precision}: {error}")),
+        }
+    }
+}
+
+/// The distance from the processor's panel; infinite where one is known and the other not, and the share of numbers that differ
+/// is at least it where any does.
+fn panel<T: Number>(gpu: &Gpu, text: &str) -> Result<(f64, Timing), CudaPanelError> {
+    const COLUMNS: [&str; 3] = ["high", "low", "close"];
+    // The texts are this file's own; a plan that this build does not know is a mistake in it, and shows as a failed exam.
+    let Ok(plan) = Plan::parse(text, &COLUMNS) else {
+        return Ok((f64::INFINITY, Timing::new(format!("no such plan: {text}"), Vec::new())));
+    };
+    let (symbols, rows) = PANEL;
+    let close = Array2::from_shape_fn((rows, symbols), |(row, symbol)| {
+        let draw = f64::from(random::unit(3, (row * symbols + symbol) as u64));
+        if symbol % 7 == 3 && row % 90 == 50 { f64::NAN } else { 100.0 + (row as f64 / 9.0).sin() + draw }
+    });
+    let column = |name: &String| {
+        let shift = match name.as_str() {
+            "high" => 1.0,
+            "low" => -1.0,
+            _ => 0.0,
+        };
+        close.mapv(|x| T::of(x + shift))
+    };
+    let columns: Vec<Array2<T>> = plan.inputs().iter().map(column).collect();
+    let views: Vec<_> = columns.iter().map(|column| column.view()).collect();
+    let mut wanted = Array3::from_elem((plan.names().len(), rows, symbols), T::zero());
+    plan.panel::<T>(symbols)?.extend(&views, wanted.view_mut())?;
+    let mut got = wanted.clone();
+    let mut times = Vec::new();
+    for _ in 0..4 {
+        let mut panel = plan.panel_cuda::<T>(gpu, symbols)?;
+        let start = Instant::now();
+        panel.extend(&views, got.view_mut())?;
+        times.push(start.elapsed());
+    }
+    let (mut off, mut norm, mut odd) = (0.0, 0.0, false);
+    for (got, wanted) in got.iter().zip(&wanted).map(|(got, wanted)| (got.wide(), wanted.wide())) {
+        odd |= got.is_nan() != wanted.is_nan();
+        if !wanted.is_nan() {
+            off += (got - wanted).powi(2);
+            norm += wanted.powi(2);
+        }
+    }
+    let distance = if odd { f64::INFINITY } else { (off / norm).sqrt() };
+    let what = format!("features of {symbols} symbols x {rows} rows, copies included: {text}");
+    Ok((distance, Timing::new(what, times)))
+}
