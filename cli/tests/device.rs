@@ -89,6 +89,28 @@ mod with_gpus {
     }
 
     #[test]
+    fn one_training_goes_one_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert!(diapason(folder, "data generate bars.h5 --rows 2000").status.success());
+        let train = "--json train bars.h5 --epochs 2 --hidden 8 --window 12";
+        let cpu = json(&diapason(folder, &format!("{train} -o cpu.safetensors")));
+        let Some(output) = on_wgpu(folder, &format!("{train} -o wgpu.safetensors")) else { return };
+        let gpu = json(&output);
+        assert_eq!((&cpu["device"], &gpu["device"]), (&"cpu".into(), &"wgpu".into()));
+        for (cpu, gpu) in cpu["epochs"].as_array().unwrap().iter().zip(gpu["epochs"].as_array().unwrap()) {
+            for loss in ["train_loss", "validation_loss"] {
+                let (cpu, gpu) = (cpu[loss].as_f64().unwrap(), gpu[loss].as_f64().unwrap());
+                assert!((cpu - gpu).abs() <= 1e-3 * cpu, "{loss}: {cpu} and {gpu}");
+            }
+        }
+        let refused = on_wgpu(folder, "train bars.h5 -o a.safetensors --epochs 1 --truncation 3").unwrap();
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(said(&refused).contains("go back to the start of a window, or train on the cpu"));
+        assert!(!folder.join("a.safetensors").exists());
+    }
+
+    #[test]
     fn what_is_measured_is_as_published() {
         let folder = tempfile::tempdir().unwrap();
         let measured = diapason(folder.path(), "--json bench gpu --seconds 0.001 --out report.json");

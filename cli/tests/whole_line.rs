@@ -15,6 +15,8 @@ fn diapason(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .env_remove("KERNELS_ISA")
         .env("XDG_CACHE_HOME", folder)
+        // Mesa's own, made as soon as a program looks for a GPU.
+        .env("MESA_SHADER_CACHE_DISABLE", "true")
         .output()
         .expect("the command starts")
 }

@@ -25,23 +25,12 @@ const CHUNK_BYTES: u64 = 64 << 20;
 /// Rows of a chunk at most, so that no dispatch takes seconds.
 const ROWS_MAX: usize = 4096;
 
-/// A plan that a GPU does not run, or a panel that cannot go on.
+/// A plan that f32 cannot hold, or a panel that cannot go on.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum WgpuPanelError {
     /// Columns or outputs of the wrong shape.
     #[error(transparent)]
     Panel(#[from] PanelError),
-    /// There is no kernel for an operation.
-    #[error(
-        "{feature} needs the operation {operation}, for which there is no kernel on wgpu; leave it out, or compute the plan on the \
-         processor (Plan::panel)"
-    )]
-    Operation {
-        /// The first feature of the plan that needs it.
-        feature: String,
-        /// The operation with its constants.
-        operation: String,
-    },
     /// The device is not there or failed.
     #[error(transparent)]
     Device(#[from] WgpuError),
@@ -76,13 +65,14 @@ impl Plan {
     /// The plan over `symbols` series at once on `gpu`, before their first row, in f32.
     ///
     /// # Errors
-    /// [`WgpuPanelError`] naming the first feature whose operation has no kernel, or when the device lacks memory or refuses
-    /// the kernel.
+    /// [`WgpuPanelError`] when the plan reads the time of the rows, which f32 cannot hold, or when the device lacks memory or
+    /// refuses the kernel.
     pub fn panel_wgpu(&self, gpu: &Gpu, symbols: usize) -> Result<WgpuPanel, WgpuPanelError> {
         let program = self.program();
-        if let Some((op, output)) = text::missing(program) {
-            let feature = self.names().get(output).cloned().unwrap_or_default();
-            return Err(WgpuPanelError::Operation { feature, operation: format!("{op:?}") });
+        let timed = program.nodes.iter().find_map(|node| Some(node.inputs[node.op.clock_input()?]));
+        if let Some(register) = timed {
+            let column = self.inputs().get(register).cloned().unwrap_or_default();
+            return Err(PanelError::Time { column, format: "f32" }.into());
         }
         let kernel = Kernel::new(gpu, "the kernel of a plan", text::kernel(program), &[false, true, true])?;
         let initial: Vec<f32> =

@@ -499,3 +499,251 @@ fn directional(
     *sums = next;
     return select(next, hidden, count < first);
 }
+
+// Polynomial of the Cephes library; WGSL's own may be off by 4096 units in the last place.
+fn arctangent(a: f32) -> f32 {
+    if (unknown(a)) {
+        return UNKNOWN;
+    }
+    var x = abs(a);
+    var y = 0.0;
+    if (x > 2.4142136) {
+        y = 1.5707963;
+        x = -1.0 / x;
+    } else if (x > 0.41421357) {
+        y = 0.78539816;
+        x = (x - 1.0) / (x + 1.0);
+    }
+    let z = x * x;
+    let p = fma(fma(fma(0.080537445, z, -0.13877686), z, 0.19977711), z, -0.33332949);
+    y += fma(p * z, x, x);
+    return select(y, -y, a < 0.0);
+}
+
+fn trend(
+    n: u32, inverse: f32, half: f32, scale: f32, count: ptr<function, u32>, anchor: ptr<function, f32>,
+    open: ptr<function, f32>, open_aged: ptr<function, f32>, base: u32, x: f32,
+) -> vec2<f32> {
+    hold(base + *count, x);
+    var sum = 0.0;
+    var aged = 0.0;
+    if (*count + 1u == n) {
+        *anchor = x;
+        var age_of = 0.0;
+        for (var j = n; j > 0u; j--) {
+            let distance = minus(held(base + j - 1u), x);
+            sum = plus(sum, distance);
+            aged = plus(aged, times(age_of, distance));
+            hold(base + n + j - 1u, sum);
+            hold(base + 2u * n + j - 1u, aged);
+            age_of += 1.0;
+        }
+        *count = 0u;
+        *open = 0.0;
+        *open_aged = 0.0;
+    } else {
+        *open_aged = plus(*open_aged, *open);
+        *open = plus(*open, minus(x, *anchor));
+        *count += 1u;
+        let suffix = held(base + n + *count);
+        sum = plus(*open, suffix);
+        aged = plus(*open_aged, plus(held(base + 2u * n + *count), times(f32(*count), suffix)));
+    }
+    return vec2<f32>(plus(*anchor, times(sum, inverse)), times(minus(times(half, sum), aged), scale));
+}
+
+fn covariance(
+    n: u32, inverse: f32, count: ptr<function, u32>, anchor_a: ptr<function, f32>, anchor_b: ptr<function, f32>,
+    open_a: ptr<function, f32>, open_b: ptr<function, f32>, open_ab: ptr<function, f32>, base: u32, a: f32, b: f32,
+) -> f32 {
+    hold(base + *count, a);
+    hold(base + n + *count, b);
+    var sums = vec3<f32>(0.0, 0.0, 0.0);
+    if (*count + 1u == n) {
+        *anchor_a = a;
+        *anchor_b = b;
+        for (var j = n; j > 0u; j--) {
+            let at = j - 1u;
+            let from_a = minus(held(base + at), a);
+            let from_b = minus(held(base + n + at), b);
+            sums = vec3<f32>(plus(sums.x, from_a), plus(sums.y, from_b), plus(sums.z, times(from_a, from_b)));
+            hold(base + 2u * n + at, sums.x);
+            hold(base + 3u * n + at, sums.y);
+            hold(base + 4u * n + at, sums.z);
+        }
+        *count = 0u;
+        *open_a = 0.0;
+        *open_b = 0.0;
+        *open_ab = 0.0;
+    } else {
+        let from_a = minus(a, *anchor_a);
+        let from_b = minus(b, *anchor_b);
+        *open_a = plus(*open_a, from_a);
+        *open_b = plus(*open_b, from_b);
+        *open_ab = plus(*open_ab, times(from_a, from_b));
+        *count += 1u;
+        sums.x = plus(*open_a, held(base + 2u * n + *count));
+        sums.y = plus(*open_b, held(base + 3u * n + *count));
+        sums.z = plus(*open_ab, held(base + 4u * n + *count));
+    }
+    return times(minus(sums.z, times(sums.x, times(sums.y, inverse))), inverse);
+}
+
+// The first four powers of a distance.
+fn powers_of(distance: f32) -> vec4<f32> {
+    let square = times(distance, distance);
+    return vec4<f32>(distance, square, times(square, distance), times(square, square));
+}
+
+fn plus_each(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(plus(a.x, b.x), plus(a.y, b.y), plus(a.z, b.z), plus(a.w, b.w));
+}
+
+fn higher_moments(
+    n: u32, inverse: f32, count: ptr<function, u32>, anchor: ptr<function, f32>, open: ptr<function, vec4<f32>>,
+    base: u32, x: f32,
+) -> vec2<f32> {
+    hold(base + *count, x);
+    var sums = vec4<f32>(0.0, 0.0, 0.0, 0.0);
+    if (*count + 1u == n) {
+        *anchor = x;
+        for (var j = n; j > 0u; j--) {
+            sums = plus_each(sums, powers_of(minus(held(base + j - 1u), x)));
+            for (var power = 0u; power < 4u; power++) {
+                hold(base + n + 4u * (j - 1u) + power, sums[power]);
+            }
+        }
+        *count = 0u;
+        *open = vec4<f32>(0.0, 0.0, 0.0, 0.0);
+    } else {
+        *open = plus_each(*open, powers_of(minus(x, *anchor)));
+        *count += 1u;
+        let at = base + n + 4u * *count;
+        sums = plus_each(*open, vec4<f32>(held(at), held(at + 1u), held(at + 2u), held(at + 3u)));
+    }
+    if (unknown(sums.x) || unknown(sums.y) || unknown(sums.z) || unknown(sums.w)) {
+        return vec2<f32>(UNKNOWN, UNKNOWN);
+    }
+    let m = sums * inverse;
+    let square = m.x * m.x;
+    let skew = m.z - 3.0 * m.x * m.y + 2.0 * m.x * square;
+    let tails = m.w - 4.0 * m.x * m.z + 6.0 * square * m.y - 3.0 * square * square;
+    return vec2<f32>(known(skew), known(tails));
+}
+
+// Looks at its whole window, a ring, from the oldest row to the newest.
+fn deviation(n: u32, inverse: f32, place: ptr<function, u32>, base: u32, x: f32, centre: f32) -> f32 {
+    hold(base + *place, x);
+    *place = select(*place + 1u, 0u, *place + 1u == n);
+    var sum = 0.0;
+    var at = *place;
+    for (var row = 0u; row < n; row++) {
+        sum = plus(sum, magnitude(minus(held(base + at), centre)));
+        at = select(at + 1u, 0u, at + 1u == n);
+    }
+    return times(sum, inverse);
+}
+
+// From the newest row to the oldest.
+fn age(sign_of: f32, oldest: bool, n: u32, place: ptr<function, u32>, base: u32, x: f32) -> f32 {
+    hold(base + *place, x);
+    var best = x;
+    var rows = 0.0;
+    var gap = unknown(x);
+    var at = *place;
+    for (var row = 1u; row < n; row++) {
+        at = select(at, n, at == 0u) - 1u;
+        let older = held(base + at);
+        gap = gap || unknown(older);
+        let beats = sign_of * older > sign_of * best || (oldest && older == best);
+        if (beats) {
+            best = older;
+            rows = f32(row);
+        }
+    }
+    *place = select(*place + 1u, 0u, *place + 1u == n);
+    return select(rows, UNKNOWN, gap);
+}
+
+// What a gap is kept as in a sorted window, so that it sorts last.
+const GAP: f32 = 3.4028234663852886e38;
+
+fn moved_down(now: f32, after: f32, old: f32, fresh: f32) -> f32 {
+    return select(min(after, max(now, fresh)), now, now < old);
+}
+
+fn moved_up(now: f32, before: f32, old: f32, fresh: f32) -> f32 {
+    return select(max(before, min(now, fresh)), now, old < now);
+}
+
+// Takes the oldest row out of the sorted window, which follows the ring, and puts `x` in. The newest value, GAP for a gap.
+fn sort_in(n: u32, place: ptr<function, u32>, base: u32, x: f32) -> f32 {
+    let fresh = select(x, GAP, unknown(x));
+    let old = held(base + *place);
+    hold(base + *place, fresh);
+    *place = select(*place + 1u, 0u, *place + 1u == n);
+    var before = UNKNOWN;
+    var now = held(base + n);
+    for (var at = 0u; at < n; at++) {
+        var after = GAP;
+        if (at + 1u < n) {
+            after = held(base + n + at + 1u);
+        }
+        hold(base + n + at, select(moved_down(now, after, old, fresh), moved_up(now, before, old, fresh), fresh < old));
+        before = now;
+        now = after;
+    }
+    return fresh;
+}
+
+fn has_gap(n: u32, base: u32) -> bool {
+    return held(base + 2u * n - 1u) == GAP;
+}
+
+fn between(n: u32, lower: u32, upper: u32, share: f32, base: u32) -> f32 {
+    let low = held(base + n + lower);
+    return low + (held(base + n + upper) - low) * share;
+}
+
+fn quantile(n: u32, lower: u32, upper: u32, share: f32, place: ptr<function, u32>, base: u32, x: f32) -> f32 {
+    let newest = sort_in(n, place, base, x);
+    if (has_gap(n, base)) {
+        return UNKNOWN;
+    }
+    return known(between(n, lower, upper, share, base));
+}
+
+fn rank(n: u32, place: ptr<function, u32>, base: u32, x: f32) -> f32 {
+    let newest = sort_in(n, place, base, x);
+    if (has_gap(n, base)) {
+        return UNKNOWN;
+    }
+    var twice = 1.0;
+    for (var at = 0u; at < n; at++) {
+        let value = held(base + n + at);
+        twice += select(0.0, 1.0, value < newest) + select(1.0, 0.0, newest < value);
+    }
+    return twice * 0.5 / f32(n);
+}
+
+fn nearest(n: u32, number: u32, median: f32, base: u32) -> f32 {
+    var least = GAP;
+    for (var first = 0u; first + number <= n; first++) {
+        let reach = max(median - held(base + n + first), held(base + n + first + number - 1u) - median);
+        least = min(least, reach);
+    }
+    return least;
+}
+
+fn median_deviation(
+    n: u32, lower: u32, upper: u32, share: f32, place: ptr<function, u32>, base: u32, x: f32,
+) -> f32 {
+    let newest = sort_in(n, place, base, x);
+    if (has_gap(n, base)) {
+        return UNKNOWN;
+    }
+    let median = between(n, lower, upper, share, base);
+    let low = nearest(n, (n + 1u) / 2u, median, base);
+    let high = nearest(n, n / 2u + 1u, median, base);
+    return known(low + (high - low) * 0.5);
+}

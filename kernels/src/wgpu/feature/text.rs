@@ -12,12 +12,17 @@ pub const SYMBOLS: usize = 64;
 /// The number that stands for "not known" on the device.
 pub const UNKNOWN: f32 = f32::MIN;
 
+/// What a gap is kept as in a sorted window.
+const GAP: f32 = f32::MAX;
+
 /// What an operation keeps from row to row: whether it counts rows, numbers of its own, and an array.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Keep {
     counts: bool,
     numbers: Vec<f32>,
     array: usize,
+    /// What the array holds before the first row.
+    fill: f32,
 }
 
 impl Keep {
@@ -26,64 +31,44 @@ impl Keep {
     }
 }
 
-/// What `op` keeps, or `None` where there is no kernel for it.
-fn keep(op: Op) -> Option<Keep> {
-    let window = |numbers: &[f32], array| Keep { counts: true, numbers: numbers.to_vec(), array };
+/// What `op` keeps.
+fn keep(op: Op) -> Keep {
+    let window =
+        |numbers: &[f32], array| Keep { counts: true, numbers: numbers.to_vec(), array, fill: UNKNOWN };
     let numbers = |numbers: &[f32]| Keep { numbers: numbers.to_vec(), ..Keep::default() };
-    Some(match op {
-        Op::Lag { rows } => window(&[], rows),
+    match op {
+        Op::Lag { rows } | Op::Deviation { rows } | Op::Age { rows, .. } => window(&[], rows),
         Op::Sum { rows } => window(&[0.0], 2 * rows),
         Op::Mean { rows } => window(&[UNKNOWN, 0.0], 2 * rows),
-        Op::Moments { rows } => window(&[UNKNOWN, 0.0, 0.0], 3 * rows),
+        Op::Moments { rows } | Op::Trend { rows } => window(&[UNKNOWN, 0.0, 0.0], 3 * rows),
         Op::Minimum { rows } | Op::Maximum { rows } => window(&[UNKNOWN], 2 * rows),
+        Op::Covariance { rows } => window(&[UNKNOWN, UNKNOWN, 0.0, 0.0, 0.0], 5 * rows),
+        Op::HigherMoments { rows } => window(&[UNKNOWN, 0.0, 0.0, 0.0, 0.0], 5 * rows),
+        Op::Quantile { rows, .. } | Op::Rank { rows } | Op::MedianDeviation { rows } => {
+            Keep { fill: GAP, ..window(&[], 2 * rows) }
+        }
         Op::Smooth { .. } => numbers(&[0.0, 0.0]),
         Op::Rsi { .. } => numbers(&[0.0, 0.0, 0.0, 0.0]),
         Op::Accumulate | Op::Balance => numbers(&[UNKNOWN, 0.0, 0.0]),
         Op::Tick | Op::Adapt => numbers(&[UNKNOWN, UNKNOWN]),
         Op::Fill { .. } => numbers(&[UNKNOWN, 0.0]),
         Op::Directional { .. } => numbers(&[0.0, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, 0.0, 0.0]),
-        Op::Phase { .. }
-        | Op::Epoch { .. }
-        | Op::Since
-        | Op::Arctangent
-        | Op::Trend { .. }
-        | Op::Covariance { .. }
-        | Op::HigherMoments { .. }
-        | Op::Deviation { .. }
-        | Op::Age { .. }
-        | Op::Quantile { .. }
-        | Op::Rank { .. }
-        | Op::MedianDeviation { .. } => return None,
         _ => Keep::default(),
-    })
-}
-
-/// The first operation without a kernel, and the first output that needs it.
-pub fn missing(program: &Program) -> Option<(Op, usize)> {
-    let (place, node) = program.nodes.iter().enumerate().find(|(_, node)| keep(node.op).is_none())?;
-    let mut needs = vec![false; program.registers];
-    for node in &program.nodes[place..] {
-        let of_it = std::ptr::eq(node, &raw const program.nodes[place]);
-        if of_it || node.inputs[..node.arity].iter().any(|&input| needs[input]) {
-            needs[node.out..node.out + node.op.outputs()].fill(true);
-        }
     }
-    let output = program.outputs.iter().position(|&register| needs[register]);
-    Some((node.op, output.unwrap_or(0)))
 }
 
 /// The state of every operation before the first row, `[number]`.
 pub fn initial(program: &Program) -> Vec<f32> {
     let mut state = Vec::new();
-    for Keep { counts, numbers, array } in program.nodes.iter().filter_map(|node| keep(node.op)) {
+    for Keep { counts, numbers, array, fill } in program.nodes.iter().map(|node| keep(node.op)) {
         state.extend(counts.then_some(0.0));
         state.extend(numbers);
-        state.resize(state.len() + array, UNKNOWN);
+        state.resize(state.len() + array, fill);
     }
     state
 }
 
-/// The kernel of a program, none of whose operations is [`missing`].
+/// The kernel of a program, none of whose operations reads a time.
 pub fn kernel(program: &Program) -> String {
     let (mut opening, mut body, mut closing) = (String::new(), String::new(), String::new());
     for column in 0..program.columns.len() {
@@ -97,7 +82,7 @@ pub fn kernel(program: &Program) -> String {
     }
     let mut base = 0;
     for (index, node) in program.nodes.iter().enumerate() {
-        let keep = keep(node.op).unwrap_or_default();
+        let keep = keep(node.op);
         let count = usize::from(keep.counts);
         if keep.counts {
             let _ = writeln!(opening, "    var count_{index} = u32(held({base}u));");
@@ -142,6 +127,11 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
     let (count, kept) = (format!("&count_{index}"), numbers.join(", "));
     let of = |rows: usize| literal(rows as f64);
     let inverse = |rows: usize| literal(1.0 / rows as f64);
+    let between = |rows: usize, share: f64| {
+        let place = share * (rows - 1) as f64;
+        let lower = (place as usize).min(rows - 1);
+        format!("{lower}u, {}u, {}", (lower + 1).min(rows - 1), literal(place - lower as f64))
+    };
     let value = match node.op {
         Op::Add => format!("plus({a}, {b})"),
         Op::Subtract => format!("minus({a}, {b})"),
@@ -153,6 +143,7 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
         Op::SquareRoot => format!("root({a})"),
         Op::Logarithm => format!("ln({a})"),
         Op::LogarithmOfOneMore => format!("ln_1p({a})"),
+        Op::Arctangent => format!("arctangent({a})"),
         Op::Clip { low, high } => format!("clip({a}, {}, {})", literal(low), literal(high)),
         Op::Where => format!("only_where({a}, {b})"),
         Op::Position => format!("position({a}, {b}, {c})"),
@@ -169,6 +160,23 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
         }
         Op::Minimum { rows } => format!("extremum(-1.0, {rows}u, {count}, {kept}, {array}u, {a})"),
         Op::Maximum { rows } => format!("extremum(1.0, {rows}u, {count}, {kept}, {array}u, {a})"),
+        Op::Covariance { rows } => {
+            format!("covariance({rows}u, {}, {count}, {kept}, {array}u, {a}, {b})", inverse(rows))
+        }
+        Op::Deviation { rows } => {
+            format!("deviation({rows}u, {}, {count}, {array}u, {a}, {b})", inverse(rows))
+        }
+        Op::Age { rows, greatest, oldest } => {
+            let sign = if greatest { "1.0" } else { "-1.0" };
+            format!("age({sign}, {oldest}, {rows}u, {count}, {array}u, {a})")
+        }
+        Op::Quantile { rows, share } => {
+            format!("quantile({rows}u, {}, {count}, {array}u, {a})", between(rows, share))
+        }
+        Op::Rank { rows } => format!("rank({rows}u, {count}, {array}u, {a})"),
+        Op::MedianDeviation { rows } => {
+            format!("median_deviation({rows}u, {}, {count}, {array}u, {a})", between(rows, 0.5))
+        }
         Op::Smooth { rows, skip, keep, take } => {
             let (keep, take) = (literal(keep), literal(take));
             format!("smooth_({}, {}, {keep}, {take}, {kept}, {a})", of(rows), of(skip))
@@ -185,6 +193,30 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
                 "        let m{index} = window_moments({rows}u, {n}, {count}, {kept}, {array}u, {a});\n        \
                  let {out} = m{index}.x;\n        let {second} = m{index}.y;\n"
             );
+        }
+        Op::Trend { rows } => {
+            let n = rows as f64;
+            let (half, scale) = (literal((n - 1.0) / 2.0), literal(12.0 / (n * (n * n - 1.0))));
+            let inverse = inverse(rows);
+            return format!(
+                "        let t{index} = trend({rows}u, {inverse}, {half}, {scale}, {count}, {kept}, {array}u, {a});\n        \
+                 let {out} = t{index}.x;\n        let {second} = t{index}.y;\n"
+            );
+        }
+        Op::HigherMoments { rows } => {
+            let n = inverse(rows);
+            let sums = numbers[1..].iter().map(|number| &number[1..]).collect::<Vec<_>>();
+            let mut text = format!("        var p{index} = vec4<f32>({});\n", sums.join(", "));
+            let _ = writeln!(
+                text,
+                "        let h{index} = higher_moments({rows}u, {n}, {count}, {}, &p{index}, {array}u, {a});",
+                numbers[0]
+            );
+            for (number, part) in sums.iter().zip(["x", "y", "z", "w"]) {
+                let _ = writeln!(text, "        {number} = p{index}.{part};");
+            }
+            let _ = writeln!(text, "        let {out} = h{index}.x;\n        let {second} = h{index}.y;");
+            return text;
         }
         Op::Split => {
             return format!(
@@ -210,7 +242,7 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
             }
             return text;
         }
-        // Columns and constants are no nodes of a program, and what has no kernel was refused.
+        // Columns and constants are no nodes of a program, and what reads a time was refused.
         _ => "UNKNOWN".to_owned(),
     };
     format!("        let {out} = {value};\n")
