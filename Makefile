@@ -100,6 +100,16 @@ $(RIVALS_LOADER)/done: benches/rivals/loader-requirements.txt
 	$(RIVALS_LOADER)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/loader-requirements.txt
 	touch $@
 
+# polars-talib beside a panel of features.
+RIVALS_FEATURES := .venv-rivals-features
+.PHONY: rivals-features
+rivals-features: tools $(RIVALS_FEATURES)/done
+	RIVALS_PYTHON=$(CURDIR)/$(RIVALS_FEATURES)/bin/python cargo bench -p diapason-benches --bench feature_rivals
+$(RIVALS_FEATURES)/done: benches/rivals/features-requirements.txt
+	/usr/bin/python3 -m venv $(RIVALS_FEATURES)
+	$(RIVALS_FEATURES)/bin/pip install --quiet --disable-pip-version-check --no-cache-dir -r benches/rivals/features-requirements.txt
+	touch $@
+
 bench-once: tools
 	cargo bench -p diapason-benches -- --test
 

@@ -13,8 +13,8 @@
     reason = "a benchmark that cannot run must not give a number"
 )]
 
-#[path = "loader/race.rs"]
-mod race;
+#[path = "loader/meters.rs"]
+mod meters;
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -24,6 +24,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use diapason_benches::race::{Entrant, entrant, race};
 use diapason_loader::cache::{Key, Outcome, Store};
 use diapason_loader::market;
 use diapason_loader::sampler::{Order, Shape, Windows};
@@ -32,7 +33,7 @@ use diapason_loader::source::uring::{self, Access, Uring};
 use diapason_loader::source::{Source, Span};
 use diapason_loader::stream::{Loader, Options};
 use diapason_loader::table::Table;
-use race::{Entrant, cpu_ms, device_bytes, drop_cache, entrant, race};
+use meters::{cpu_ms, device_bytes, drop_cache};
 use serde_json::Value;
 
 /// Bytes of a read, and reads that io_uring has in flight in one thread of the loader.

@@ -10,8 +10,8 @@
     reason = "a benchmark that cannot run must not give a number"
 )]
 
-#[path = "loader/race.rs"]
-mod race;
+#[path = "loader/meters.rs"]
+mod meters;
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
@@ -20,6 +20,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use diapason_benches::race::{entrant, race};
 use diapason_benches::rival::Rival;
 use diapason_loader::codec::{Pipeline, Room};
 use diapason_loader::repack;
@@ -27,7 +28,7 @@ use diapason_loader::sampler::{Order, Shape, Windows};
 use diapason_loader::source::uring::Access;
 use diapason_loader::stream::{self, Loader};
 use diapason_loader::table::{Backend, Damage, Options, Table};
-use race::{cpu_ms, device_bytes, drop_cache, entrant, race};
+use meters::{cpu_ms, device_bytes, drop_cache};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 8_000_000;

@@ -4,5 +4,7 @@
 //! runs each once as a test. The suites are in `benches/`.
 
 pub mod kept;
+pub mod market;
 pub mod peak;
+pub mod race;
 pub mod rival;

@@ -20,10 +20,20 @@ impl Rival {
     /// When it names something that does not start.
     #[must_use]
     pub fn start(script: &str) -> Option<Self> {
+        Self::start_with(script, &[])
+    }
+
+    /// [`Rival::start`] with further variables in its environment.
+    ///
+    /// # Panics
+    /// As [`Rival::start`].
+    #[must_use]
+    pub fn start_with(script: &str, environment: &[(&str, &str)]) -> Option<Self> {
         let python = std::env::var_os("RIVALS_PYTHON").map(PathBuf::from)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals").join(script);
         let mut command = Command::new(python);
         // What libraries warn of is not part of an answer.
+        command.envs(environment.iter().copied());
         command.args(["-W", "ignore"]).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("RIVALS_PYTHON starts");
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();

@@ -133,7 +133,9 @@ fn counted(checks: &[Check]) -> String {
     format!("{} passed, {} with a warning, {} failed", tally.passed, tally.warned, tally.failed)
 }
 
-fn mark(console: &Console, grade: Grade) -> String {
+/// A grade as a coloured word.
+#[must_use]
+pub fn mark(console: &Console, grade: Grade) -> String {
     match grade {
         Grade::Pass => console.paint(Tone::Good, "PASS"),
         Grade::Warn => console.paint(Tone::Doubtful, "WARN"),

@@ -22,7 +22,7 @@ use diapason_kernels::lstm::{
 };
 #[cfg(feature = "libhdf5")]
 use diapason_loader::{csv, import, market, repack};
-use diapason_loader::{export, sampler, table};
+use diapason_loader::{export, follow, sampler, table};
 
 use crate::line::feed::FeedError;
 use crate::line::intake::IntakeError;
@@ -66,7 +66,7 @@ pub enum Failure {
     Table(#[from] table::Error),
     /// A growing file cannot be followed.
     #[error(transparent)]
-    Follow(#[from] diapason_loader::follow::Error),
+    Follow(#[from] follow::Error),
     /// A file is no table.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -242,26 +242,11 @@ impl From<ExplainError> for Failure {
 }
 
 impl Failure {
-    /// The error of a table that this one came from.
-    fn of_table(&self) -> Option<&table::Error> {
-        match self {
-            #[cfg(feature = "libhdf5")]
-            Self::Export { error: export::Error::Input(error), .. } => Some(error),
-            #[cfg(feature = "libhdf5")]
-            Self::Repack(repack::Error::Input(error)) => Some(error),
-            Self::Table(error)
-            | Self::Feed(FeedError::Table(error))
-            | Self::Scan(ScanError::Feed(FeedError::Table(error)))
-            | Self::Follow(diapason_loader::follow::Error::Table(error)) => Some(error),
-            _ => None,
-        }
-    }
-
     /// The exit code of a command that ended so.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            _ if self.of_table().is_some_and(table::Error::is_environment) => 3,
+            Self::Table(error) | Self::Follow(follow::Error::Table(error)) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Import(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
@@ -270,7 +255,9 @@ impl Failure {
             Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Generate(error) if error.is_environment() => 3,
-            Self::Intake(error) | Self::Feed(FeedError::Intake(error)) if error.is_environment() => 3,
+            Self::Intake(error) if error.is_environment() => 3,
+            Self::Feed(error) | Self::Scan(ScanError::Feed(error)) if error.is_environment() => 3,
+            Self::Export { error: export::Error::Output(_), .. } => 3,
             Self::Found(_) => 1,
             Self::Client(ClientError::Refused { error, .. }) if error.ends_with("ProfileInvalid") => 2,
             Self::Output(_) | Self::Root(_) | Self::Client(_) => 3,

@@ -10,6 +10,8 @@ use diapason_kernels::feature::{CATALOGUE, Entry, Plan};
 
 use crate::console::{Console, Tone};
 use crate::failure::Failure;
+use crate::line::PlanText;
+use crate::line::feed::FeedError;
 use crate::line::intake::Intake;
 
 /// What to tell about features.
@@ -19,8 +21,8 @@ pub enum Command {
     List,
     /// Explain one feature, or a whole plan such as "rsi(14), ema(close,20)/close-1"
     Explain {
-        /// The name of a feature, or a plan
-        what: String,
+        /// The name of a feature, or a plan, or @FILE that holds one as text or as a TOML list
+        what: PlanText,
         /// Columns that the plan may name, comma separated
         #[arg(long, value_delimiter = ',', default_value = "timestamp,open,high,low,close,volume")]
         columns: Vec<String>,
@@ -58,6 +60,7 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             console.table(&["feature", "family", "inputs", "lookback", "TA-Lib", "meaning"], rows)
         })?),
         Command::Explain { what, columns, data } => {
+            let PlanText { text: what, file } = what;
             if let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == what) {
                 return Ok(console.show(entry, |console, entry| entry_text(console, entry))?);
             }
@@ -70,7 +73,10 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
             let is_word = what.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
             let is_feature = is_word && !columns.contains(&what.as_str());
             let text = if is_feature { format!("{what}()") } else { what.clone() };
-            let plan = Plan::parse(&text, &columns)?;
+            let plan = Plan::parse(&text, &columns).map_err(|error| match file {
+                Some(file) => Failure::Feed(FeedError::Plan { file: file.display().to_string(), error }),
+                None => Failure::Plan(error),
+            })?;
             Ok(console.show(&plan.explain(), |_, explanation| explanation.to_string())?)
         }
         Command::Compute(arguments) => compute::run(arguments, console),

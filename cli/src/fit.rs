@@ -130,7 +130,7 @@ impl Lesson {
     pub fn open(path: &Path, settings: &Settings, console: &Console) -> Result<Self, Failure> {
         settings.check()?;
         settings.cache.settle(path);
-        let feed = Feed::open(path, settings.features.as_deref(), settings.budget << 20, console)?;
+        let feed = Feed::open(path, settings.features.as_ref(), settings.budget << 20, console)?;
         let of_rows = |error| Failure::Rows { file: path.to_path_buf(), reason: error };
         let shape = Shape { length: settings.window, stride: 1, horizon: settings.horizon };
         settings.check_memory(feed.plan.names().len())?;

@@ -7,7 +7,7 @@
 //!
 //! What was computed is kept, so that a later run finds it (`keep`).
 //!
-//! `recipe, clock, symbol, intake -> feed -> keep -> scan -> block -> batch`
+//! `recipe, clock, symbol, plan_text, intake -> feed -> keep -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
@@ -15,10 +15,12 @@ pub mod clock;
 pub mod feed;
 pub mod intake;
 pub mod keep;
+pub mod plan_text;
 pub mod recipe;
 pub mod scan;
 mod symbol;
 
 pub use batch::Batch;
 pub use keep::{Cache, Cached};
+pub use plan_text::PlanText;
 pub use recipe::Recipe;

@@ -21,7 +21,7 @@ use crate::line::batch;
 use crate::line::feed::{Feed, Rows};
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
-use crate::line::{Cache, Cached};
+use crate::line::{Cache, Cached, PlanText};
 use crate::memory;
 use crate::score::Verdict;
 use crate::write;
@@ -61,7 +61,7 @@ pub struct Arguments {
     /// The plan that the model is expected to have, another one is an error; of a model without a recipe the plan that it
     /// reads
     #[arg(long)]
-    pub features: Option<String>,
+    pub features: Option<PlanText>,
     /// What the file of a model does not say
     #[command(flatten)]
     pub foreign: Foreign,
@@ -158,12 +158,12 @@ impl Ready {
         &self,
         model: &Path,
         data: &Path,
-        features: Option<&str>,
+        features: Option<&PlanText>,
         budget_mib: u64,
         console: &Console,
     ) -> Result<Feed, Failure> {
-        let text = features.unwrap_or(&self.recipe.features);
-        let mut feed = Feed::open(data, Some(text), budget_mib << 20, console)?;
+        let own = PlanText::of(&self.recipe.features);
+        let mut feed = Feed::open(data, Some(features.unwrap_or(&own)), budget_mib << 20, console)?;
         self.recipe
             .check(&feed.plan, self.network.widths())
             .map_err(|error| Failure::Model { file: model.to_path_buf(), error })?;
@@ -209,7 +209,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     arguments.out.as_deref().map(|out| write::ready(out, &inputs)).transpose()?;
     arguments.cache.settle(&arguments.data);
     let Arguments { model, data, features, foreign, budget, .. } = arguments;
-    let (ready, feed) = foreign.open(model, data, features.as_deref(), *budget, console)?;
+    let (ready, feed) = foreign.open(model, data, features.as_ref(), *budget, console)?;
     let mut sink = arguments.out.as_deref().map(|out| Sink::create(out, ready.column)).transpose()?;
     let mut take = |time, value, _| sink.as_mut().map_or(Ok(()), |sink| sink.write(time, value));
     let mut report = if arguments.stream {

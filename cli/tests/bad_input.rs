@@ -116,6 +116,23 @@ fn file_cases() -> Vec<Case> {
             "train quotes.h5 -o out.safetensors --features zscore(volume,100)",
         ),
         case("a feature parameter out of range", "train good.h5 -o out.safetensors --features rsi(1)"),
+        Case {
+            what: "a file of features with one that is unknown",
+            file: Some((
+                "plan.toml",
+                "features = [\n    \"rsi(14)\",\n    \"emaa(close,20)\",\n]\n".to_owned(),
+            )),
+            arguments: "train good.h5 -o out.safetensors --features @plan.toml",
+        },
+        Case {
+            what: "a file of features that is none",
+            file: Some(("plan.toml", "features = \"rsi(14)\"\n".to_owned())),
+            arguments: "train good.h5 -o out.safetensors --features @plan.toml",
+        },
+        case(
+            "a file of features that is missing",
+            "train good.h5 -o out.safetensors --features @nowhere.toml",
+        ),
         case("a plan that breaks off", "train good.h5 -o out.safetensors --features rsi(14"),
         case("a learning rate out of range", "train good.h5 -o out.safetensors --learning-rate 0"),
         case("an optimiser that there is not", "train good.h5 -o out.safetensors --optimizer lion"),

@@ -1,8 +1,10 @@
-//! LSTM inference on NVIDIA GPUs: CUDA C++ compiled at run time for exactly this model and device.
+//! LSTM inference and training on NVIDIA GPUs: CUDA C++ compiled at run time for exactly this model and device.
 //!
 //! `error, shape, fragments -> source -> nvrtc -> cache -> gpu -> executable`: what can go wrong, how a layer is cut for a
 //! device, the order of weights on tensor cores, the text of a kernel, its compilation, the cubins kept on disk, the open
 //! device, and the model made of them.
+//!
+//! `plan -> engine -> train, feature`: launches as values, where they run, and a training and a panel of features made of them.
 //!
 //! ```text
 //! windows -> pinned memory -> upload -> [lstm_layer: all steps, input projection included] each layer -> dense -> read back
@@ -26,9 +28,19 @@ mod gpu;
 
 mod executable;
 
+mod plan;
+
+mod engine;
+
+mod train;
+
+mod feature;
+
 #[cfg(test)]
 mod host;
 
 pub use error::CudaError;
 pub use executable::CudaExecutable;
+pub use feature::{CudaPanel, CudaPanelError};
 pub use gpu::Gpu;
+pub use train::{CudaSweep, CudaTrainError, CudaTrainer};

@@ -9,9 +9,9 @@
 
 pub mod value;
 
-mod op;
+pub(crate) mod op;
 
-mod graph;
+pub(crate) mod graph;
 
 pub mod entry;
 
@@ -51,7 +51,7 @@ mod lower;
 
 mod loops;
 
-mod program;
+pub(crate) mod program;
 
 mod turned;
 
@@ -64,6 +64,8 @@ pub mod normaliser;
 pub mod stream;
 
 pub mod snapshot;
+
+pub mod revision;
 
 pub mod panel;
 
@@ -80,6 +82,7 @@ pub use error::PlanError;
 pub use normaliser::{Fit, Moments, Normaliser};
 pub use panel::{Panel, PanelError};
 pub use plan::{CrossPanel, CrossPlan, DataError, Explanation, Plan, Rows};
+pub use revision::{Revisable, RevisionError};
 pub use snapshot::SnapshotError;
 pub use stream::{ShapeError, Stream};
 pub use value::Number;

@@ -64,7 +64,8 @@ impl Error {
             Self::Io { error, .. } => libhdf5::is_environment(error),
             Self::Output(error) => error.is_environment(),
             Self::Busy { .. } => true,
-            Self::Table(_) | Self::NotOurs { .. } | Self::Columns { .. } => false,
+            Self::Table(error) => error.is_environment(),
+            Self::NotOurs { .. } | Self::Columns { .. } => false,
         }
     }
 }
@@ -102,7 +103,7 @@ impl Before {
     /// Whether rows of `columns` fit behind it.
     pub fn check(&self, columns: &[Column]) -> Result<(), Error> {
         let own: Vec<(&str, Kind)> =
-            self.table.columns().iter().map(|column| (column.name.as_str(), kind(&column.dtype))).collect();
+            self.table.columns().iter().map(|column| (column.name.as_str(), kind(column))).collect();
         let further: Vec<(&str, Kind)> =
             columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
         if own == further {
@@ -137,7 +138,7 @@ impl<'a> From<&'a table::Values> for Values<'a> {
     }
 }
 
-/// What a column of this type is written as.
-pub(crate) fn kind(dtype: &str) -> Kind {
-    if dtype.starts_with('f') { Kind::F64 } else { Kind::I64 }
+/// What a column is written as.
+pub(crate) fn kind(column: &table::Column) -> Kind {
+    if column.is_float() { Kind::F64 } else { Kind::I64 }
 }

@@ -74,8 +74,7 @@ impl Dataset {
         for table in &tables {
             for column in first.columns() {
                 let other = table.columns().iter().find(|other| other.name == column.name);
-                let is_float = |dtype: &str| dtype.starts_with('f');
-                if other.is_none_or(|other| is_float(&other.dtype) != is_float(&column.dtype)) {
+                if other.is_none_or(|other| other.is_float() != column.is_float()) {
                     return Err(Error::Column {
                         path: table.inspect().path.clone(),
                         column: column.name.clone(),

@@ -161,6 +161,7 @@ impl Error {
     #[must_use]
     pub fn is_environment(&self) -> bool {
         match self {
+            Self::Input(error) => error.is_environment(),
             Self::Output(error) => error.is_environment(),
             Self::Append(error) => error.is_environment(),
             _ => false,
@@ -267,7 +268,7 @@ fn fits(first: &Table, table: &Table, names: &[String], output: Option<&Path>) -
     let kinds = |table: &Table| -> Vec<(String, Option<(Kind, bool)>)> {
         let kind = |name: &String| {
             let column = &table.columns()[table.position(name).ok()?];
-            Some((append::kind(&column.dtype), column.symbols().is_some()))
+            Some((append::kind(column), column.symbols().is_some()))
         };
         names.iter().map(|name| (name.clone(), kind(name))).collect()
     };
@@ -312,7 +313,7 @@ fn written(column: &Column) -> libhdf5::Column {
     libhdf5::Column {
         // Slashes part the names of groups.
         name: column.name.replace('/', "_"),
-        kind: append::kind(&column.dtype),
+        kind: append::kind(column),
         unit: text("unit", "as in the source"),
         role: text("role", if column.name == "timestamp" { "timestamp" } else { "other" }),
     }

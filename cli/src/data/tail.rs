@@ -47,8 +47,7 @@ pub fn run(arguments: &Tail, console: &Console) -> Result<(), Failure> {
     let mut follow = Follow::open(&arguments.file, &options)?;
     let (started, limit) = (Instant::now(), arguments.seconds.map(Duration::from_secs));
     let columns = follow.table().columns().iter();
-    let lanes: Vec<Lane> =
-        columns.map(|column| (column.name.clone(), column.dtype.starts_with('f'))).collect();
+    let lanes: Vec<Lane> = columns.map(|column| (column.name.clone(), column.is_float())).collect();
     let mut names = vec!["row"];
     names.extend(lanes.iter().map(|(name, _)| name.as_str()));
     let mut is_read = console.line(&names, |names| names.join(","))?;

@@ -15,9 +15,10 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use self::tally::{Line, Tally};
-use crate::console::{self, Console, Tone};
-use crate::doctor::Grade;
+use crate::console::{self, Console};
+use crate::doctor::{self, Grade};
 use crate::failure::Failure;
+use crate::line::PlanText;
 use crate::line::feed::{Feed, FeedError, Rows};
 use crate::line::scan::{BLOCK_ROWS_MIN, usual_gap};
 
@@ -29,9 +30,9 @@ const PIECES: [usize; 6] = [1, 7, 64, 1000, 4096, 3];
 pub struct Arguments {
     /// The file: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
-    /// The feature plan; without it, one that suits the columns of the file
+    /// The feature plan, or @FILE that holds it as text or as a TOML list; without it, one that suits the columns of the file
     #[arg(long)]
-    pub features: Option<String>,
+    pub features: Option<PlanText>,
     /// MiB of decoded chunks held at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub budget: u64,
@@ -80,7 +81,7 @@ struct Report {
 /// [`Failure`] when the file or the plan is wrong; [`Failure::Found`] when a feature cannot be used.
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
-    let feed = Feed::open(&arguments.data, arguments.features.as_deref(), arguments.budget << 20, console)?;
+    let feed = Feed::open(&arguments.data, arguments.features.as_ref(), arguments.budget << 20, console)?;
     let pass = Pass::over(&feed, console)?;
     let names = feed.plan.names();
     let lookbacks = feed.plan.lookbacks();
@@ -161,7 +162,7 @@ impl Pass {
         let mut first = 0;
         while first < total {
             let range = first..total.min(first + BLOCK_ROWS_MIN);
-            feed.read(range.clone(), &mut rows)?;
+            feed.read_unchecked(range.clone(), &mut rows)?;
             let computed = batch.compute(feed, &rows);
             if let (None, Some(at)) = (&pass.infinite, rows.inputs.iter().position(|x| x.is_infinite())) {
                 pass.infinite = Some((feed.plan.inputs()[at % inputs].clone(), first + (at / inputs) as u64));
@@ -263,12 +264,7 @@ fn text(console: &Console, report: &Report) -> String {
         },
     ];
     for finding in &report.findings {
-        let tone = match finding.grade {
-            Grade::Pass => Tone::Good,
-            Grade::Warn => Tone::Doubtful,
-            Grade::Fail => Tone::Bad,
-        };
-        let grade = console.paint(tone, &format!("{:?}", finding.grade).to_uppercase());
+        let grade = doctor::mark(console, finding.grade);
         let feature = finding.feature.as_deref().unwrap_or("the plan");
         lines.push(format!("{grade}  {feature} is {}: {}", finding.fact, finding.remedy));
     }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::line::feed::{Feed, TIME};
 use crate::line::keep::Row;
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
-use crate::line::{Cache, Cached};
+use crate::line::{Cache, Cached, PlanText};
 use crate::{memory, write};
 
 /// What to compute.
@@ -21,9 +21,9 @@ use crate::{memory, write};
 pub struct Arguments {
     /// The file: HDF5, or CSV, Parquet, Arrow and NumPy, which are imported for this run
     pub data: PathBuf,
-    /// The feature plan; without it, one that suits the columns of the file
+    /// The feature plan, or @FILE that holds it as text or as a TOML list; without it, one that suits the columns of the file
     #[arg(long)]
-    pub features: Option<String>,
+    pub features: Option<PlanText>,
     /// Write time and features of every row to this NumPy file: its name must end with .npy
     #[arg(short, long)]
     pub out: Option<PathBuf>,
@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
         write::ready(out, &[&arguments.data])?;
     }
     arguments.cache.settle(&arguments.data);
-    let feed = Feed::open(&arguments.data, arguments.features.as_deref(), arguments.budget << 20, console)?;
+    let feed = Feed::open(&arguments.data, arguments.features.as_ref(), arguments.budget << 20, console)?;
     let mut output = arguments.out.as_deref().map(|out| Output::new(out, &feed)).transpose()?;
     let bar = console.progress("compute", feed.table.rows());
     // Only the rows are wanted: no row is one to learn from, and every gap is as good as none.

@@ -5,15 +5,15 @@ use diapason_kernels::lstm::{Optimizer, Precision};
 
 use crate::console;
 use crate::failure::Failure;
-use crate::line::Cache;
+use crate::line::{Cache, PlanText};
 use crate::memory;
 
 /// How to train.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
-    /// The feature plan; without it, one that suits the columns of the file
+    /// The feature plan, or @FILE that holds it as text or as a TOML list; without it, one that suits the columns of the file
     #[arg(long)]
-    pub features: Option<String>,
+    pub features: Option<PlanText>,
     /// Rows in a window
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]
     pub window: u64,

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use diapason_kernels::feature::{Plan, PlanError};
+use diapason_kernels::feature::{DataError, Plan, PlanError};
 use diapason_loader::table::{self, Table};
 
 use tempfile::TempDir;
 
 use super::clock::{Clock, ClockError};
 use super::intake::{Intake, IntakeError};
+use super::plan_text::PlanText;
 use super::recipe::{Price, RecipeError};
 use super::symbol::{self, Mixed};
 use crate::console::Console;
@@ -30,6 +31,14 @@ pub enum FeedError {
         file: String,
         /// What does not fit.
         error: PlanError,
+    },
+    /// A value that no feature can take.
+    #[error("{file}: {error}")]
+    Data {
+        /// The file.
+        file: String,
+        /// The column, the row, and the first feature that reads it.
+        error: DataError,
     },
     /// Rows of several symbols.
     #[error(
@@ -79,6 +88,18 @@ pub enum FeedError {
     },
 }
 
+impl FeedError {
+    /// Whether another host, or this one at another time, could have read it.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_environment(),
+            Self::Intake(error) => error.is_environment(),
+            _ => false,
+        }
+    }
+}
+
 /// An open file with the plan that is computed over it.
 pub struct Feed {
     /// Where it lies.
@@ -116,26 +137,33 @@ impl Feed {
     /// [`FeedError`] when the file is unreadable, has no price, or lacks a column of the plan.
     pub fn open(
         path: &Path,
-        features: Option<&str>,
+        features: Option<&PlanText>,
         budget_bytes: u64,
         console: &Console,
     ) -> Result<Self, FeedError> {
         let Intake { table, scratch } = Intake::open(path, budget_bytes, console)?;
         let file = || path.display().to_string();
-        if let Some(Mixed { column, row, first, other }) = symbol::mixed(&table)? {
-            return Err(FeedError::Mixed { file: file(), column, row, first, other });
-        }
         let columns: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
         let price = Price::of(&columns).ok_or_else(|| FeedError::Price {
             file: file(),
             error: RecipeError::NoPrice { columns: columns.join(", ") },
         })?;
-        let of_plan = |error| FeedError::Plan { file: file(), error };
-        let text = match features {
-            Some(text) => text.to_owned(),
-            None => Plan::default_for(&columns).map_err(of_plan)?,
+        let of_plan = |error| FeedError::Plan {
+            file: features.map_or_else(file, |features| features.place(path)),
+            error,
         };
-        let plan = Plan::parse(&text, &columns).map_err(of_plan)?;
+        let default;
+        let text = match features {
+            Some(PlanText { text, .. }) => text,
+            None => {
+                default = Plan::default_for(&columns).map_err(of_plan)?;
+                &default
+            }
+        };
+        let plan = Plan::parse(text, &columns).map_err(of_plan)?;
+        if let Some(Mixed { column, row, first, other }) = symbol::mixed(&table)? {
+            return Err(FeedError::Mixed { file: file(), column, row, first, other });
+        }
         Ok(Self { path: path.to_path_buf(), table, plan, price, scratch })
     }
 
@@ -168,8 +196,30 @@ impl Feed {
     /// Reads `range` into `rows`, whose memory is used again.
     ///
     /// # Errors
-    /// [`FeedError::Table`] when the file is broken there.
+    /// [`FeedError::Table`] when the file is broken there, [`FeedError::Data`] when a value is infinite.
     pub fn read(&self, range: Range<u64>, rows: &mut Rows) -> Result<(), FeedError> {
+        let first = range.start;
+        self.fill(range, rows, |input, values| {
+            let refused = |error| FeedError::Data { file: self.path.display().to_string(), error };
+            self.plan.check_input(input, first, values).map_err(refused)
+        })
+    }
+
+    /// [`Feed::read`] of whatever is there, infinite values too: for a report about them.
+    ///
+    /// # Errors
+    /// [`FeedError::Table`] when the file is broken there.
+    pub fn read_unchecked(&self, range: Range<u64>, rows: &mut Rows) -> Result<(), FeedError> {
+        self.fill(range, rows, |_, _| Ok(()))
+    }
+
+    /// Reads `range` into `rows`, and gives `take` the values of each input.
+    fn fill(
+        &self,
+        range: Range<u64>,
+        rows: &mut Rows,
+        take: impl Fn(usize, &[f64]) -> Result<(), FeedError>,
+    ) -> Result<(), FeedError> {
         let count = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let inputs = self.plan.inputs();
         let Rows { inputs: matrix, prices, times, column } = rows;
@@ -185,6 +235,7 @@ impl Feed {
             } else {
                 self.table.read_f64(name, range.clone(), column)?;
             }
+            take(place, column)?;
             for (cell, value) in matrix.iter_mut().skip(place).step_by(inputs.len()).zip(column.iter()) {
                 *cell = *value;
             }

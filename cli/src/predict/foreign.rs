@@ -8,6 +8,7 @@ use diapason_kernels::feature::Normaliser;
 use super::Ready;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::line::PlanText;
 use crate::line::feed::Feed;
 use crate::line::recipe::{KEY, Recipe, RecipeError};
 use crate::line::scan::usual_gap;
@@ -60,7 +61,7 @@ impl Foreign {
         &self,
         path: &Path,
         data: &Path,
-        features: Option<&str>,
+        features: Option<&PlanText>,
         budget_mib: u64,
         console: &Console,
     ) -> Result<(Ready, Feed), Failure> {

@@ -101,7 +101,7 @@ fn a_check_finds_what_no_model_can_learn_from() {
 }
 
 #[test]
-fn a_check_finds_infinity() {
+fn a_check_finds_infinity_and_a_computation_refuses_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     // NumPy's array of records: a time, a price, and a volume that is infinite once.
@@ -120,6 +120,18 @@ fn a_check_finds_infinity() {
     assert_eq!(code, Some(1));
     let fact = value["findings"][0]["fact"].as_str().unwrap();
     assert_eq!(fact, "fed with infinity, first in row 5 of column \"volume\"");
+    // What would compute with it refuses it, and names the feature.
+    let plan = ["--features", "mom(price,1), abs(volume)"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_diapason"));
+    command.current_dir(folder).args(["features", "compute", "in.npy", "-o", "out.npy"]).args(plan);
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("'volume' is infinite in row 5") && message.contains("abs(volume)"),
+        "{message}"
+    );
+    assert!(!folder.join("out.npy").exists());
 }
 
 #[test]

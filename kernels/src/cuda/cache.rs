@@ -42,6 +42,9 @@ impl Cache {
         for (name, value) in &kernel.defines {
             hasher.update(format!("{name}={value};").as_bytes());
         }
+        if !kernel.fused {
+            hasher.update(b"unfused;");
+        }
         let name = format!("{}.cubin", hasher.finalize().to_hex());
         self.folder.as_ref().map(|folder| folder.join(name))
     }

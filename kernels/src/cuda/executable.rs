@@ -362,7 +362,9 @@ impl CudaExecutable {
         let [weight, bias] = &self.head;
         let (count, cells) = (int(rows), rows * self.spec.output);
         let mut launch = self.gpu.streams[0].launch_builder(&self.dense);
-        launch.arg(h).arg(weight).arg(bias).arg(&mut room.out).arg(&count);
+        // One model: no way from one to the next.
+        let stride = 0_i64;
+        launch.arg(h).arg(weight).arg(bias).arg(&mut room.out).arg(&count).arg(&stride).arg(&stride);
         let blocks = u32::try_from(cells.div_ceil(8)).unwrap_or(u32::MAX);
         let config = LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (256, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the arguments are those of `dense` in dense.cu, compiled for this model's units and outputs; a warp beyond

@@ -174,7 +174,7 @@ fn the_head_is_the_references() {
     let values = |key, len: usize| (0..len as u64).map(|k| random::unit(key, k) - 0.5).collect::<Vec<f32>>();
     let (h, weight, bias) = (values(1, rows * units), values(2, outputs * units), values(3, outputs));
     let folder = tempfile::tempdir().unwrap();
-    let call = "dense((float*)p[0],(float*)p[1],(float*)p[2],(float*)p[3],rows)";
+    let call = "dense((float*)p[0],(float*)p[1],(float*)p[2],(float*)p[3],rows,0,0)";
     let program = build(folder.path(), &source::dense(units, outputs), 4, call);
     let arrays = [&h, &weight, &bias, &vec![0.0; rows * outputs]].map(|values| Precision::F32.encode(values));
     let got = f32s(&run(&program, [rows, 0, (rows * outputs).div_ceil(8), 256], &arrays)[3]);

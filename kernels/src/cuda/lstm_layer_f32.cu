@@ -14,6 +14,8 @@
 #define COLUMNS (ROWS * ROW_GROUPS)
 #define THREADS (LANES * ROW_GROUPS)
 
+#include "rows_f32.cuh"
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
     const float *__restrict__ x,          // [steps][rows][INPUTS]
     const float4 *__restrict__ weight_x,  // [INPUTS][UNITS]
@@ -52,43 +54,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) lstm_layer(
         }
         __syncthreads();
         float4 sums[LANE_UNITS][ROWS];
-#pragma unroll
-        for (int part = 0; part < LANE_UNITS; part++) {
-            const float4 start = bias[min(lane + part * LANES, UNITS - 1)];
-#pragma unroll
-            for (int row = 0; row < ROWS; row++) {
-                sums[part][row] = start;
-            }
-        }
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const float4 *const weight = half ? weight_h : weight_x;
-            const float *const values = half ? hidden : inputs;
-            const int depth = half ? UNITS : INPUTS;
-#pragma unroll 4
-            for (int k = 0; k < depth; k++) {
-                float value[ROWS];
-#pragma unroll
-                for (int row = 0; row < ROWS; row += 4) {
-                    const float4 four = *(const float4 *)(values + k * COLUMNS + own + row);
-                    value[row] = four.x;
-                    value[row + 1] = four.y;
-                    value[row + 2] = four.z;
-                    value[row + 3] = four.w;
-                }
-#pragma unroll
-                for (int part = 0; part < LANE_UNITS; part++) {
-                    const float4 w = weight[k * UNITS + min(lane + part * LANES, UNITS - 1)];
-#pragma unroll
-                    for (int row = 0; row < ROWS; row++) {
-                        sums[part][row].x = fmaf(w.x, value[row], sums[part][row].x);
-                        sums[part][row].y = fmaf(w.y, value[row], sums[part][row].y);
-                        sums[part][row].z = fmaf(w.z, value[row], sums[part][row].z);
-                        sums[part][row].w = fmaf(w.w, value[row], sums[part][row].w);
-                    }
-                }
-            }
-        }
+        start_sums(sums, bias, lane);
+        add_product(sums, weight_x, inputs, INPUTS, lane, own);
+        add_product(sums, weight_h, hidden, UNITS, lane, own);
         __syncthreads();
 #pragma unroll
         for (int part = 0; part < LANE_UNITS; part++) {

@@ -117,6 +117,9 @@ impl Nvrtc {
             text("--std=c++17")?,
             text("--ptxas-options=-v")?,
         ];
+        if !kernel.fused {
+            options.push(text("--fmad=false")?);
+        }
         for (name, value) in &kernel.defines {
             options.push(text(&format!("-D{name}={value}"))?);
         }

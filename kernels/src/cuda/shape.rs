@@ -69,6 +69,8 @@ const REGISTERS_OTHER: usize = 64;
 const THREADS_F32: usize = 256;
 /// Cells of a thread of the f32 kernel, each with four sums.
 const CELLS_F32: usize = 16;
+/// Cells of a thread on the way back, each with two sums and the gradient by its state.
+const CELLS_BACKWARD: usize = 8;
 
 impl Layer {
     /// Groups of eight units.
@@ -171,6 +173,28 @@ pub fn single(layer: Layer, machine: Machine, rows: usize) -> Result<Single, Cud
     Ok(Single { lanes, lane_units, rows, row_groups, shared_bytes: bytes(rows * row_groups) })
 }
 
+/// The cut of `lstm_backward_f32.cu` for about `rows` windows in flight: [`Single`] with other room in shared memory, and windows
+/// of a thread that need not come by fours.
+pub fn backward(layer: Layer, machine: Machine, rows: usize) -> Result<Single, CudaError> {
+    let lanes = layer.units.next_multiple_of(32).min(THREADS_F32);
+    let lane_units = layer.units.div_ceil(lanes);
+    let bytes = |columns: usize| 16 * columns * layer.units;
+    let wanted = rows.div_ceil(machine.processors).max(1);
+    let fits = |rows: usize, groups: usize| bytes(rows * groups) <= machine.shared_bytes;
+    let rows = [8, 4, 2, 1].into_iter().find(|&rows| {
+        rows * lane_units <= CELLS_BACKWARD && (rows == 1 || rows < 2 * wanted) && fits(rows, 1)
+    });
+    let Some(rows) = rows else {
+        let max = (machine.shared_bytes / 16).min(CELLS_BACKWARD * THREADS_F32);
+        let (what, precision, remedy) = ("hidden", Precision::F32, "train on the cpu");
+        return Err(CudaError::Limit { what, value: layer.units, max, precision, remedy });
+    };
+    let groups = (1..=THREADS_F32 / lanes).rev();
+    let row_groups = groups.into_iter().find(|&groups| fits(rows, groups) && rows * (groups - 1) < wanted);
+    let row_groups = row_groups.unwrap_or(1);
+    Ok(Single { lanes, lane_units, rows, row_groups, shared_bytes: bytes(rows * row_groups) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +227,10 @@ mod tests {
                         } else {
                             assert!(units >= 1000, "{units} units on {machine:?}");
                         }
+                        let cut = backward(layer, machine, rows).unwrap();
+                        assert!(cut.lanes * cut.lane_units >= units && cut.rows >= 1);
+                        assert!(cut.lanes * cut.row_groups <= THREADS_F32);
+                        assert!(cut.shared_bytes <= machine.shared_bytes, "{cut:?}");
                     }
                 }
             }

@@ -3,6 +3,8 @@
 use super::shape::{Half, Layer, Single};
 use crate::gpu::Precision;
 
+pub mod train;
+
 /// A kernel: one file, its name in the module, and the sizes that are compiled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -14,14 +16,20 @@ pub struct Kernel {
     pub function: &'static str,
     /// Macros and their values.
     pub defines: Vec<(&'static str, usize)>,
+    /// Whether a product and a sum may be rounded once instead of twice. Where a kernel has the processor's bits they may not.
+    pub fused: bool,
 }
 
 const ACTIVATION: &str = include_str!("activation.cuh");
 const MMA: &str = include_str!("mma.cuh");
+const ROWS_F32: &str = include_str!("rows_f32.cuh");
 
 /// The text with its includes in their place, so that the compiler opens no file.
 fn whole(text: &str) -> String {
-    text.replace("#include \"mma.cuh\"\n", MMA).replace("#include \"activation.cuh\"\n", ACTIVATION)
+    let includes = [("mma.cuh", MMA), ("activation.cuh", ACTIVATION), ("rows_f32.cuh", ROWS_F32)];
+    includes
+        .iter()
+        .fold(text.to_owned(), |text, (name, part)| text.replace(&format!("#include \"{name}\"\n"), part))
 }
 
 /// A layer in f16 or bf16.
@@ -40,6 +48,7 @@ pub fn half(layer: Layer, cut: &Half, precision: Precision, last: bool) -> Kerne
             ("BF16", usize::from(precision == Precision::Bf16)),
             ("LAST", usize::from(last)),
         ],
+        fused: true,
     }
 }
 
@@ -58,6 +67,7 @@ pub fn single(layer: Layer, cut: &Single, last: bool) -> Kernel {
             ("ROW_GROUPS", cut.row_groups),
             ("LAST", usize::from(last)),
         ],
+        fused: true,
     }
 }
 
@@ -68,5 +78,6 @@ pub fn dense(units: usize, outputs: usize) -> Kernel {
         text: include_str!("dense.cu").to_owned(),
         function: "dense",
         defines: vec![("UNITS", units), ("OUTPUTS", outputs)],
+        fused: true,
     }
 }

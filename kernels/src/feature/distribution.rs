@@ -92,6 +92,31 @@ pub(crate) static QUANTILE: Entry = Entry {
     lower: |graph, x, p| vec![graph.add(Op::Quantile { rows: p[0] as usize, share: p[1] }, x)],
 };
 
+pub(crate) static PERCENTILE: Entry = Entry {
+    name: "percentile",
+    family: Family::Distribution,
+    summary: "quantile by nearest rank: always one of the values",
+    formula: "the value of rank ceil(percent period/100), at least the first, among the sorted last period rows",
+    source: "TA-Lib PERCENTILE",
+    inputs: CLOSE,
+    parameters: &[sorted_rows(100.0, 2.0), real("percent", 50.0, 0.0, 100.0)],
+    outputs: SINGLE,
+    lookback: "period - 1",
+    nan: "while a NaN is in the window",
+    unit: Unit::Input,
+    stability: Stability::Exact,
+    ta_lib: Some("PERCENTILE"),
+    lower: |graph, x, p| {
+        let steps = p[0] - 1.0;
+        let rank = (p[1] * p[0] / 100.0).ceil().clamp(1.0, p[0]) - 1.0;
+        // The share whose product with the steps is the rank itself, so that no neighbour is mixed in.
+        let share = rank / steps;
+        let exact =
+            [share, share.next_up(), share.next_down()].into_iter().find(|share| share * steps == rank);
+        vec![graph.add(Op::Quantile { rows: p[0] as usize, share: exact.unwrap_or(share) }, x)]
+    },
+};
+
 pub(crate) static RANK: Entry = Entry {
     name: "rank",
     family: Family::Distribution,

@@ -94,7 +94,7 @@ impl Graph {
             *slot = [self.constant(*input)?];
         }
         let mut out = [[0.0]];
-        op.advance::<f64, 1>(&mut [], &values, [0, 1, 2], &mut out, 1);
+        op.advance::<f64, 1>(&mut [], values.each_ref(), &mut out, 1);
         Some(out[0][0])
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     use crate::feature::catalogue::CATALOGUE;
     use crate::feature::graph::Graph;
     use crate::feature::op::{Op, shown};
-    use crate::feature::program::{Advance, Program};
+    use crate::feature::program::{self, Program};
     use crate::feature::value::WIDTH;
 
     fn made_up(seed: &mut u64) -> f64 {
@@ -117,9 +117,22 @@ mod tests {
         if gap { f64::NAN } else { 90.0 + (*seed >> 11) as f64 / (1_u64 << 49) as f64 }
     }
 
+    /// A block of one series.
+    struct Block<'a, const B: usize> {
+        program: &'a Program,
+        state: &'a mut [f64],
+        lanes: &'a mut [[f64; B]],
+    }
+
+    impl<const B: usize> Job for Block<'_, B> {
+        fn run(self) {
+            self.program.nodes.iter().for_each(|node| program::step(node, self.state, self.lanes, B));
+        }
+    }
+
     /// Runs `program` on 600 rows of made-up data and returns every register of every row.
     fn run<const B: usize>(loops: Loops, program: &Program) -> Vec<u64> {
-        let (mut state, mut lanes) = (program.initial_state(), program.lanes::<f64, B>());
+        let (mut state, mut lanes) = (program.initial_state(), program.lanes::<f64, B>(program.registers));
         let mut seed = 7_u64;
         let mut bits = Vec::new();
         for _ in 0..600 / B {
@@ -128,7 +141,7 @@ mod tests {
                     lane[row] = made_up(&mut seed);
                 }
             }
-            loops.narrow(Advance { program, state: &mut state, lanes: &mut lanes, rows: B });
+            loops.narrow(Block { program, state: &mut state, lanes: &mut lanes });
             (0..B).for_each(|row| bits.extend(lanes.iter().map(|lane| shown(lane[row]).to_bits())));
         }
         bits
@@ -145,7 +158,7 @@ mod tests {
 
         fn run<V: Lanes<Number = f64>>(self) {
             let (mut state, mut lanes) =
-                (self.program.initial_state(), self.program.lanes::<Group<f64>, 1>());
+                (self.program.initial_state(), self.program.lanes::<Group<f64>, 1>(self.program.registers));
             let state = V::of_groups(&mut state);
             let (lanes, _) = V::of_groups(lanes.as_flattened_mut()).as_chunks_mut::<1>();
             let [first, last] = self.bits;
@@ -154,7 +167,7 @@ mod tests {
                 for lane in &mut lanes[..self.program.columns.len()] {
                     *lane = [V::all_of(made_up(&mut seed))];
                 }
-                self.program.advance(state, lanes, 1);
+                self.program.advance(state, lanes);
                 first.extend(lanes.iter().map(|lane| shown(lane[0]).at(0).to_bits()));
                 last.extend(lanes.iter().map(|lane| shown(lane[0]).at(WIDTH - 1).to_bits()));
             }

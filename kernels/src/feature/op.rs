@@ -38,13 +38,13 @@ mod forget;
 
 use num_traits::{Float, Zero};
 
-use crate::feature::value::{Number, Value};
+use crate::feature::value::Value;
 
 /// `x` where it is finite and NaN elsewhere: the only form in which a number passes between operations. Zero times
 /// an infinity is NaN, and a zero added changes nothing.
 #[inline(always)]
 pub(crate) fn known<V: Value>(x: V) -> V {
-    x * V::all_of(V::Number::zero()) + x
+    x.known()
 }
 
 /// The one NaN that leaves a plan, whichever came up in it.
@@ -287,99 +287,93 @@ impl Op {
         }
     }
 
-    /// Advances over `rows` rows: reads the lanes `inputs` of `read` and writes the first lanes of `write`.
+    /// Advances over `rows` rows: reads the lanes `inputs`, of which the operation has as many as it needs, and writes
+    /// those of `write`, one for each output.
     #[inline(always)]
     pub(crate) fn advance<V: Value, const B: usize>(
         self,
         state: &mut [V],
-        read: &[[V; B]],
-        inputs: [usize; 3],
+        inputs: [&[V; B]; 3],
         write: &mut [[V; B]],
         rows: usize,
     ) {
         // For a block of one row the count is known to the compiler.
         let rows = if B == 1 { 1 } else { rows };
-        let input = |which: usize| &read[inputs[which]][..rows];
+        let [a, b, c] = [&inputs[0][..rows], &inputs[1][..rows], &inputs[2][..rows]];
         let (first, others) = match write.split_first_mut() {
             Some((first, others)) => (&mut first[..rows], others),
             None => return,
         };
         match self {
             Self::Column(_) | Self::Constant(_) => {}
-            Self::Add => rowwise::binary(input(0), input(1), first, |a, b| a + b),
-            Self::Subtract => rowwise::binary(input(0), input(1), first, |a, b| a - b),
-            Self::Multiply => rowwise::binary(input(0), input(1), first, |a, b| a * b),
-            Self::Divide => rowwise::binary(input(0), input(1), first, |a, b| a / b),
-            Self::TrueRange => rowwise::ternary(input(0), input(1), input(2), first, rowwise::true_range),
-            Self::Where => rowwise::binary(input(0), input(1), first, rowwise::keep_where),
-            Self::Negate => rowwise::unary(input(0), first, |a| a * V::all_of(V::Number::of(-1.0))),
-            Self::Absolute => rowwise::unary(input(0), first, V::magnitude),
-            Self::SquareRoot => rowwise::unary(input(0), first, V::root),
-            Self::Logarithm => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln()])[0]),
-            Self::Clip { low, high } => {
-                let (low, high) = (V::all_of(V::Number::of(low)), V::all_of(V::Number::of(high)));
-                rowwise::unary(input(0), first, |a| rowwise::clip(a, low, high));
-            }
-            Self::Position => rowwise::ternary(input(0), input(1), input(2), first, rowwise::position),
-            Self::Standardise => rowwise::ternary(input(0), input(1), input(2), first, rowwise::standardise),
+            Self::Add => rowwise::binary(a, b, first, rowwise::Plus),
+            Self::Subtract => rowwise::binary(a, b, first, rowwise::Minus),
+            Self::Multiply => rowwise::binary(a, b, first, rowwise::Times),
+            Self::Divide => rowwise::binary(a, b, first, rowwise::Over),
+            Self::TrueRange => rowwise::ternary(a, b, c, first, rowwise::TrueRange),
+            Self::Where => rowwise::binary(a, b, first, rowwise::KeptWhere),
+            Self::Negate => rowwise::unary(a, first, rowwise::Negated),
+            Self::Absolute => rowwise::unary(a, first, rowwise::Magnitude),
+            Self::SquareRoot => rowwise::unary(a, first, rowwise::Root),
+            Self::Logarithm => rowwise::unary(a, first, rowwise::Logarithm),
+            Self::Clip { low, high } => rowwise::unary(a, first, rowwise::Clipped { low, high }),
+            Self::Position => rowwise::ternary(a, b, c, first, rowwise::Position),
+            Self::Standardise => rowwise::ternary(a, b, c, first, rowwise::Standardised),
             Self::Phase { period_ns, offset_ns } => {
-                clock::phase(period_ns, offset_ns, input(0), first, &mut others[0][..rows]);
+                clock::phase(period_ns, offset_ns, a, first, &mut others[0][..rows]);
             }
-            Self::Epoch { period_ns, offset_ns } => clock::epoch(period_ns, offset_ns, input(0), first),
-            Self::Lag { .. } => lag::advance(state, input(0), first),
-            Self::Sum { rows: n } => window::sum(n, state, input(0), first),
-            Self::Mean { rows: n } => window::mean(n, state, input(0), first),
-            Self::Moments { rows: n } => window::moments(n, state, input(0), first, &mut others[0][..rows]),
-            Self::Minimum { rows: n } => extremum::advance(n, state, input(0), first, V::less),
-            Self::Maximum { rows: n } => extremum::advance(n, state, input(0), first, |a, b| b.less(a)),
+            Self::Epoch { period_ns, offset_ns } => {
+                rowwise::unary(a, first, clock::Epoch { period_ns, offset_ns });
+            }
+            Self::Lag { .. } => lag::advance(state, a, first),
+            Self::Sum { rows: n } => window::sum(n, state, a, first),
+            Self::Mean { rows: n } => window::mean(n, state, a, first),
+            Self::Moments { rows: n } => window::moments(n, state, a, first, &mut others[0][..rows]),
+            Self::Minimum { rows: n } => extremum::advance::<V, false>(n, state, a, first),
+            Self::Maximum { rows: n } => extremum::advance::<V, true>(n, state, a, first),
             Self::Smooth { rows: n, skip, keep, take } => {
                 let weights = smooth::Weights { rows: n, skip, keep, take };
-                smooth::advance(weights, state, input(0), first);
+                smooth::advance(weights, state, a, first);
             }
-            Self::Rsi { rows: n } => rsi::advance(n, state, input(0), first),
-            Self::Accumulate => accumulate::advance(state, input(0), input(1), first),
-            Self::Quotient { otherwise } => {
-                let otherwise = V::all_of(V::Number::of(otherwise));
-                rowwise::binary(input(0), input(1), first, |a, b| choice::quotient(a, b, otherwise));
-            }
-            Self::Lesser => rowwise::binary(input(0), input(1), first, choice::lesser),
-            Self::Greater => rowwise::binary(input(0), input(1), first, choice::greater),
-            Self::Above => rowwise::binary(input(0), input(1), first, choice::above),
-            Self::Arctangent => rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.atan()])[0]),
-            Self::LogarithmOfOneMore => {
-                rowwise::unary(input(0), first, |a| V::map([&a], |[a]| [a.ln_1p()])[0]);
-            }
-            Self::Split => choice::split(input(0), input(1), first, &mut others[0][..rows]),
-            Self::QueueChange => rowwise::ternary(input(0), input(1), input(2), first, choice::queue_change),
-            Self::Trend { rows: n } => trend::advance(n, state, input(0), first, &mut others[0][..rows]),
-            Self::Covariance { rows: n } => covariance::advance(n, state, input(0), input(1), first),
+            Self::Rsi { rows: n } => rsi::advance(n, state, a, first),
+            Self::Accumulate => accumulate::advance(state, a, b, first),
+            Self::Quotient { otherwise } => rowwise::binary(a, b, first, choice::Quotient { otherwise }),
+            Self::Lesser => rowwise::binary(a, b, first, choice::Lesser),
+            Self::Greater => rowwise::binary(a, b, first, choice::Greater),
+            Self::Above => rowwise::binary(a, b, first, choice::Above),
+            Self::Arctangent => rowwise::unary(a, first, rowwise::Arctangent),
+            Self::LogarithmOfOneMore => rowwise::unary(a, first, rowwise::LogarithmOfOneMore),
+            Self::Split => choice::split(a, b, first, &mut others[0][..rows]),
+            Self::QueueChange => rowwise::ternary(a, b, c, first, choice::QueueChange),
+            Self::Trend { rows: n } => trend::advance(n, state, a, first, &mut others[0][..rows]),
+            Self::Covariance { rows: n } => covariance::advance(n, state, a, b, first),
             Self::HigherMoments { rows: n } => {
-                power::advance(n, state, input(0), first, &mut others[0][..rows]);
+                power::advance(n, state, a, first, &mut others[0][..rows]);
             }
-            Self::Deviation { rows: n } => deviation::advance(n, state, input(0), input(1), first),
+            Self::Deviation { rows: n } => deviation::advance(n, state, a, b, first),
             Self::Age { rows: n, greatest: true, oldest } => {
-                age::advance(n, oldest, state, input(0), first, |a, b| b.less(a));
+                age::advance::<V, true>(n, oldest, state, a, first);
             }
             Self::Age { rows: n, greatest: false, oldest } => {
-                age::advance(n, oldest, state, input(0), first, V::less);
+                age::advance::<V, false>(n, oldest, state, a, first);
             }
             Self::Quantile { rows: n, share } => {
-                order::advance(n, state, input(0), first, |sorted, _| order::quantile(sorted, share));
+                order::advance(n, state, a, first, order::Reading::Quantile(share));
             }
-            Self::Rank { rows: n } => order::advance(n, state, input(0), first, order::rank),
+            Self::Rank { rows: n } => order::advance(n, state, a, first, order::Reading::Rank),
             Self::MedianDeviation { rows: n } => {
-                order::advance(n, state, input(0), first, |sorted, _| order::median_deviation(sorted));
+                order::advance(n, state, a, first, order::Reading::MedianDeviation);
             }
             Self::Directional { rows: n, first: shown } => {
                 let [minus, range, ..] = others else { return };
                 let out = [first, &mut minus[..rows], &mut range[..rows]];
-                directional::advance((n, shown), state, [input(0), input(1), input(2)], out);
+                directional::advance((n, shown), state, [a, b, c], out);
             }
-            Self::Adapt => adapt::advance(state, input(0), input(1), first),
-            Self::Balance => balance::advance(state, input(0), input(1), first),
-            Self::Tick => tick::advance(state, input(0), first),
-            Self::Since => since::advance(state, input(0), input(1), first),
-            Self::Fill { rows: n } => fill::advance(n, state, input(0), first),
+            Self::Adapt => adapt::advance(state, a, b, first),
+            Self::Balance => balance::advance(state, a, b, first),
+            Self::Tick => tick::advance(state, a, first),
+            Self::Since => since::advance(state, a, b, first),
+            Self::Fill { rows: n } => fill::advance(n, state, a, first),
         }
     }
 }

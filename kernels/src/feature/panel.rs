@@ -1,6 +1,7 @@
 //! Running a plan over many symbols at once: groups of symbols in the places of vector registers.
 //!
-//! Every symbol gets the bits that [`Stream`](super::Stream) gives it alone, in `f64`; a missing bar is a row of NaN.
+//! Every symbol gets the bits that [`Stream`](super::Stream) gives it alone, in `f64`; a missing bar is a row of NaN,
+//! and so is each row before a symbol's first and after its last: its values are then those of a stream that began with it.
 //! All symbols advance by the same rows, so that windows close together and no place waits for another. Rows are
 //! taken in blocks and, within a block, group by group: the columns are then read as many streams in ascending
 //! order, and the intermediate values stay in the first-level cache.

@@ -183,6 +183,12 @@ impl Plan {
         self.program.state_len * size_of::<f64>()
     }
 
+    /// What runs.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// What will run: nodes, sharing, memory, warm-up.
     #[must_use]
     pub fn explain(&self) -> Explanation {

@@ -1,11 +1,14 @@
 //! A plan ready to run: the live nodes in order, with places for their registers and their state.
 
+mod packed;
+
 use num_traits::{Float, Zero};
 
 use crate::feature::graph::{Graph, Node, Register};
 use crate::feature::loops::Job;
 use crate::feature::op::Op;
 use crate::feature::value::{Number, Value};
+pub(crate) use packed::{Known, Packed};
 
 /// What runs: registers are numbered columns first, then constants, then results.
 #[derive(Clone, Debug)]
@@ -20,6 +23,10 @@ pub(crate) struct Program {
     pub columns: Vec<usize>,
     pub registers: usize,
     pub state_len: usize,
+    /// For blocks of one series, whose outputs are taken when the block is complete.
+    pub series: Packed,
+    /// For blocks of groups, each output of which is taken as soon as it is known.
+    pub groups: Packed,
 }
 
 impl Program {
@@ -77,8 +84,12 @@ impl Program {
             columns: columns.into_iter().map(|(place, _)| place).collect(),
             registers,
             state_len,
+            series: Packed::default(),
+            groups: Packed::default(),
         };
         program.count_uses();
+        program.series = Packed::new(&program, true);
+        program.groups = Packed::new(&program, false);
         program
     }
 
@@ -101,25 +112,21 @@ impl Program {
         state
     }
 
-    /// Empty registers of blocks of `B` rows, with the constants in place.
-    pub(crate) fn lanes<V: Value, const B: usize>(&self) -> Vec<[V; B]> {
-        let mut lanes = vec![[V::all_of(V::Number::nan()); B]; self.registers];
+    /// `count` empty lanes of blocks of `B` rows, with the constants in place.
+    pub(crate) fn lanes<V: Value, const B: usize>(&self, count: usize) -> Vec<[V; B]> {
+        let mut lanes = vec![[V::all_of(V::Number::nan()); B]; count];
         for (lane, value) in lanes[self.columns.len()..].iter_mut().zip(&self.constants) {
             *lane = [V::all_of(V::Number::of(*value)); B];
         }
         lanes
     }
 
-    /// Advances every node over the `rows` rows whose column values stand in the first lanes. Inlined, so that it is compiled for each set of instructions.
+    /// Advances every node by a row, whose column values stand in the first lanes, one lane for each register. Inlined, so
+    /// that it is compiled for each set of instructions.
     #[inline(always)]
-    pub(crate) fn advance<V: Value, const B: usize>(
-        &self,
-        state: &mut [V],
-        lanes: &mut [[V; B]],
-        rows: usize,
-    ) {
+    pub(crate) fn advance<V: Value>(&self, state: &mut [V], lanes: &mut [[V; 1]]) {
         for node in &self.nodes {
-            step(node, state, lanes, rows);
+            step(node, state, lanes, 1);
         }
     }
 }
@@ -144,7 +151,7 @@ fn shared(graph: &Graph, outputs: &[Register]) -> (Graph, Vec<Register>) {
     (shared, outputs)
 }
 
-/// Advances one node.
+/// Advances one node over the first `rows` rows of its lanes.
 #[inline(always)]
 pub(crate) fn step<V: Value, const B: usize>(
     node: &Node,
@@ -152,22 +159,35 @@ pub(crate) fn step<V: Value, const B: usize>(
     lanes: &mut [[V; B]],
     rows: usize,
 ) {
-    let (read, write) = lanes.split_at_mut(node.out);
+    let (before, rest) = lanes.split_at_mut(node.out);
+    let (write, after) = rest.split_at_mut(node.op.outputs());
     let state = &mut state[node.state..node.state + node.op.state_len()];
-    node.op.advance(state, read, node.inputs, write, rows);
+    let [a, b, c] = node.inputs;
+    let inputs = [lane(a, before, after, node), lane(b, before, after, node), lane(c, before, after, node)];
+    node.op.advance(state, inputs, write, rows);
 }
 
-/// [`Program::advance`] as a job of its own: one series.
-pub(crate) struct Advance<'a, V, const B: usize> {
+/// A lane that is not among those that `node` writes.
+#[inline(always)]
+fn lane<'a, V, const B: usize>(
+    register: Register,
+    before: &'a [[V; B]],
+    after: &'a [[V; B]],
+    node: &Node,
+) -> &'a [V; B] {
+    if register < node.out { &before[register] } else { &after[register - node.out - node.op.outputs()] }
+}
+
+/// [`Program::advance`] as a job of its own: one row of one series.
+pub(crate) struct Advance<'a, V> {
     pub program: &'a Program,
     pub state: &'a mut [V],
-    pub lanes: &'a mut [[V; B]],
-    pub rows: usize,
+    pub lanes: &'a mut [[V; 1]],
 }
 
-impl<V: Value, const B: usize> Job for Advance<'_, V, B> {
+impl<V: Value> Job for Advance<'_, V> {
     #[inline(always)]
     fn run(self) {
-        self.program.advance(self.state, self.lanes, self.rows);
+        self.program.advance(self.state, self.lanes);
     }
 }

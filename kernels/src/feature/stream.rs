@@ -3,13 +3,13 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use ndarray::{ArrayViewMut2, s};
+use ndarray::{Array2, ArrayViewMut2, s};
 
 use crate::feature::destination::{Cell, Destination};
 use crate::feature::loops::{Job, Loops};
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::{known, shown};
-use crate::feature::program::{Advance, Program};
+use crate::feature::program::{Advance, Program, step};
 use crate::feature::segments::{Cut, SEGMENT_ROWS_MIN, Segments};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
@@ -80,7 +80,7 @@ impl Stream {
         loops: Loops,
         threads: NonZero<usize>,
     ) -> Self {
-        let (state, lanes) = (program.initial_state(), program.lanes());
+        let (state, lanes) = (program.initial_state(), program.lanes(program.registers));
         let segment_rows_min = SEGMENT_ROWS_MIN;
         Self { program, state, lanes, rows: 0, plan_hash, loops, threads, segment_rows_min }
     }
@@ -95,6 +95,39 @@ impl Stream {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Values in a row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.program.columns.len()
+    }
+
+    /// Values that a row gives.
+    pub(crate) fn outputs(&self) -> usize {
+        self.program.outputs.len()
+    }
+
+    /// Stands where `other`, of the same plan, stands. Nothing is allocated.
+    pub(crate) fn assume(&mut self, other: &Self) {
+        self.state.copy_from_slice(&other.state);
+        self.rows = other.rows;
+    }
+
+    /// Takes rows whose outputs nobody wants, such as the history before the first tick: as [`Stream::extend`].
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the columns do not fit; nothing is then changed.
+    pub fn warm_up(&mut self, columns: &[&[f64]]) -> Result<(), ShapeError> {
+        const ROWS: usize = 1 << 13;
+        let rows = self.check_columns(columns)?;
+        let mut out = Array2::zeros((rows.min(ROWS), self.outputs()));
+        for start in (0..rows).step_by(ROWS) {
+            let range = start..rows.min(start + ROWS);
+            let count = range.len();
+            let some: Vec<&[f64]> = columns.iter().map(|column| &column[range.clone()]).collect();
+            self.extend(&some, out.slice_mut(s![..count, ..]))?;
+        }
+        Ok(())
     }
 
     /// Takes one row, the values of [`Plan::inputs`](super::Plan::inputs) in order, and writes its outputs, those of
@@ -125,7 +158,7 @@ impl Stream {
             *lane = [known(*value)];
         }
         let (state, lanes) = (&mut self.state[..], &mut self.lanes[..]);
-        self.loops.narrow(Advance { program, state, lanes, rows: 1 });
+        self.loops.narrow(Advance { program, state, lanes });
         for (output, (out, register)) in out.iter_mut().zip(&program.outputs).enumerate() {
             *out = convert(output, shown(self.lanes[*register][0]));
         }
@@ -168,7 +201,7 @@ impl Stream {
         convert: impl Fn(usize, f64) -> T + Sync,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
-        let mut lanes = self.program.lanes();
+        let mut lanes = self.program.lanes(self.program.series.lanes);
         let (program, loops, threads) = (&*self.program, self.loops, self.threads);
         let mut one_by_one = |state: &mut [f64], (from, to): (usize, usize), out: ArrayViewMut2<'_, T>| {
             let (lanes, out, convert) = (&mut lanes[..], Destination::new(out), &convert);
@@ -185,7 +218,8 @@ impl Stream {
         Ok(())
     }
 
-    fn check(&self, columns: &[&[f64]], out: (usize, usize)) -> Result<usize, ShapeError> {
+    /// The rows of `columns`.
+    fn check_columns(&self, columns: &[&[f64]]) -> Result<usize, ShapeError> {
         let (expected, given) = (self.program.columns.len(), columns.len());
         if expected != given {
             return Err(ShapeError::Columns { expected, given });
@@ -196,6 +230,11 @@ impl Stream {
         {
             return Err(ShapeError::Rows { column, rows: values.len(), expected });
         }
+        Ok(expected)
+    }
+
+    fn check(&self, columns: &[&[f64]], out: (usize, usize)) -> Result<usize, ShapeError> {
+        let expected = self.check_columns(columns)?;
         let (rows, outputs) = out;
         if (rows, outputs) != (expected, self.program.outputs.len()) {
             let expected_columns = self.program.outputs.len();
@@ -233,8 +272,10 @@ impl<T: Cell, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
                     *slot = known(*value);
                 }
             }
-            self.program.advance(self.state, self.lanes, count);
-            self.out.write((start - from, count), self.lanes, &self.program.outputs, self.convert);
+            for node in &self.program.series.nodes {
+                step(node, self.state, self.lanes, count);
+            }
+            self.out.write((start - from, count), self.lanes, &self.program.series.outputs, self.convert);
             start += count;
         }
     }

@@ -99,6 +99,26 @@ pub(crate) static TRADE_IMBALANCE: Entry = Entry {
     },
 };
 
+pub(crate) static CANCEL_RATE: Entry = Entry {
+    name: "cancel_rate",
+    family: Family::Trade,
+    summary: "size of the orders cancelled as a share of the size of those added",
+    formula: "sum of cancelled / sum of added over the last period rows",
+    source: "J. Hasbrouck and G. Saar, Technology and liquidity provision, 2009 (cancelled limit orders as a share of those submitted)",
+    inputs: &[Input { name: "cancelled", column: "cancelled" }, Input { name: "added", column: "added" }],
+    parameters: &[rows("period", 20.0, 1.0)],
+    outputs: SINGLE,
+    lookback: "period - 1",
+    nan: "while a NaN is in the window, and where nothing was added in it",
+    unit: Unit::Ratio,
+    stability: Stability::Exact,
+    ta_lib: None,
+    lower: |graph, x, p| {
+        let sums = [sum(graph, x[0], p[0]), sum(graph, x[1], p[0])];
+        vec![graph.add(Op::Divide, &sums)]
+    },
+};
+
 pub(crate) static SINCE_CHANGE: Entry = Entry {
     name: "since_change",
     family: Family::Trade,

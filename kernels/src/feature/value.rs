@@ -14,7 +14,7 @@ pub(super) mod avx512;
 use std::fmt::Debug;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
 
-use num_traits::Float;
+use num_traits::{Float, Zero};
 
 /// Symbols in a group: a register of AVX-512 in `f32`, two in `f64`.
 pub(crate) const WIDTH: usize = 16;
@@ -87,6 +87,12 @@ pub(crate) trait Value:
     fn root(self) -> Self;
     /// The number without its sign.
     fn magnitude(self) -> Self;
+    /// The number where it is finite, NaN elsewhere: zero times an infinity is NaN, and a zero added changes nothing. Fused
+    /// where that is one instruction.
+    #[inline(always)]
+    fn known(self) -> Self {
+        self * Self::all_of(Self::Number::zero()) + self
+    }
     /// Where it is less than `other`; nowhere beside a NaN.
     fn less(self, other: Self) -> Self::Mask;
     /// Where it is a NaN.

@@ -4,6 +4,8 @@
 //! toolchain. Distances are `|got - wanted| / |wanted|` in the Euclidean norm over all predictions of a case: a single output
 //! near zero may have lost all its digits to cancellation without harm.
 
+pub mod training;
+
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 use serde::Serialize;
 

@@ -32,7 +32,7 @@ int main() {
         p[index] = (void *)(((uintptr_t)arrays[index].data() + 15) / 16 * 16);
         take(p[index], lengths[index]);
     }
-    launch(sizes[2], sizes[3], [&] { CALL; });
+    launch(sizes[2], 1, 1, sizes[3], [&] { CALL; });
     for (int index = 0; index < ARGUMENTS; index++) {
         fwrite(p[index], 1, lengths[index], stdout);
     }

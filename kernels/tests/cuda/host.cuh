@@ -16,7 +16,12 @@
 
 #define __global__
 #define __device__
+// Threads take turns in one thread of the host, so what is static is shared. One block runs at a time.
+#ifdef PLAN
+#define __shared__ static
+#else
 #define __shared__
+#endif
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __restrict__
@@ -24,6 +29,9 @@
 struct uint4 { unsigned x, y, z, w; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct Dim { int x = 0, y = 0, z = 0; };
+
+// What kernels declare as `extern __shared__`, each with a type of its own.
+alignas(64) inline char all_shared_memory[1 << 20];
 
 // What a fiber waits at.
 struct Meeting { int arrived = 0, generation = 0; };
@@ -38,7 +46,7 @@ struct Fiber {
 inline std::vector<Fiber> fibers;
 inline ucontext_t scheduler;
 inline Fiber *running;
-inline Dim threadIdx, blockIdx;
+inline Dim threadIdx, blockIdx, gridDim;
 inline Meeting block_meeting;
 inline std::vector<Meeting> warp_meetings;
 // What the lanes of each warp bring to a collective instruction.
@@ -71,24 +79,29 @@ inline void enter() {
     while (true) yield();
 }
 
-// Runs `grid` blocks of `threads` threads, one block after the other.
-inline void launch(const int grid, const int threads, const std::function<void()> &kernel) {
+// Runs a grid of blocks of `threads` threads, one block after the other.
+inline void launch(
+    const int width, const int height, const int depth, const int threads, const std::function<void()> &kernel) {
     body = kernel;
-    for (int block = 0; block < grid; block++) {
-        fibers = std::vector<Fiber>(threads);
+    gridDim = {width, height, depth};
+    fibers.resize(threads);
+    for (int block = 0; block < width * height * depth; block++) {
         block_meeting = {};
         warp_meetings.assign((threads + 31) / 32, {});
         brought.assign((threads + 31) / 32, std::vector<unsigned>(32 * 16));
         for (int index = 0; index < threads; index++) {
             Fiber &fiber = fibers[index];
             fiber.index = index;
-            fiber.stack.resize(256 << 10);
+            fiber.done = false;
+            // Left as the block before had it: a kernel that reads what it has not written fails one way or another.
+            if (fiber.stack.empty()) fiber.stack.resize(64 << 10);
             getcontext(&fiber.context);
             fiber.context.uc_stack.ss_sp = fiber.stack.data();
             fiber.context.uc_stack.ss_size = fiber.stack.size();
             fiber.context.uc_link = &scheduler;
             makecontext(&fiber.context, enter, 0);
         }
+        switches_idle = 0;
         bool left = true;
         while (left) {
             left = false;
@@ -97,7 +110,7 @@ inline void launch(const int grid, const int threads, const std::function<void()
                 left = true;
                 running = &fiber;
                 threadIdx.x = fiber.index;
-                blockIdx.x = block;
+                blockIdx = {block % width, block / width % height, block / width / height};
                 // A turn in which nobody gets past where it waits, over and over, is a barrier that not all reach.
                 if (++switches_idle > 100L * threads) {
                     fprintf(stderr, "the threads of block %d wait for each other for ever\n", block);
@@ -112,6 +125,8 @@ inline void launch(const int grid, const int threads, const std::function<void()
 inline int min(const int a, const int b) { return a < b ? a : b; }
 inline float __int_as_float(const int bits) { float x; memcpy(&x, &bits, 4); return x; }
 inline int __float_as_int(const float x) { int bits; memcpy(&bits, &x, 4); return bits; }
+inline double __longlong_as_double(const long long bits) { double x; memcpy(&x, &bits, 8); return x; }
+inline int atomicMin(int *place, const int value) { const int was = *place; *place = min(was, value); return was; }
 
 inline float __shfl_xor_sync(unsigned, const float value, const int mask) {
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;

@@ -13,6 +13,8 @@ mod forged;
 #[cfg(test)]
 mod labels;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod numerics;
 #[cfg(test)]
 mod numpy;
@@ -24,6 +26,8 @@ mod panel;
 mod plans;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod revision;
 #[cfg(test)]
 mod series;
 #[cfg(test)]

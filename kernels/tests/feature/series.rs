@@ -7,7 +7,7 @@ use diapason_tests::need::shared;
 use ndarray::Array2;
 
 /// All columns that a feature of the catalogue can read.
-pub const COLUMNS: [&str; 46] = [
+pub const COLUMNS: [&str; 48] = [
     "timestamp",
     "open",
     "high",
@@ -54,6 +54,8 @@ pub const COLUMNS: [&str; 46] = [
     "ask_10",
     "bid_size_10",
     "ask_size_10",
+    "added",
+    "cancelled",
 ];
 
 /// The shapes of the exam.
@@ -165,6 +167,7 @@ pub fn series(shape: &str, rows: usize, seed: u64) -> Series {
                 sizes[1],
             ]);
         }
+        depth.extend([deep.unit(), deep.unit()].map(|x| (500.0 * x).round() + 1.0));
         for (name, value) in COLUMNS.iter().zip(values.into_iter().chain(depth)) {
             let chance =
                 if name.contains("_") && name.ends_with(char::is_numeric) { &mut deep } else { &mut random };

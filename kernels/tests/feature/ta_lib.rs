@@ -82,6 +82,7 @@ fn judge(name: &str, data: &Series, p: &[i32]) -> Result<Judged, RetCode> {
         "sum" => (1, core.sum(0, last, close, p[0], a)?),
         "avgdev" => (1, core.avgdev(0, last, close, p[0], a)?),
         "median" => (1, core.median(0, last, close, p[0], a)?),
+        "percentile" => (1, core.percentile(0, last, close, p[0], 50.0, a)?),
         "kurtosis" => (1, core.kurtosis(0, last, close, p[0], a)?),
         "donchian" => (3, core.donchian(0, last, high, low, p[0], a, b, c)?),
         "kc" => (3, core.kc(0, last, high, low, close, p[0], p[1], 2.0, a, b, c)?),
@@ -243,6 +244,26 @@ fn compare_all(data: &Series, jumps: bool) {
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
 }
 
+#[test]
+fn percentiles_are_ta_libs_at_any_share() {
+    let core = Core::new();
+    let data = series("jumps", 900, 4);
+    let mut theirs = vec![0.0; data.rows()];
+    for (period, percent) in [(2, 0.0), (7, 12.5), (20, 25.0), (64, 90.0), (65, 99.9), (100, 100.0)] {
+        let plan = Plan::parse(&format!("percentile(close,{period},{percent})"), &COLUMNS).unwrap();
+        let ours = data.batch(&plan);
+        let last = data.rows() - 1;
+        let range = core.percentile(0, last, data.column("close"), period, percent, &mut theirs).unwrap();
+        for (row, their) in (range.beg_idx..data.rows()).zip(&theirs) {
+            let our = ours[[row, 0]];
+            assert!(
+                (our - their).abs() <= 1e-12 * their.abs(),
+                "{period} {percent} row {row}: {our} {their}"
+            );
+        }
+    }
+}
+
 /// TA-Lib says where an extremum is, and we how long ago it was.
 #[test]
 fn the_age_of_an_extremum_is_ta_libs_index() {
@@ -336,6 +357,7 @@ fn defaults_and_bounds_are_ta_libs() {
         ("avgdev", core.avgdev_lookback(default)),
         ("sum", core.sum_lookback(default)),
         ("median", core.median_lookback(default)),
+        ("percentile", core.percentile_lookback(default, Core::REAL_DEFAULT)),
         ("kurtosis", core.kurtosis_lookback(default)),
         ("donchian", core.donchian_lookback(default)),
         ("kc", core.kc_lookback(default, default, 2.0)),
@@ -359,7 +381,7 @@ fn defaults_and_bounds_are_ta_libs() {
             "{name}({})",
             least - 1.0
         );
-        let sorted = ["median", "kurtosis"].contains(&name);
+        let sorted = ["median", "percentile", "kurtosis"].contains(&name);
         assert_eq!(entry.parameters[0].maximum, if sorted { 10_000.0 } else { 100_000.0 }, "{name}");
     }
 }

@@ -118,6 +118,7 @@ def since(event):
 
 
 high, low, close, volume = (data[name] for name in ("high", "low", "close", "volume"))
+added, cancelled = data["added"], data["cancelled"]
 bid, ask, bid_size, ask_size = (data[name] for name in ("bid", "ask", "bid_size", "ask_size"))
 returns = np.log(close / lag(close, 1))
 typical = (high + low + close) / 3
@@ -227,6 +228,8 @@ EXPECTED = {
     "trade_sign(close)": sign,
     "lee_ready(open,bid,ask)": np.where(open_ == middle, tick_rule(open_), np.sign(open_ - middle)) + 0 * tick_rule(open_),
     "signed_volume(close,volume,20)": rolling_sum(sign * volume, 20),
+    "cancel_rate(cancelled,added,20)": rolling_sum(cancelled, 20) / rolling_sum(added, 20),
+    "cancel_rate(cancelled,added,3)": rolling_sum(cancelled, 3) / rolling_sum(added, 3),
     "trade_imbalance(close,volume,20)": rolling_sum(sign * volume, 20) / rolling_sum(volume + 0 * sign, 20),
     "since_change(close,timestamp)": since(moved),
     "since_trade(volume,timestamp)": since(volume > 0),

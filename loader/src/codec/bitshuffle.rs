@@ -94,7 +94,7 @@ fn unpack(options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error
         let automatic = (BLOCK_BYTES / size / STEP * STEP).max(BLOCK_ELEMENTS_MIN);
         let block = if block == 0 { automatic } else { block };
         let mut rest = stored;
-        let take = |_: usize, raw: &mut [u8]| {
+        let take = |raw: &mut [u8]| {
             let (now, later) = rest.split_at_checked(raw.len()).ok_or_else(|| broken("it is too short"))?;
             rest = later;
             gather(size, now, raw);
@@ -114,7 +114,7 @@ fn unpack(options: &[u32], stored: &[u8], raw: &mut [u8]) -> Result<usize, Error
         return Err(broken("the size of its blocks is impossible"));
     }
     let mut planes = vec![0; block_bytes.min(raw.len())];
-    let take = |_: usize, raw: &mut [u8]| {
+    let take = |raw: &mut [u8]| {
         let cut = || broken("it ends within a block");
         let (stored_bytes, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
         let (one, after) =
@@ -141,13 +141,11 @@ fn blocks(
     size: usize,
     block_bytes: usize,
     raw: &mut [u8],
-    mut take: impl FnMut(usize, &mut [u8]) -> Result<(), Error>,
+    take: impl FnMut(&mut [u8]) -> Result<(), Error>,
 ) -> Result<usize, Error> {
     let group_bytes = size.saturating_mul(STEP);
     let whole = raw.len() / group_bytes * group_bytes;
-    for (number, block) in raw[..whole].chunks_mut(block_bytes).enumerate() {
-        take(number, block)?;
-    }
+    raw[..whole].chunks_mut(block_bytes).try_for_each(take)?;
     Ok(whole)
 }
 

@@ -279,7 +279,7 @@ impl Writer {
     /// [`Error`] when a full chunk cannot be written.
     pub fn push_i64(&mut self, column: usize, values: &[i64]) -> Result<(), Error> {
         debug_assert_eq!(self.columns[column].column.kind, Kind::I64);
-        self.push(column, values.len(), values.iter().map(|value| value.to_le_bytes()))
+        self.push(column, values, i64::to_le_bytes)
     }
 
     /// Adds `values` to the column with number `column`, which holds [`Kind::F64`].
@@ -288,7 +288,7 @@ impl Writer {
     /// As [`Writer::push_i64`].
     pub fn push_f64(&mut self, column: usize, values: &[f64]) -> Result<(), Error> {
         debug_assert_eq!(self.columns[column].column.kind, Kind::F64);
-        self.push(column, values.len(), values.iter().map(|value| value.to_le_bytes()))
+        self.push(column, values, f64::to_le_bytes)
     }
 
     /// Notes an attribute at the column with number `column`, which has rows by the time of [`Writer::finish`].
@@ -296,21 +296,18 @@ impl Writer {
         self.columns[column].notes.push((name, value));
     }
 
-    fn push(
+    fn push<T: Copy>(
         &mut self,
         number: usize,
-        count: usize,
-        mut values: impl Iterator<Item = [u8; 8]>,
+        mut values: &[T],
+        bytes: fn(T) -> [u8; BYTES],
     ) -> Result<(), Error> {
-        let mut rest = count;
-        while rest > 0 {
+        while !values.is_empty() {
             let open = &mut self.columns[number];
-            let some = rest.min(self.chunk_rows - open.chunk.len() / BYTES);
-            for value in values.by_ref().take(some) {
-                open.chunk.extend_from_slice(&value);
-            }
-            open.rows += some as u64;
-            rest -= some;
+            let room = self.chunk_rows - open.chunk.len() / BYTES;
+            let (now, later) = values.split_at(room.min(values.len()));
+            open.extend(now.iter().map(|value| bytes(*value)));
+            values = later;
             if open.chunk.len() == self.chunk_rows * BYTES {
                 self.flush(number)?;
             }

@@ -178,12 +178,10 @@ impl Uring {
 
     /// Fills `bytes` with the span if the page cache holds it.
     fn is_cached(&self, span: Span, bytes: &mut [u8]) -> bool {
-        if !self.has_nowait.load(Ordering::Relaxed)
-            || (self.files.direct.is_some() && cached::holds(&self.files.plain, span) != Some(true))
-        {
+        if !self.has_nowait.load(Ordering::Relaxed) {
             return false;
         }
-        let found = cached::read(&self.files.plain, span.offset, bytes);
+        let found = self.files.cached(span.offset, bytes);
         if found == Found::Unknown {
             self.has_nowait.store(false, Ordering::Relaxed);
         }

@@ -3,7 +3,9 @@ use diapason_tests::{Need, need};
 use super::*;
 use crate::cuda::shape::{self, Layer, Machine};
 use crate::cuda::source;
+use crate::cuda::train::kernels_of_training;
 use crate::gpu::Precision;
+use crate::lstm::{Head, Loss, Optimizer, Spec, TrainOptions};
 
 /// Each architecture that is promised, with the shared memory of a block and the multiprocessors of one of its devices.
 const ARCHITECTURES: [(&str, Machine); 5] = [
@@ -57,10 +59,36 @@ fn kernels(nvrtc: &Nvrtc, architecture: &str, machine: Machine) -> Vec<Kernel> {
     if machine.capability >= 80 {
         kernels.push(half(layer(128, 128), Precision::Bf16, true));
     }
+    kernels.extend(training(machine));
     for layer in [layer(32, 128), layer(5, 33), layer(300, 300)] {
         kernels.push(source::single(layer, &shape::single(layer, machine, ROWS).unwrap(), true));
     }
     kernels
+}
+
+/// The kernels of training: batches of a few windows for each multiprocessor, and of many.
+fn training(machine: Machine) -> Vec<Kernel> {
+    let spec = |input, hidden, layers, head| Spec { input, hidden, layers, output: 3, head };
+    let cases = [
+        (spec(32, 128, 2, Head::Linear), TrainOptions::default(), 128),
+        (
+            spec(20, 256, 2, Head::Softmax),
+            TrainOptions { loss: Loss::CrossEntropy, optimizer: Optimizer::ADAM, ..TrainOptions::default() },
+            100_000,
+        ),
+        (
+            spec(5, 33, 1, Head::Sigmoid),
+            TrainOptions { optimizer: Optimizer::SGD, ..TrainOptions::default() },
+            1_000,
+        ),
+    ];
+    let mut all: Vec<Kernel> = Vec::new();
+    for (spec, options, rows) in cases {
+        let (kernels, _) = kernels_of_training(&spec, &options, machine, rows).unwrap();
+        let new = kernels.list.into_iter().map(|(kernel, _)| kernel);
+        all.extend(new.filter(|kernel| !all.contains(kernel)).collect::<Vec<_>>());
+    }
+    all
 }
 
 #[test]
@@ -91,7 +119,7 @@ fn every_kernel_is_compiled_for_every_architecture_without_spills() {
 fn a_kernel_that_is_wrong_is_refused_with_the_compilers_words() {
     let Some(nvrtc) = nvrtc() else { return };
     let text = "extern \"C\" __global__ void wrong() { nothing(); }".to_owned();
-    let kernel = Kernel { file: "wrong.cu", text, function: "wrong", defines: vec![] };
+    let kernel = Kernel { file: "wrong.cu", text, function: "wrong", defines: vec![], fused: true };
     let error = nvrtc.compile(&kernel, "sm_80").unwrap_err().to_string();
     assert!(error.contains("refused wrong.cu for sm_80") && error.contains("nothing"), "{error}");
 }

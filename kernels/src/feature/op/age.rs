@@ -6,7 +6,9 @@
 
 use num_traits::{Float, One, Zero};
 
+use super::extremum::ahead;
 use super::history;
+use super::history::History;
 use super::window::{HEAD, Stretch, filled_rows};
 use crate::feature::value::{Number, Value};
 
@@ -40,53 +42,48 @@ pub(super) fn accepts(rows: usize, state: &[f64]) -> bool {
     state[0] >= 0.0 && state[0] < rows as f64 && state[0].fract() == 0.0
 }
 
-/// Of an older and a newer value, each with a place, the extremum. `ahead(a, b)` says whether a is beyond b; of equal values
-/// it is the `oldest` or the newest. A value that is not known beats all others, so that it shows for as long as it is in
+/// Of an older and a newer value, each with a place, the extremum. Of equal values it is the `oldest`
+/// or the newest. A value that is not known beats all others, so that it shows for as long as it is in
 /// the window.
 #[inline(always)]
-fn pick<V: Value>(older: [V; 2], newer: [V; 2], oldest: bool, ahead: impl Fn(V, V) -> V::Mask) -> [V; 2] {
-    let choose =
-        |mask, yes: [V; 2], no: [V; 2]| [V::select(mask, yes[0], no[0]), V::select(mask, yes[1], no[1])];
-    if oldest {
-        choose(ahead(newer[0], older[0]) | newer[0].unknown(), newer, older)
-    } else {
-        choose(ahead(older[0], newer[0]) | older[0].unknown(), older, newer)
-    }
+fn pick<V: Value, const GREATEST: bool>(older: [V; 2], newer: [V; 2], oldest: bool) -> [V; 2] {
+    let (first, second) = if oldest { (newer, older) } else { (older, newer) };
+    let mask = ahead::<V, GREATEST>(first[0], second[0]) | first[0].unknown();
+    [V::select(mask, first[0], second[0]), V::select(mask, first[1], second[1])]
 }
 
 #[inline(always)]
-pub(super) fn advance<V: Value>(
+pub(super) fn advance<V: Value, const GREATEST: bool>(
     n: usize,
     oldest: bool,
     state: &mut [V],
     x: &[V],
     out: &mut [V],
-    ahead: impl Fn(V, V) -> V::Mask + Copy,
 ) {
     if n > SHORT {
-        return blocks(n, oldest, state, x, out, ahead);
+        return blocks::<V, GREATEST>(n, oldest, state, x, out);
     }
-    history::advance(n, state, x, |windows, first, rows| {
+    let mut history = History::new(n, state, x);
+    while let Some((windows, first, rows)) = history.next() {
         let target = &mut out[first..first + rows];
         let mut at = 0;
         while rows - at >= 8 {
-            together::<V, 8>(n, oldest, &windows[at..], &mut target[at..], ahead);
+            together::<V, 8, GREATEST>(n, oldest, &windows[at..], &mut target[at..]);
             at += 8;
         }
         for at in at..rows {
-            together::<V, 1>(n, oldest, &windows[at..], &mut target[at..], ahead);
+            together::<V, 1, GREATEST>(n, oldest, &windows[at..], &mut target[at..]);
         }
-    });
+    }
 }
 
 /// `R` rows whose windows begin at the first values of `windows`, each from its newest value to its oldest.
 #[inline(always)]
-fn together<V: Value, const R: usize>(
+fn together<V: Value, const R: usize, const GREATEST: bool>(
     n: usize,
     oldest: bool,
     windows: &[V],
     out: &mut [V],
-    ahead: impl Fn(V, V) -> V::Mask + Copy,
 ) {
     let Some(out) = out.first_chunk_mut::<R>() else { return };
     let Some(newest) = windows[n - 1..].first_chunk::<R>() else { return };
@@ -95,7 +92,7 @@ fn together<V: Value, const R: usize>(
     for values in windows[..n + R - 2].windows(R).rev() {
         here = here + one;
         for ((best, age), value) in best.iter_mut().zip(&mut ages).zip(values) {
-            [*best, *age] = pick([*value, here], [*best, *age], oldest, ahead);
+            [*best, *age] = pick::<V, GREATEST>([*value, here], [*best, *age], oldest);
         }
     }
     for ((out, best), age) in out.iter_mut().zip(&best).zip(&ages) {
@@ -104,13 +101,12 @@ fn together<V: Value, const R: usize>(
 }
 
 #[inline(always)]
-fn blocks<V: Value>(
+fn blocks<V: Value, const GREATEST: bool>(
     n: usize,
     oldest: bool,
     state: &mut [V],
     mut x: &[V],
     mut out: &mut [V],
-    ahead: impl Fn(V, V) -> V::Mask + Copy,
 ) {
     let of = |x: usize| V::all_of(V::Number::of(x as f64));
     let (rows_of_block, one) = (of(n), of(1));
@@ -130,7 +126,7 @@ fn blocks<V: Value>(
             for (at, value) in values.iter().enumerate().rev() {
                 if at + 1 < n {
                     here = here - one;
-                    tail = pick([*value, here], tail, oldest, ahead);
+                    tail = pick::<V, GREATEST>([*value, here], tail, oldest);
                 }
                 (suffix[at], places[at]) = (tail[0], tail[1]);
             }
@@ -141,9 +137,9 @@ fn blocks<V: Value>(
         let mut here = of(filled);
         let suffixes = suffix[filled + 1..].iter().zip(&places[filled + 1..]);
         for (row, ((x, (suffix, place)), out)) in now.iter().zip(suffixes).zip(target).enumerate() {
-            best = if filled + row == 0 { [*x, here] } else { pick(best, [*x, here], oldest, ahead) };
+            best = if filled + row == 0 { [*x, here] } else { pick::<V, GREATEST>(best, [*x, here], oldest) };
             // The closed block counts its places from a block before.
-            let [value, place] = pick([*suffix, *place - rows_of_block], best, oldest, ahead);
+            let [value, place] = pick::<V, GREATEST>([*suffix, *place - rows_of_block], best, oldest);
             *out = V::select(value.unknown(), value, here - place);
             here = here + one;
         }

@@ -3,7 +3,8 @@
 use num_traits::{Float, One, Zero};
 
 use super::known;
-use crate::feature::value::Value;
+use super::rowwise::{Formula, formula};
+use crate::feature::value::{Number, Value};
 
 #[inline(always)]
 fn nan<V: Value>() -> V {
@@ -16,28 +17,30 @@ fn zero<V: Value>() -> V {
 }
 
 /// a / b, and `otherwise` where b is zero and a is known.
-#[inline(always)]
-pub(super) fn quotient<V: Value>(a: V, b: V, otherwise: V) -> V {
-    let divides = b.less(zero()) | zero::<V>().less(b) | b.unknown() | a.unknown();
-    V::select(divides, a / b, otherwise)
+#[derive(Clone, Copy)]
+pub(super) struct Quotient {
+    pub otherwise: f64,
 }
 
-#[inline(always)]
-pub(super) fn lesser<V: Value>(a: V, b: V) -> V {
-    V::select(a.less(b) | a.unknown(), a, b)
+impl<V: Value> Formula<V, 2> for Quotient {
+    #[inline(always)]
+    fn of(self, [a, b]: [V; 2]) -> V {
+        let divides = b.less(zero()) | zero::<V>().less(b) | b.unknown() | a.unknown();
+        V::select(divides, a / b, V::all_of(V::Number::of(self.otherwise)))
+    }
 }
 
-#[inline(always)]
-pub(super) fn greater<V: Value>(a: V, b: V) -> V {
-    V::select(b.less(a) | a.unknown(), a, b)
-}
-
-/// One where a is above b, else zero.
-#[inline(always)]
-pub(super) fn above<V: Value>(a: V, b: V) -> V {
-    let holds = V::select(b.less(a), V::all_of(V::Number::one()), zero());
-    V::select(a.unknown() | b.unknown(), nan(), holds)
-}
+formula!(Lesser, 2, |[a, b]| V::select(a.less(b) | a.unknown(), a, b));
+formula!(Greater, 2, |[a, b]| V::select(b.less(a) | a.unknown(), a, b));
+formula!(
+    /// One where a is above b, else zero.
+    Above,
+    2,
+    |[a, b]| {
+        let holds = V::select(b.less(a), V::all_of(V::Number::one()), zero());
+        V::select(a.unknown() | b.unknown(), nan(), holds)
+    }
+);
 
 /// `amount` where `change` is above zero, and `amount` where it is below; zero elsewhere.
 #[inline(always)]
@@ -50,14 +53,17 @@ pub(super) fn split<V: Value>(change: &[V], amount: &[V], risen: &mut [V], falle
     }
 }
 
-/// What an event at a queue adds to it: the whole size where the price came nearer, minus the size before where it
-/// went away, and the difference where it stayed. `nearer` is the change of the price towards the other side.
-#[inline(always)]
-pub(super) fn queue_change<V: Value>(nearer: V, size: V, before: V) -> V {
-    let arrived = V::select(nearer.less(zero()), zero(), size);
-    let gone = V::select(zero::<V>().less(nearer), zero(), before);
-    V::select(nearer.unknown() | size.unknown() | before.unknown(), nan(), arrived - gone)
-}
+formula!(
+    /// What an event at a queue adds to it: the whole size where the price came nearer, minus the size before where it
+    /// went away, and the difference where it stayed. The first input is the change of the price towards the other side.
+    QueueChange,
+    3,
+    |[nearer, size, before]| {
+        let arrived = V::select(nearer.less(zero()), zero(), size);
+        let gone = V::select(zero::<V>().less(nearer), zero(), before);
+        V::select(nearer.unknown() | size.unknown() | before.unknown(), nan(), arrived - gone)
+    }
+);
 
 #[cfg(test)]
 mod tests {
@@ -66,22 +72,21 @@ mod tests {
     #[test]
     fn a_value_not_known_decides_nothing() {
         let nan = f64::NAN;
-        for f in [lesser::<f64>, greater, above] {
-            assert!(f(nan, 1.0).is_nan() && f(1.0, nan).is_nan());
+        for pair in [[nan, 1.0], [1.0, nan]] {
+            assert!(Lesser.of(pair).is_nan() && Greater.of(pair).is_nan() && Above.of(pair).is_nan());
         }
-        assert_eq!(
-            (lesser(1.0, 2.0), greater(1.0, 2.0), above(2.0, 1.0), above(1.0, 1.0)),
-            (1.0, 2.0, 1.0, 0.0)
-        );
-        assert_eq!(quotient(0.0, 0.0, 7.0), 7.0);
-        assert!(quotient(nan, 0.0, 7.0).is_nan() && quotient(0.0, nan, 7.0).is_nan());
+        assert_eq!([Lesser.of([1.0, 2.0]), Greater.of([1.0, 2.0])], [1.0, 2.0]);
+        assert_eq!([Above.of([2.0, 1.0]), Above.of([1.0, 1.0])], [1.0, 0.0]);
+        let ratio = Quotient { otherwise: 7.0 };
+        assert_eq!(ratio.of([0.0, 0.0]), 7.0);
+        assert!(ratio.of([nan, 0.0]).is_nan() && ratio.of([0.0, nan]).is_nan());
     }
 
     #[test]
     fn a_queue_changes_as_in_cont_kukanov_and_stoikov() {
-        assert_eq!(queue_change(0.0, 5.0, 3.0), 2.0);
-        assert_eq!(queue_change(0.01, 5.0, 3.0), 5.0);
-        assert_eq!(queue_change(-0.01, 5.0, 3.0), -3.0);
-        assert!(queue_change(f64::NAN, 5.0, 3.0).is_nan());
+        assert_eq!(QueueChange.of([0.0, 5.0, 3.0]), 2.0);
+        assert_eq!(QueueChange.of([0.01, 5.0, 3.0]), 5.0);
+        assert_eq!(QueueChange.of([-0.01, 5.0, 3.0]), -3.0);
+        assert!(QueueChange.of([f64::NAN, 5.0, 3.0]).is_nan());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::f64::consts::TAU;
 
+use super::rowwise::Formula;
 use crate::feature::value::{Number, Value};
 
 #[inline(always)]
@@ -16,9 +17,17 @@ pub(super) fn phase<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], sine: 
     }
 }
 
-#[inline(always)]
-pub(super) fn epoch<V: Value>(period_ns: f64, offset_ns: f64, time: &[V], out: &mut [V]) {
-    super::rowwise::unary(time, out, |time| {
+/// The number of whole periods since the epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Epoch {
+    pub period_ns: f64,
+    pub offset_ns: f64,
+}
+
+impl<V: Value> Formula<V, 1> for Epoch {
+    #[inline(always)]
+    fn of(self, [time]: [V; 1]) -> V {
+        let Self { period_ns, offset_ns } = self;
         V::map([&time], |[time]| [V::Number::of((time.wide() + offset_ns).div_euclid(period_ns))])[0]
-    });
+    }
 }

@@ -5,13 +5,14 @@
 
 use num_traits::Zero;
 
-use super::history;
+use super::history::History;
 use crate::feature::value::{Number, Value};
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(n: usize, state: &mut [V], x: &[V], centre: &[V], out: &mut [V]) {
     let inverse = V::all_of(V::Number::of(1.0 / n as f64));
-    history::advance(n, state, x, |windows, first, rows| {
+    let mut history = History::new(n, state, x);
+    while let Some((windows, first, rows)) = history.next() {
         let (centres, target) = (&centre[first..first + rows], &mut out[first..first + rows]);
         let mut at = 0;
         while rows - at >= 16 {
@@ -25,7 +26,7 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], x: &[V], centre: &[V]
         for at in at..rows {
             together::<V, 1>(n, &windows[at..], &centres[at..], &mut target[at..], inverse);
         }
-    });
+    }
 }
 
 /// `R` rows whose windows begin at the first values of `windows`.

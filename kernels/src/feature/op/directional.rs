@@ -57,7 +57,9 @@ pub(super) fn advance<V: Value>(
         let total = next[0] + next[1] + next[2];
         let lost = super::known(total).unknown();
         let hidden = lost | count.less(first);
-        [*plus, *minus, *range] = next.map(|sum| V::select(hidden, nan, sum));
+        *plus = V::select(hidden, nan, next[0]);
+        *minus = V::select(hidden, nan, next[1]);
+        *range = V::select(hidden, nan, next[2]);
         seen = V::select(lost, seen, count);
         (a, b, c) = (V::select(lost, a, next[0]), V::select(lost, b, next[1]), V::select(lost, c, next[2]));
     }

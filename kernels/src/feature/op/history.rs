@@ -35,27 +35,42 @@ pub(super) fn accepts(rows: usize, state: &[f64]) -> bool {
     filled.fract() == 0.0 && filled >= (rows - 1) as f64 && filled < (rows - 1 + MARGIN) as f64
 }
 
-/// Takes the rows of `x` and calls `look(windows, first, rows)` for stretches of them: the window of row `first + k`
-/// is `windows[k..k + n]`.
-#[inline(always)]
-pub(super) fn advance<V: Value>(
+/// The rows of a block on their way into the buffer.
+pub(super) struct History<'a, V> {
     n: usize,
-    state: &mut [V],
-    x: &[V],
-    mut look: impl FnMut(&[V], usize, usize),
-) {
-    let (head, buffer) = state.split_at_mut(HEAD);
-    let mut filled = filled_rows(head);
-    let mut first = 0;
-    while first < x.len() {
-        let rows = (x.len() - first).min(buffer.len() - filled);
-        buffer[filled..filled + rows].copy_from_slice(&x[first..first + rows]);
-        look(&buffer[filled + 1 - n..filled + rows], first, rows);
-        (filled, first) = (filled + rows, first + rows);
-        if filled == buffer.len() {
-            buffer.copy_within(filled + 1 - n.., 0);
-            filled = n - 1;
-        }
+    x: &'a [V],
+    head: &'a mut [V],
+    buffer: &'a mut [V],
+    filled: usize,
+    first: usize,
+}
+
+impl<'a, V: Value> History<'a, V> {
+    /// Before the rows of `x`, for windows of `n`.
+    #[inline(always)]
+    pub(super) fn new(n: usize, state: &'a mut [V], x: &'a [V]) -> Self {
+        let (head, buffer) = state.split_at_mut(HEAD);
+        let filled = filled_rows(head);
+        Self { n, x, head, buffer, filled, first: 0 }
     }
-    head[0] = V::all_of(V::Number::of(filled as f64));
+
+    /// Takes some rows, `(windows, first, rows)`: the window of row `first + k` is `windows[k..k + n]`. None, and the state is
+    /// complete, when there are no more.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<(&[V], usize, usize)> {
+        let (n, len) = (self.n, self.buffer.len());
+        if self.filled == len {
+            self.buffer.copy_within(len + 1 - n.., 0);
+            self.filled = n - 1;
+        }
+        let (first, filled) = (self.first, self.filled);
+        let rows = (self.x.len() - first).min(len - filled);
+        if rows == 0 {
+            self.head[0] = V::all_of(V::Number::of(filled as f64));
+            return None;
+        }
+        self.buffer[filled..filled + rows].copy_from_slice(&self.x[first..first + rows]);
+        (self.filled, self.first) = (filled + rows, first + rows);
+        Some((&self.buffer[filled + 1 - n..filled + rows], first, rows))
+    }
 }

@@ -30,15 +30,20 @@ pub(super) fn reset<V: Value>(state: &mut [V]) {
     state[..HEAD].fill(V::all_of(V::Number::zero()));
 }
 
-/// Advances over `x` and writes what `read` finds in each sorted window, given the newest value.
+/// What is read from a sorted window.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// The quantile at a share.
+    Quantile(f64),
+    /// The rank of the newest value.
+    Rank,
+    /// The median distance from the median.
+    MedianDeviation,
+}
+
+/// Advances over `x` and writes what is read from each sorted window.
 #[inline(always)]
-pub(super) fn advance<V: Value>(
-    rows: usize,
-    state: &mut [V],
-    x: &[V],
-    out: &mut [V],
-    read: impl Fn(&[V], &V) -> V,
-) {
+pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut [V], reading: Reading) {
     let (head, arrays) = state.split_at_mut(HEAD);
     let (ring, sorted) = arrays.split_at_mut(rows);
     let mut place = filled_rows(head);
@@ -52,7 +57,12 @@ pub(super) fn advance<V: Value>(
             (true, false) => exchange_short(sorted, old, new),
             (false, _) => exchange_groups(sorted, old, new),
         }
-        let (found, greatest) = (read(sorted, &new), sorted[rows - 1]);
+        let found = match reading {
+            Reading::Quantile(share) => quantile(sorted, share),
+            Reading::Rank => rank(sorted, &new),
+            Reading::MedianDeviation => median_deviation(sorted),
+        };
+        let greatest = sorted[rows - 1];
         let gap = super::known(greatest).unknown();
         *out = V::select(gap, V::all_of(V::Number::nan()), super::known(found));
     }
@@ -133,7 +143,7 @@ fn exchange_groups<V: Value>(sorted: &mut [V], old: V, new: V) {
 
 /// The quantile at `share` of the way from the least to the greatest value, between two values in proportion.
 #[inline(always)]
-pub(super) fn quantile<V: Value>(sorted: &[V], share: f64) -> V {
+fn quantile<V: Value>(sorted: &[V], share: f64) -> V {
     let place = share * (sorted.len() - 1) as f64;
     let lower = (place as usize).min(sorted.len() - 1);
     let upper = (lower + 1).min(sorted.len() - 1);
@@ -143,7 +153,7 @@ pub(super) fn quantile<V: Value>(sorted: &[V], share: f64) -> V {
 
 /// The share of the window that is not above the newest value; of values equal to it, half count, and itself half.
 #[inline(always)]
-pub(super) fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
+fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
     let of = |x: f64| V::all_of(V::Number::of(x));
     let (zero, one, half, rows) = (of(0.0), of(1.0), of(0.5), of(sorted.len() as f64));
     if is_single::<V>() && sorted.len() > SHORT {
@@ -164,36 +174,40 @@ pub(super) fn rank<V: Value>(sorted: &[V], newest: &V) -> V {
 /// The k values nearest to the median m are neighbours in the sorted window, so the k-th least distance is the least
 /// over all i of max(m - s[i], s[i + k - 1] - m).
 #[inline(always)]
-pub(super) fn median_deviation<V: Value>(sorted: &[V]) -> V {
+fn median_deviation<V: Value>(sorted: &[V]) -> V {
     let median = quantile(sorted, 0.5);
     let rows = sorted.len();
-    let nearest = |count: usize| {
-        if is_single::<V>() && rows > SHORT {
-            // Of the two distances one falls and the other rises with i: the least is where they cross.
-            let middle = median.at(0);
-            let reach = |first: usize| {
-                let (below, above) = (middle - sorted[first].at(0), sorted[first + count - 1].at(0) - middle);
-                if below > above { below } else { above }
-            };
-            let (mut from, mut to) = (0, rows - count);
-            while from < to {
-                let first = from + (to - from) / 2;
-                let crossed = sorted[first + count - 1].at(0) - middle >= middle - sorted[first].at(0);
-                (from, to) = if crossed { (from, first) } else { (first + 1, to) };
-            }
-            let (here, before) = (reach(from), reach(from.saturating_sub(1)));
-            return V::all_of(if before < here { before } else { here });
-        }
-        let mut least = V::all_of(V::Number::infinity());
-        for (first, last) in sorted.iter().zip(&sorted[count - 1..]) {
-            let (below, above) = (median - *first, *last - median);
-            let reach = V::select(above.less(below), below, above);
-            least = V::select(reach.less(least), reach, least);
-        }
-        least
-    };
-    let (lower, upper) = (nearest(rows.div_ceil(2)), nearest(rows / 2 + 1));
+    let (lower, upper) = (nearest(sorted, median, rows.div_ceil(2)), nearest(sorted, median, rows / 2 + 1));
     lower + (upper - lower) * V::all_of(V::Number::of(0.5))
+}
+
+/// The `count`-th least distance from the median.
+#[inline(always)]
+fn nearest<V: Value>(sorted: &[V], median: V, count: usize) -> V {
+    let rows = sorted.len();
+    if is_single::<V>() && rows > SHORT {
+        // Of the two distances one falls and the other rises with i: the least is where they cross.
+        let middle = median.at(0);
+        let reach = |first: usize| {
+            let (below, above) = (middle - sorted[first].at(0), sorted[first + count - 1].at(0) - middle);
+            if below > above { below } else { above }
+        };
+        let (mut from, mut to) = (0, rows - count);
+        while from < to {
+            let first = from + (to - from) / 2;
+            let crossed = sorted[first + count - 1].at(0) - middle >= middle - sorted[first].at(0);
+            (from, to) = if crossed { (from, first) } else { (first + 1, to) };
+        }
+        let (here, before) = (reach(from), reach(from.saturating_sub(1)));
+        return V::all_of(if before < here { before } else { here });
+    }
+    let mut least = V::all_of(V::Number::infinity());
+    for (first, last) in sorted.iter().zip(&sorted[count - 1..]) {
+        let (below, above) = (median - *first, *last - median);
+        let reach = V::select(above.less(below), below, above);
+        least = V::select(reach.less(least), reach, least);
+    }
+    least
 }
 
 #[cfg(test)]
@@ -215,11 +229,9 @@ mod tests {
                 let value = if row % 90 == 50 { f64::NAN } else { (seed >> 58) as f64 };
                 seen.push(value);
                 let mut out = [0.0];
-                advance(rows, &mut single, &[value], &mut out, |sorted, _| quantile(sorted, 0.25));
+                advance(rows, &mut single, &[value], &mut out, Reading::Quantile(0.25));
                 let mut outs = [Group([0.0; 16])];
-                advance(rows, &mut groups, &[Group([value; 16])], &mut outs, |sorted, _| {
-                    quantile(sorted, 0.25)
-                });
+                advance(rows, &mut groups, &[Group([value; 16])], &mut outs, Reading::Quantile(0.25));
                 assert_eq!(out[0].to_bits(), outs[0].0[2].to_bits(), "{rows} rows, row {row}");
                 let group: Vec<_> = single[HEAD + rows..].iter().map(|value| Group([*value; 16])).collect();
                 let sorted = &single[HEAD + rows..];
@@ -248,7 +260,7 @@ mod tests {
             let mut state = vec![forged; state_len(70)];
             state[..HEAD].fill(0.0);
             for x in [1.0, f64::NAN, -7.0] {
-                advance(70, &mut state, &[x; 90], &mut [0.0; 90], rank);
+                advance(70, &mut state, &[x; 90], &mut [0.0; 90], Reading::Rank);
             }
         }
     }

@@ -19,7 +19,9 @@ pub(super) const fn state_len(rows: usize) -> usize {
 
 #[inline(always)]
 fn central<V: Value>(sums: [V; 4], inverse: V) -> [V; 2] {
-    let [first, second, third, fourth] = sums.map(|sum| sum * inverse);
+    let [first, second, third, fourth] = sums;
+    let (first, second) = (first * inverse, second * inverse);
+    let (third, fourth) = (third * inverse, fourth * inverse);
     let [two, three, four, six] = [2.0, 3.0, 4.0, 6.0].map(|x| V::all_of(V::Number::of(x)));
     let square = first * first;
     let skew = third - three * first * second + two * first * square;
@@ -81,5 +83,5 @@ fn step<V: Value>(sums: &[V; 4], anchor: &V, x: &V) -> [V; 4] {
 
 #[inline(always)]
 fn moved<V: Value>(a: &[V; 4], b: &[V; 4], inverse: V) -> [V; 2] {
-    central(std::array::from_fn(|power| a[power] + b[power]), inverse)
+    central([a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]], inverse)
 }

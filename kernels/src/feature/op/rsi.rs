@@ -15,18 +15,16 @@ pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut
     let full = V::Number::of((rows + 1) as f64);
     let period = Period::<V>::new(rows);
     let [seen, mut before, mut gain, mut loss] = [state[0], state[1], state[2], state[3]];
-    // One look over the block keeps the choice out of the chain from row to row.
-    let (mut last, mut odd) = (before, seen.unknown());
-    for x in x {
-        odd = odd | super::known(*x - last).unknown();
-        last = *x;
-    }
-    if !V::any(odd | seen.less(V::all_of(full))) {
-        for (x, out) in x.iter().zip(out) {
+    if !V::any(seen.unknown() | seen.less(V::all_of(full))) {
+        for (x, out) in x.iter().zip(out.iter_mut()) {
             [before, gain, loss, *out] = period.step([before, gain, loss, *x]);
         }
-        (state[1], state[2], state[3]) = (before, gain, loss);
-        return;
+        // A gap, and a change that is no number, stay in the averages to the end of the block: then the rows are taken
+        // again. So the choice is in nobody's way from row to row.
+        if !V::any((gain + loss).unknown()) {
+            (state[1], state[2], state[3]) = (before, gain, loss);
+            return;
+        }
     }
     let one = Period::<V::Number>::new(rows);
     for (x, out) in x.iter().zip(out) {
@@ -42,6 +40,11 @@ pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut
     }
 }
 
+#[inline(always)]
+fn number<V: Value>(x: f64) -> V {
+    V::all_of(V::Number::of(x))
+}
+
 /// The constants of a period.
 #[derive(Clone, Copy)]
 struct Period<V> {
@@ -53,7 +56,6 @@ struct Period<V> {
 impl<V: Value> Period<V> {
     #[inline(always)]
     fn new(rows: usize) -> Self {
-        let number = |x: f64| V::all_of(V::Number::of(x));
         Self { older: number((rows - 1) as f64), inverse: number(1.0 / rows as f64), half: number(0.5) }
     }
 
@@ -71,10 +73,9 @@ impl<V: Value> Period<V> {
 
 #[inline(always)]
 fn index<V: Value>(gain: V, loss: V) -> V {
-    let number = |x: f64| V::all_of(V::Number::of(x));
     let total = gain + loss;
-    let share = number(100.0) * (gain / total);
-    V::select(number(0.0).less(total), share, number(50.0))
+    let share = number::<V>(100.0) * (gain / total);
+    V::select(number::<V>(0.0).less(total), share, number(50.0))
 }
 
 /// A row that is not an ordinary one: a gap, the warm-up, or a change too large for a number, which would

@@ -21,9 +21,13 @@ pub(super) struct Weights {
 }
 
 #[inline(always)]
+fn number<V: Value>(x: f64) -> V {
+    V::all_of(V::Number::of(x))
+}
+
+#[inline(always)]
 pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out: &mut [V]) {
-    let number = |x: f64| V::all_of(V::Number::of(x));
-    let (keep, take) = (number(weights.keep), number(weights.take));
+    let (keep, take): (V, V) = (number(weights.keep), number(weights.take));
     let seeded = number((weights.skip + weights.rows) as f64);
     let (mut seen, mut value) = (state[0], state[1]);
     let mut passed = 0;
@@ -40,18 +44,19 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
         seen = V::select(x.unknown(), seen, V::select(warming, seed_seen, seen));
     }
     let (x, out) = (&x[passed..], &mut out[passed..]);
-    // One look over the block keeps the choice out of the chain from row to row.
-    let gaps = x.iter().fold(seen.unknown(), |gaps, x| gaps | x.unknown());
-    if V::any(gaps) {
+    let before = value;
+    for (x, out) in x.iter().zip(out.iter_mut()) {
+        value = keep.fused(value, take * *x);
+        *out = value;
+    }
+    // A gap stays in the average to the end of the block: then the rows are taken again, without those of the gap. So the
+    // choice is in nobody's way from row to row.
+    if V::any(value.unknown()) {
+        value = before;
         for (x, out) in x.iter().zip(out) {
             let next = keep.fused(value, take * *x);
             value = V::select(x.unknown(), value, next);
             *out = next;
-        }
-    } else {
-        for (x, out) in x.iter().zip(out) {
-            value = keep.fused(value, take * *x);
-            *out = value;
         }
     }
     (state[0], state[1]) = (seen, value);
@@ -60,16 +65,14 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
 /// One row of warming up: the new count, the new sum or mean, and the output.
 #[inline(always)]
 fn seed<V: Value>(weights: Weights, seeded: V, [seen, sum, x]: [V; 3]) -> [V; 3] {
-    let number = |x: f64| V::all_of(V::Number::of(x));
     let seen = seen + number(1.0);
-    let sum = V::select(number(weights.skip as f64).less(seen), sum + x, sum);
+    let sum = V::select(number::<V>(weights.skip as f64).less(seen), sum + x, sum);
     let mean = super::known(sum / number(weights.rows as f64));
     // A seed that overflows would poison every later value; the warm-up starts over instead.
-    let restart = |value: V| V::select(mean.unknown(), number(0.0), value);
-    let pending = seen.less(seeded);
+    let (restart, pending) = (mean.unknown(), seen.less(seeded));
     [
-        V::select(pending, seen, restart(seen)),
-        V::select(pending, sum, restart(mean)),
+        V::select(pending, seen, V::select(restart, number(0.0), seen)),
+        V::select(pending, sum, V::select(restart, number(0.0), mean)),
         V::select(pending, V::all_of(V::Number::nan()), mean),
     ]
 }

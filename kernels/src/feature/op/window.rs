@@ -78,15 +78,6 @@ fn count<V: Value>(rows: usize) -> V {
     V::all_of(V::Number::of(rows as f64))
 }
 
-/// Copies rows; one row, a tick, without the call.
-#[inline(always)]
-pub(super) fn keep<V: Value>(to: &mut [V], from: &[V]) {
-    match (&mut *to, from) {
-        ([to], [from]) => *to = *from,
-        _ => to.copy_from_slice(from),
-    }
-}
-
 #[inline(always)]
 pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
     let zero = V::all_of(V::Number::zero());
@@ -98,14 +89,16 @@ pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mu
         let (now, later) = x.split_at(rows);
         let (target, rest) = out.split_at_mut(rows);
         (x, out) = (later, rest);
-        keep(&mut values[filled..filled + rows], now);
         if closing {
+            values[n - 1] = now[0];
             let total = close_sums(values, suffix, zero);
             target[0] = super::known(total);
             (filled, open) = (0, zero);
             continue;
         }
-        for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
+        let kept = values[filled..].iter_mut();
+        for (((x, kept), suffix), out) in now.iter().zip(kept).zip(&suffix[filled + 1..]).zip(target) {
+            *kept = *x;
             open = open + *x;
             *out = super::known(open + *suffix);
         }
@@ -125,15 +118,17 @@ pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &m
         let (now, later) = x.split_at(rows);
         let (target, rest) = out.split_at_mut(rows);
         (x, out) = (later, rest);
-        keep(&mut values[filled..filled + rows], now);
         if closing {
+            values[n - 1] = now[0];
             anchor = now[0];
             let total = close_sums(values, suffix, anchor);
             target[0] = super::known(anchor + total * inverse);
             (filled, open) = (0, V::all_of(V::Number::zero()));
             continue;
         }
-        for ((x, suffix), out) in now.iter().zip(&suffix[filled + 1..]).zip(target) {
+        let kept = values[filled..].iter_mut();
+        for (((x, kept), suffix), out) in now.iter().zip(kept).zip(&suffix[filled + 1..]).zip(target) {
+            *kept = *x;
             open = open + (*x - anchor);
             *out = super::known(anchor + (open + *suffix) * inverse);
         }
@@ -162,8 +157,8 @@ pub(super) fn moments<V: Value>(
         let (means, rest) = mean.split_at_mut(rows);
         let (variances, others) = variance.split_at_mut(rows);
         (x, mean, variance) = (later, rest, others);
-        keep(&mut values[filled..filled + rows], now);
         if closing {
+            values[n - 1] = now[0];
             anchor = now[0];
             let [total, squares] = close_moments(values, suffix, suffix_squares, anchor);
             [means[0], variances[0]] = spread(anchor, total, squares, inverse);
@@ -171,13 +166,16 @@ pub(super) fn moments<V: Value>(
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_squares[filled + 1..]);
-        for (((x, (suffix, squares)), mean), variance) in now.iter().zip(suffixes).zip(means).zip(variances) {
+        let kept = values[filled..].iter_mut();
+        let rows = now.iter().zip(kept).zip(suffixes).zip(means).zip(variances);
+        for ((((x, kept), (suffix, squares)), mean), variance) in rows {
+            *kept = *x;
             let distance = *x - anchor;
             open = open + distance;
             open_squares = open_squares + distance * distance;
             [*mean, *variance] = spread(anchor, open + *suffix, open_squares + *squares, inverse);
         }
-        filled += rows;
+        filled += now.len();
     }
     (head[0], head[1], head[2], head[3]) = (count(filled), anchor, open, open_squares);
 }

@@ -5,7 +5,7 @@ use ndarray::ArrayView2;
 use super::target::Target;
 use crate::feature::loops::GroupJob;
 use crate::feature::op::known;
-use crate::feature::program::{self, Program};
+use crate::feature::program::{self, Known, Program};
 use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
@@ -50,12 +50,9 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
     #[inline(always)]
     fn run<V: Lanes<Number = T>>(self) {
         let Self { program, states, columns, mut target, rows, symbols } = self;
-        let mut lanes = program.lanes::<Group<T>, BLOCK>();
+        let mut lanes = program.lanes::<Group<T>, BLOCK>(program.groups.lanes);
         let (lanes, _) = V::of_groups(lanes.as_flattened_mut()).as_chunks_mut::<BLOCK>();
         let states = V::of_groups(states);
-        // The outputs in the order in which the nodes give them.
-        let mut outputs: Vec<(usize, usize)> = program.outputs.iter().copied().zip(0..).collect();
-        outputs.sort_unstable();
         let (groups, strip) = (symbols.div_ceil(WIDTH), target.strip_groups());
         let mut start = 0;
         while start < rows {
@@ -65,21 +62,23 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
                 let last = groups.min(first + strip);
                 for group in first..last {
                     let place = Place { start, symbol: group * WIDTH, count };
-                    columns.iter().zip(&mut *lanes).for_each(|(column, lane)| column.read(lane, place));
+                    for (column, lane) in columns.iter().zip(&mut *lanes) {
+                        column.read(lane, place);
+                    }
                     let state = &mut states[group * program.state_len..][..program.state_len];
-                    let mut pending = &outputs[..];
-                    for node in &program.nodes {
-                        while let [(register, output), later @ ..] = pending
-                            && *register < node.out
+                    let mut pending = &program.groups.known[..];
+                    for (ran, node) in program.groups.nodes.iter().enumerate() {
+                        while let [Known { after, lane, output }, later @ ..] = pending
+                            && *after <= ran
                         {
-                            target.write(*output, &lanes[*register][..count], place);
+                            target.write(*output, &lanes[*lane][..count], place);
                             pending = later;
                         }
                         program::step(node, state, lanes, count);
                         target.drain::<V>();
                     }
-                    for (register, output) in pending {
-                        target.write(*output, &lanes[*register][..count], place);
+                    for Known { lane, output, .. } in pending {
+                        target.write(*output, &lanes[*lane][..count], place);
                     }
                 }
                 let work = program.nodes.len().saturating_mul(strip);

@@ -41,7 +41,7 @@ pub enum DataError {
         /// The column.
         column: String,
         /// The row, from 0.
-        row: usize,
+        row: u64,
         /// The first feature that reads the column.
         place: Place,
     },
@@ -105,10 +105,7 @@ impl Plan {
             return Err(DataError::TooShort { feature, lookback, rows, place: self.place(output) });
         }
         for (input, values) in data.columns.iter().enumerate() {
-            if let Some(row) = values.iter().position(|value| value.is_infinite()) {
-                let place = self.place(self.first_reader(input));
-                return Err(DataError::Infinite { column: self.inputs[input].clone(), row, place });
-            }
+            self.check_input(input, 0, values)?;
         }
         let looks_back = self.lookbacks.iter().position(|lookback| *lookback > 0).unwrap_or(0);
         let place = || self.place(looks_back);
@@ -119,6 +116,22 @@ impl Plan {
             return Err(DataError::MixedSymbols { row, symbol: pair[1], before: pair[0], place: place() });
         }
         Ok(())
+    }
+
+    /// The part of [`Plan::check`] that needs no other rows and no other column: whether the values of an input, by its place
+    /// in [`Plan::inputs`], from row `first` on, are finite or NaN.
+    ///
+    /// # Errors
+    /// [`DataError::Infinite`] with the first one that is not; [`DataError::Shape`] when there is no such input.
+    pub fn check_input(&self, input: usize, first: u64, values: &[f64]) -> Result<(), DataError> {
+        let Some(column) = self.inputs.get(input) else {
+            return Err(DataError::Shape { what: "inputs", given: input, expected: self.inputs.len() });
+        };
+        if !values.iter().fold(false, |any, value| any | value.is_infinite()) {
+            return Ok(());
+        }
+        let row = first + values.iter().take_while(|value| !value.is_infinite()).count() as u64;
+        Err(DataError::Infinite { column: column.clone(), row, place: self.place(self.first_reader(input)) })
     }
 
     fn shape(&self, data: &Rows<'_>) -> Result<usize, DataError> {

@@ -2,7 +2,7 @@
 
 use crate::feature::destination::{Cell, Destination, TILE_GROUPS, TILE_ROWS};
 use crate::feature::loops::GroupJob;
-use crate::feature::program::{self, Program};
+use crate::feature::program::{self, Known, Program};
 use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, WIDTH};
 
@@ -34,7 +34,7 @@ impl<T: Cell, F: Fn(usize, f64) -> T> GroupJob for Lap<'_, '_, T, F> {
     #[inline(always)]
     fn run<V: Lanes<Number = f64>>(self) {
         let Self { program, columns, warm_up, rows, state, joint, out, past, convert } = self;
-        let mut lanes = program.lanes::<Group<f64>, BLOCK>();
+        let mut lanes = program.lanes::<Group<f64>, BLOCK>(program.groups.lanes);
         let (lanes, _) = V::of_groups(lanes.as_flattened_mut()).as_chunks_mut::<BLOCK>();
         let state = V::of_groups(state);
         let mut row = 0;
@@ -43,15 +43,14 @@ impl<T: Cell, F: Fn(usize, f64) -> T> GroupJob for Lap<'_, '_, T, F> {
             for (column, lane) in columns.iter().zip(&mut *lanes) {
                 turned::read(column, row, &mut lane[..count]);
             }
-            program.advance(state, lanes, count);
+            for node in &program.groups.nodes {
+                program::step(node, state, lanes, count);
+            }
             row += count;
         }
         V::of_groups(joint).copy_from_slice(state);
 
-        // The outputs in the order in which the nodes give them.
-        let mut outputs: Vec<(usize, usize)> = program.outputs.iter().copied().zip(0..).collect();
-        outputs.sort_unstable();
-        let mut tiles = Tiles::new(outputs.len());
+        let mut tiles = Tiles::new(program.outputs.len());
         // Blocks after the first begin where lines do.
         let head = out.first().map_or(0, Destination::head_rows).min(rows);
         while row < warm_up + rows {
@@ -60,25 +59,25 @@ impl<T: Cell, F: Fn(usize, f64) -> T> GroupJob for Lap<'_, '_, T, F> {
             for (column, lane) in columns.iter().zip(&mut *lanes) {
                 turned::read(column, row, &mut lane[..count]);
             }
-            let mut pending = &outputs[..];
-            for node in &program.nodes {
-                while let [(register, output), later @ ..] = pending
-                    && *register < node.out
+            let mut pending = &program.groups.known[..];
+            for (ran, node) in program.groups.nodes.iter().enumerate() {
+                while let [Known { after, lane, output }, later @ ..] = pending
+                    && *after <= ran
                 {
-                    tiles.put(*output, &lanes[*register]);
+                    tiles.put(*output, &lanes[*lane]);
                     pending = later;
                 }
                 program::step(node, state, lanes, count);
             }
-            for (register, output) in pending {
-                tiles.put(*output, &lanes[*register]);
+            for Known { lane, output, .. } in pending {
+                tiles.put(*output, &lanes[*lane]);
             }
             row += count;
             tiles.filled += count;
             if tiles.filled == TILE_ROWS || count < BLOCK || row == warm_up + rows {
                 let rows = (row - warm_up - tiles.filled, tiles.filled);
                 for (out, tile) in out.iter_mut().zip(tiles.numbers.chunks_exact(tiles.pitch)) {
-                    out.take::<V>(rows, &tile[..outputs.len() * TILE_GROUPS], past, convert);
+                    out.take::<V>(rows, &tile[..program.outputs.len() * TILE_GROUPS], past, convert);
                 }
                 tiles.filled = 0;
             }

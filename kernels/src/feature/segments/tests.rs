@@ -132,14 +132,14 @@ fn repaired(program: &Program, columns: &[&[f64]], cut: Cut) -> (usize, usize, A
     let mut out = Array2::zeros((rows, program.outputs.len()));
     let mut state = program.initial_state::<f64>();
     let again = AtomicUsize::new(0);
-    let mut lanes = program.lanes::<f64, 1>();
+    let mut lanes = program.lanes::<f64, 1>(program.registers);
     let mut one_by_one = |state: &mut [f64], (from, to): (usize, usize), mut out: ArrayViewMut2<'_, f64>| {
         again.fetch_add(1, Ordering::Relaxed);
         for row in from..to {
             for (lane, column) in lanes.iter_mut().zip(columns) {
                 *lane = [crate::feature::op::known(column[row])];
             }
-            program.advance(state, &mut lanes, 1);
+            program.advance(state, &mut lanes);
             for (output, register) in program.outputs.iter().enumerate() {
                 out[(row - from, output)] = crate::feature::op::shown(lanes[*register][0]);
             }

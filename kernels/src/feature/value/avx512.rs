@@ -131,6 +131,11 @@ impl Value for Single {
     }
 
     #[inline(always)]
+    fn known(self) -> Self {
+        self.fused(Self::all_of(0.0), self)
+    }
+
+    #[inline(always)]
     fn less(self, other: Self) -> __mmask16 {
         // SAFETY: as in `all_of`.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -263,6 +268,11 @@ impl Value for Double {
         let low = unsafe { _mm512_abs_pd(self.0) };
         // SAFETY: as in `all_of`.
         Self(low, unsafe { _mm512_abs_pd(self.1) })
+    }
+
+    #[inline(always)]
+    fn known(self) -> Self {
+        self.fused(Self::all_of(0.0), self)
     }
 
     #[inline(always)]

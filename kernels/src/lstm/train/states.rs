@@ -25,7 +25,7 @@ impl States {
         Self { h: zeros(), c: zeros() }
     }
 
-    pub(super) fn check(&self, spec: Spec, batch: usize) -> Result<(), TrainError> {
+    pub(crate) fn check(&self, spec: Spec, batch: usize) -> Result<(), TrainError> {
         let wanted = [spec.layers, batch, spec.hidden];
         for (what, values) in [("hidden", &self.h), ("cell", &self.c)] {
             if values.dim() != wanted.into() {

@@ -121,9 +121,10 @@ impl Form {
                 let singles = stored.as_chunks().0.iter().map(|raw| f64::from(f32::from_le_bytes(*raw)));
                 singles.for_each(|value| chunk.extend(value.to_le_bytes()));
             }
-            Self::Ticks { divisor, is_single, .. } => {
-                let scale = Scale { divisor: divisor.into(), nan: self.nan() as f64, is_single };
-                numbers.for_each(|number| chunk.extend(scale.value(number as f64).to_le_bytes()));
+            Self::Ticks { .. } => {
+                if let Some(scale) = self.scale() {
+                    numbers.for_each(|number| chunk.extend(scale.value(number as f64).to_le_bytes()));
+                }
             }
         }
     }

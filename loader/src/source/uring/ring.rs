@@ -33,6 +33,18 @@ pub struct Files {
     pub direct: Option<Arc<Direct>>,
 }
 
+impl Files {
+    /// Fills `bytes` from `offset` on if the page cache holds them all. Before direct reads it is asked first, since a read in
+    /// vain would make it fetch.
+    pub fn cached(&self, offset: u64, bytes: &mut [u8]) -> Found {
+        let span = Span { offset, bytes: bytes.len() };
+        if self.direct.is_some() && cached::holds(&self.plain, span) != Some(true) {
+            return Found::Missing;
+        }
+        cached::read(&self.plain, offset, bytes)
+    }
+}
+
 /// What is read: the spans, all of them inside a file of `size` bytes.
 pub struct Job<'a> {
     pub files: &'a Files,
@@ -226,13 +238,9 @@ impl Parts {
 
     /// Fills an area from `offset` on if the page cache holds its bytes.
     fn is_cached(&mut self, files: &Files, offset: u64, area: Range<usize>) -> bool {
-        let span = Span { offset, bytes: area.len() };
-        if files.direct.is_some() && cached::holds(&files.plain, span) != Some(true) {
-            return false;
-        }
         // SAFETY: the part has not begun, so no request is under way in its area, by the invariant of this module.
         let bytes = unsafe { self.block.slice_mut(area) };
-        cached::read(&files.plain, offset, bytes) == Found::All
+        files.cached(offset, bytes) == Found::All
     }
 
     /// Puts a request into the queue; [`Parts::send`] hands the queue over.

@@ -1,11 +1,8 @@
 //! One run of each entrant in turn, and what criterion would have kept of it.
 
-use std::path::Path;
+#![expect(clippy::print_stdout, reason = "a race reports as it goes")]
 
-use diapason_benches::kept::{Units, keep};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
+use crate::kept::{Units, keep};
 
 /// What is measured: a name, how many units a run does, and a run that gives seconds and a sum.
 pub struct Entrant<'a> {
@@ -21,6 +18,9 @@ pub fn entrant<'a>(name: &str, units: f64, run: impl FnMut() -> Option<(f64, f64
 
 /// Runs all entrants in turn and prints units a second: the median, the greatest and the least, and how many times the
 /// first one's. The sums of those that have one must agree to `tolerance`.
+///
+/// # Panics
+/// When sums differ by more.
 pub fn race(group: &str, unit: &str, entrants: &mut [Entrant<'_>], rounds: usize, tolerance: f64) {
     let (mut times, mut sum) = (vec![Vec::new(); entrants.len()], f64::NAN);
     for _ in 0..rounds {
@@ -61,26 +61,7 @@ pub fn race(group: &str, unit: &str, entrants: &mut [Entrant<'_>], rounds: usize
         );
         let name = format!("{group}/{}", entrant.name);
         let count = entrant.units as u64;
-        let units = if name.contains("windows") { Units::Elements(count) } else { Units::Bytes(count) };
+        let units = if unit == "B" { Units::Bytes(count) } else { Units::Elements(count) };
         keep(&name, [least, median, most].map(|seconds| seconds * 1e9), units);
     }
-}
-
-/// Bytes that this process got from devices.
-pub fn device_bytes() -> u64 {
-    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    io.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok()).unwrap_or(0)
-}
-
-/// Milliseconds of processor that this process took, those in the kernel included.
-pub fn cpu_ms() -> f64 {
-    let used = getrusage(UsageWho::RUSAGE_SELF).expect("its own usage");
-    [used.user_time(), used.system_time()].map(|time| time.num_microseconds() as f64 / 1e3).iter().sum()
-}
-
-/// Drops what the page cache holds of the file.
-pub fn drop_cache(path: &Path) {
-    let file = std::fs::File::open(path).expect("it is there");
-    file.sync_all().expect("it is written");
-    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).expect("a regular file");
 }
