@@ -121,7 +121,8 @@ pub(crate) trait Lanes: Value {
     fn settle();
     /// The same memory, seen as registers.
     fn of_groups(groups: &mut [Group<Self::Number>]) -> &mut [Self];
-    /// Asks for the line of a number, which is going to be read.
+    /// Asks for the line of a number, which is going to be read, into the second-level cache: the lines of many series would push
+    /// each other out of the first.
     fn fetch(number: &Self::Number);
     /// Turns a square: place p of row r becomes place r of row p.
     fn turn(rows: &mut [Self; WIDTH]);

@@ -29,7 +29,7 @@ impl Op {
         let recursion = |take: f64| (FORGOTTEN / take).ceil() as usize;
         match self {
             Self::Accumulate | Self::Balance => None,
-            Self::Smooth { rows, skip, take, .. } => Some(skip + rows + recursion(take)),
+            Self::Smooth { rows, skip, take, .. } => Some(recursion(take).saturating_add(skip + rows)),
             Self::Rsi { rows } => Some(rows + 1 + recursion(1.0 / rows as f64)),
             Self::Directional { rows, first } => Some(first.max(rows) + recursion(1.0 / rows as f64)),
             Self::Adapt => Some(ADAPTED_ROWS),

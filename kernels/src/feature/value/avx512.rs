@@ -6,7 +6,7 @@
 mod turn;
 
 use std::arch::x86_64::{
-    __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_HINT_T0, _mm_prefetch, _mm_sfence,
+    __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
     _mm512_abs_pd, _mm512_abs_ps, _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask,
     _mm512_div_pd, _mm512_div_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_mask_blend_pd,
     _mm512_mask_blend_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_sqrt_pd,
@@ -206,7 +206,7 @@ impl Lanes for Single {
     #[inline(always)]
     fn fetch(number: &f32) {
         // SAFETY: every processor with avx512f has this instruction, which changes nothing but the caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(number).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()) };
     }
 
     #[inline(always)]
@@ -355,7 +355,7 @@ impl Lanes for Double {
     #[inline(always)]
     fn fetch(number: &f64) {
         // SAFETY: every processor with avx512f has this instruction, which changes nothing but the caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(number).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()) };
     }
 
     #[inline(always)]
