@@ -55,6 +55,10 @@ pub(crate) mod program;
 
 mod turned;
 
+mod destination;
+
+mod segments;
+
 pub mod normaliser;
 
 pub mod stream;

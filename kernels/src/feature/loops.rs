@@ -48,6 +48,11 @@ impl Loops {
         Ok(Self { narrow, wide })
     }
 
+    /// Whether a group is in vector registers, which makes sixteen segments of one series worth their trouble.
+    pub(crate) fn has_registers(self) -> bool {
+        self.wide == Isa::Avx512
+    }
+
     /// Runs `job` with the instructions that are best for single series.
     #[inline]
     pub(crate) fn narrow(self, job: impl Job) {

@@ -34,6 +34,8 @@ mod tick;
 mod trend;
 mod window;
 
+mod forget;
+
 use num_traits::{Float, Zero};
 
 use crate::feature::value::Value;

@@ -6,6 +6,7 @@ mod cross;
 mod default;
 mod explanation;
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use ndarray::ArrayViewMut2;
@@ -42,6 +43,7 @@ const STATE_BYTES_MAX: usize = 256 << 20;
 pub struct Plan {
     program: Arc<Program>,
     loops: Loops,
+    threads: NonZero<usize>,
     names: Vec<String>,
     lookbacks: Vec<usize>,
     inputs: Vec<String>,
@@ -111,7 +113,15 @@ impl Plan {
         let lookbacks = registers.iter().map(|register| graph.lookback(*register)).collect();
         let identity = format!("diapason feature plan {SEMANTIC_VERSION}\n{}", names.join("\n"));
         let hash = *blake3::hash(identity.as_bytes()).as_bytes();
-        Self { program: Arc::new(program), loops, names, lookbacks, inputs, canonical, written, hash }
+        let (program, threads) = (Arc::new(program), NonZero::<usize>::MIN);
+        Self { program, loops, threads, names, lookbacks, inputs, canonical, written, hash }
+    }
+
+    /// The plan with that many threads for one long series, the caller's own among them; one unless said. The others
+    /// live as long as a call of [`Plan::batch`] or [`Stream::extend`] whose rows are worth dividing. The bits are the same.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZero<usize>) -> Self {
+        Self { threads, ..self }
     }
 
     /// The text of a sensible plan for data with these columns: returns, oscillators, bands and scores without
@@ -188,7 +198,7 @@ impl Plan {
     /// A stream before its first row.
     #[must_use]
     pub fn stream(&self) -> Stream {
-        Stream::new(Arc::clone(&self.program), self.hash, self.loops)
+        Stream::new(Arc::clone(&self.program), self.hash, self.loops, self.threads)
     }
 
     /// The plan over `symbols` series at once, before their first row, in `f32` or `f64`.

@@ -1,14 +1,16 @@
 //! Running a plan: row by row as ticks arrive, or over columns in blocks, with one state for both.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayViewMut2, s};
 
-use crate::feature::graph::Register;
+use crate::feature::destination::{Cell, Destination};
 use crate::feature::loops::{Job, Loops};
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::{known, shown};
 use crate::feature::program::{Advance, Program, step};
+use crate::feature::segments::{Cut, SEGMENT_ROWS_MIN, Segments};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
 /// in the first-level cache, and the choice of an operation is paid once for 64 rows.
@@ -23,6 +25,9 @@ pub struct Stream {
     pub(crate) rows: u64,
     pub(crate) plan_hash: [u8; 32],
     loops: Loops,
+    threads: NonZero<usize>,
+    /// The fewest rows of a segment.
+    segment_rows_min: usize,
 }
 
 /// Why columns do not fit a plan.
@@ -69,9 +74,21 @@ pub enum ShapeError {
 }
 
 impl Stream {
-    pub(crate) fn new(program: Arc<Program>, plan_hash: [u8; 32], loops: Loops) -> Self {
+    pub(crate) fn new(
+        program: Arc<Program>,
+        plan_hash: [u8; 32],
+        loops: Loops,
+        threads: NonZero<usize>,
+    ) -> Self {
         let (state, lanes) = (program.initial_state(), program.lanes(program.registers));
-        Self { program, state, lanes, rows: 0, plan_hash, loops }
+        let segment_rows_min = SEGMENT_ROWS_MIN;
+        Self { program, state, lanes, rows: 0, plan_hash, loops, threads, segment_rows_min }
+    }
+
+    /// The same with segments of as few rows, so that an exam of a few thousand rows has joints.
+    #[cfg(test)]
+    pub(crate) fn with_segments(self, segment_rows_min: usize) -> Self {
+        Self { segment_rows_min, ..self }
     }
 
     /// Rows seen so far.
@@ -154,7 +171,7 @@ impl Stream {
     /// # Errors
     /// [`ShapeError`] when the columns or the output array do not fit; nothing is then written or changed.
     pub fn extend(&mut self, columns: &[&[f64]], out: ArrayViewMut2<'_, f64>) -> Result<(), ShapeError> {
-        self.run(columns, out, |_, value| shown(value))
+        self.run(columns, out, |_, value| value)
     }
 
     /// [`Stream::extend`], normalised and rounded to `f32` on the way: what a model reads, without a second pass
@@ -173,21 +190,30 @@ impl Stream {
         if expected != given {
             return Err(ShapeError::Normaliser { expected, given });
         }
-        self.run(columns, out, |output, value| normaliser.apply(output, shown(value)))
+        self.run(columns, out, |output, value| normaliser.apply(output, value))
     }
 
-    /// Advances and writes `convert(output, value)`.
-    fn run<T>(
+    /// Advances and writes `convert(output, value)`, in segments side by side where that is worth it.
+    fn run<T: Cell>(
         &mut self,
         columns: &[&[f64]],
-        out: ArrayViewMut2<'_, T>,
-        convert: impl Fn(usize, f64) -> T,
+        mut out: ArrayViewMut2<'_, T>,
+        convert: impl Fn(usize, f64) -> T + Sync,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
         let mut lanes = self.program.lanes(self.program.series.lanes);
-        let (program, state, lanes) = (&*self.program, &mut self.state[..], &mut lanes[..]);
-        let out = Destination::new(out);
-        self.loops.narrow(Series { program, state, lanes, columns, rows, out, convert });
+        let (program, loops, threads) = (&*self.program, self.loops, self.threads);
+        let mut one_by_one = |state: &mut [f64], (from, to): (usize, usize), out: ArrayViewMut2<'_, T>| {
+            let (lanes, out, convert) = (&mut lanes[..], Destination::new(out), &convert);
+            loops.narrow(Series { program, state, lanes, columns, rows: (from, to), out, convert });
+        };
+        let mut done = 0;
+        if let Some(cut) = Cut::new(program, loops, (self.rows, rows), threads, self.segment_rows_min) {
+            one_by_one(&mut self.state, (0, cut.first), out.slice_mut(s![..cut.first, ..]));
+            let segments = Segments { program, loops, threads, columns, convert: &convert };
+            done = segments.run(cut, &mut self.state, out.view_mut(), &mut one_by_one);
+        }
+        one_by_one(&mut self.state, (done, rows), out.slice_mut(s![done.., ..]));
         self.rows += rows as u64;
         Ok(())
     }
@@ -223,23 +249,24 @@ impl Stream {
     }
 }
 
-/// All blocks of some rows of one series.
+/// All blocks of some rows of one series; `out` begins with the first of them.
 struct Series<'a, 'o, T, F> {
     program: &'a Program,
     state: &'a mut [f64],
     lanes: &'a mut [[f64; BLOCK]],
     columns: &'a [&'a [f64]],
-    rows: usize,
+    rows: (usize, usize),
     out: Destination<'o, T>,
-    convert: F,
+    convert: &'a F,
 }
 
-impl<T, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
+impl<T: Cell, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
     #[inline(always)]
     fn run(mut self) {
-        let mut start = 0;
-        while start < self.rows {
-            let count = BLOCK.min(self.rows - start);
+        let (from, to) = self.rows;
+        let mut start = from;
+        while start < to {
+            let count = BLOCK.min(to - start);
             for (lane, column) in self.lanes.iter_mut().zip(self.columns) {
                 for (slot, value) in lane.iter_mut().zip(&column[start..start + count]) {
                     *slot = known(*value);
@@ -248,71 +275,8 @@ impl<T, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
             for node in &self.program.series.nodes {
                 step(node, self.state, self.lanes, count);
             }
-            self.out.write(start, count, self.lanes, &self.program.series.outputs, &self.convert);
+            self.out.write((start - from, count), self.lanes, &self.program.series.outputs, self.convert);
             start += count;
-        }
-    }
-}
-
-/// `[row, output]`, and the order in which it lies in memory.
-enum Destination<'o, T> {
-    /// Row after row.
-    Rows(&'o mut [T]),
-    /// Output after output.
-    Columns(&'o mut [T]),
-    /// Any other.
-    Strided(ArrayViewMut2<'o, T>),
-}
-
-impl<'o, T> Destination<'o, T> {
-    fn new(out: ArrayViewMut2<'o, T>) -> Self {
-        let turned = out.t().is_standard_layout();
-        if turned && !out.is_empty() {
-            return out.reversed_axes().into_slice().map_or(Self::Rows(&mut []), Self::Columns);
-        }
-        if out.is_standard_layout() {
-            return Self::Rows(out.into_slice().unwrap_or_default());
-        }
-        Self::Strided(out)
-    }
-
-    /// Writes the rows of a block: `convert(output, value)` of the lane of each of `registers`.
-    #[inline(always)]
-    fn write(
-        &mut self,
-        start: usize,
-        count: usize,
-        lanes: &[[f64; BLOCK]],
-        registers: &[Register],
-        convert: &impl Fn(usize, f64) -> T,
-    ) {
-        match self {
-            Self::Columns(out) => {
-                let rows = out.len() / registers.len();
-                for (output, (column, register)) in out.chunks_exact_mut(rows).zip(registers).enumerate() {
-                    let slots = column[start..start + count].iter_mut();
-                    for (slot, value) in slots.zip(&lanes[*register]) {
-                        *slot = convert(output, *value);
-                    }
-                }
-            }
-            // Whole rows in order suit the memory better than columns with a stride, by a quarter of the whole run.
-            Self::Rows(out) => {
-                let outputs = registers.len();
-                let rows = out[start * outputs..(start + count) * outputs].chunks_exact_mut(outputs);
-                for (row, target) in rows.enumerate() {
-                    for (output, (slot, register)) in target.iter_mut().zip(registers).enumerate() {
-                        *slot = convert(output, lanes[*register][row % BLOCK]);
-                    }
-                }
-            }
-            Self::Strided(out) => {
-                for (row, mut target) in out.rows_mut().into_iter().skip(start).take(count).enumerate() {
-                    for (output, (slot, register)) in target.iter_mut().zip(registers).enumerate() {
-                        *slot = convert(output, lanes[*register][row % BLOCK]);
-                    }
-                }
-            }
         }
     }
 }

@@ -121,6 +121,9 @@ pub(crate) trait Lanes: Value {
     fn settle();
     /// The same memory, seen as registers.
     fn of_groups(groups: &mut [Group<Self::Number>]) -> &mut [Self];
+    /// Asks for the line of a number, which is going to be read, into the second-level cache: the lines of many series would push
+    /// each other out of the first.
+    fn fetch(number: &Self::Number);
     /// Turns a square: place p of row r becomes place r of row p.
     fn turn(rows: &mut [Self; WIDTH]);
 }
@@ -335,6 +338,9 @@ impl<T: Number> Lanes for Group<T> {
     fn of_groups(groups: &mut [Group<T>]) -> &mut [Self] {
         groups
     }
+
+    #[inline(always)]
+    fn fetch(_: &T) {}
 
     #[inline(always)]
     fn turn(rows: &mut [Self; WIDTH]) {

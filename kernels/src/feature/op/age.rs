@@ -15,6 +15,11 @@ use crate::feature::value::{Number, Value};
 /// The longest window that is looked at whole.
 const SHORT: usize = 64;
 
+/// Whether a window is looked at whole.
+pub(super) const fn is_short(rows: usize) -> bool {
+    rows <= SHORT
+}
+
 /// A buffer, or head (filled, the open block's extremum, its place), the open block's values, the closed block's suffixes
 /// and their places.
 pub(super) const fn state_len(rows: usize) -> usize {

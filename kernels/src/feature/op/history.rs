@@ -20,6 +20,15 @@ pub(super) fn reset<V: Value>(rows: usize, state: &mut [V]) {
     state[0] = V::all_of(V::Number::of((rows - 1) as f64));
 }
 
+/// Moves the history to the front and forgets what is behind it.
+pub(super) fn settle(rows: usize, state: &mut [f64]) {
+    let (head, buffer) = state.split_at_mut(HEAD);
+    let filled = (head[0] as usize).clamp(rows - 1, buffer.len());
+    buffer.copy_within(filled + 1 - rows..filled, 0);
+    buffer[rows - 1..].fill(f64::NAN);
+    head[0] = (rows - 1) as f64;
+}
+
 /// Whether a restored buffer can be so full.
 pub(super) fn accepts(rows: usize, state: &[f64]) -> bool {
     let filled = state[0];

@@ -6,11 +6,11 @@
 mod turn;
 
 use std::arch::x86_64::{
-    __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _mm_sfence, _mm512_abs_pd, _mm512_abs_ps,
-    _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask, _mm512_div_pd, _mm512_div_ps,
-    _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_mask_blend_pd, _mm512_mask_blend_ps, _mm512_mul_pd,
-    _mm512_mul_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_sqrt_pd, _mm512_sqrt_ps, _mm512_stream_pd,
-    _mm512_stream_ps, _mm512_sub_pd, _mm512_sub_ps,
+    __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
+    _mm512_abs_pd, _mm512_abs_ps, _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask,
+    _mm512_div_pd, _mm512_div_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_mask_blend_pd,
+    _mm512_mask_blend_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_sqrt_pd,
+    _mm512_sqrt_ps, _mm512_stream_pd, _mm512_stream_ps, _mm512_sub_pd, _mm512_sub_ps,
 };
 use std::mem::transmute;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
@@ -204,8 +204,21 @@ impl Lanes for Single {
     }
 
     #[inline(always)]
+    fn fetch(number: &f32) {
+        // SAFETY: every processor with avx512f has this instruction, which changes nothing but the caches.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()) };
+    }
+
+    #[inline(always)]
     fn turn(rows: &mut [Self; WIDTH]) {
-        *rows = turn::singles_square(rows.map(|row| row.0)).map(Self);
+        let mut square = [rows[0].0; WIDTH];
+        for (row, own) in square.iter_mut().zip(&*rows) {
+            *row = own.0;
+        }
+        turn::singles_square(&mut square);
+        for (row, own) in square.iter().zip(rows) {
+            own.0 = *row;
+        }
     }
 }
 
@@ -340,13 +353,24 @@ impl Lanes for Double {
     }
 
     #[inline(always)]
+    fn fetch(number: &f64) {
+        // SAFETY: every processor with avx512f has this instruction, which changes nothing but the caches.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()) };
+    }
+
+    #[inline(always)]
     fn turn(rows: &mut [Self; WIDTH]) {
-        let low = |first: usize| turn::doubles(std::array::from_fn(|row| rows[first + row].0));
-        let high = |first: usize| turn::doubles(std::array::from_fn(|row| rows[first + row].1));
-        let (above, below) = ([low(0), low(8)], [high(0), high(8)]);
-        *rows = std::array::from_fn(|row| {
-            let [first, second] = if row < 8 { &above } else { &below };
-            Self(first[row % 8], second[row % 8])
-        });
+        let [mut low, mut high] = [[rows[0].0; 8]; 2];
+        let [mut low_below, mut high_below] = [[rows[0].0; 8]; 2];
+        for row in 0..8 {
+            (low[row], high[row]) = (rows[row].0, rows[row].1);
+            (low_below[row], high_below[row]) = (rows[row + 8].0, rows[row + 8].1);
+        }
+        let (low, low_below) = (turn::doubles(low), turn::doubles(low_below));
+        let (high, high_below) = (turn::doubles(high), turn::doubles(high_below));
+        for row in 0..8 {
+            rows[row] = Self(low[row], low_below[row]);
+            rows[row + 8] = Self(high[row], high_below[row]);
+        }
     }
 }

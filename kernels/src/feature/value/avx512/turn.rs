@@ -1,7 +1,7 @@
 //! Squares of numbers turned in registers: columns become rows.
 //!
 //! Eight by eight `f64` take 24 shuffles, sixteen by sixteen `f32` take 64: pairs of numbers, then (in `f32`) pairs of
-//! pairs, then the quarters of a register.
+//! pairs, then the quarters of a register. No closures: they would be compiled without the instructions.
 
 use std::arch::x86_64::{
     __m512, __m512d, _mm512_castpd_ps, _mm512_castps_pd, _mm512_shuffle_f64x2, _mm512_unpackhi_pd,
@@ -24,10 +24,10 @@ fn singles(a: __m512, b: __m512) -> [__m512d; 2] {
     let low = unsafe { _mm512_unpacklo_ps(a, b) };
     // SAFETY: as above.
     let high = unsafe { _mm512_unpackhi_ps(a, b) };
-    [low, high].map(|half| {
-        // SAFETY: as above.
-        unsafe { _mm512_castps_pd(half) }
-    })
+    // SAFETY: as above.
+    let low = unsafe { _mm512_castps_pd(low) };
+    // SAFETY: as above.
+    [low, unsafe { _mm512_castps_pd(high) }]
 }
 
 /// Quarters of `a`, then of `b`, chosen by the bits of `WHICH`.
@@ -59,21 +59,26 @@ pub(super) fn doubles(rows: [__m512d; 8]) -> [__m512d; 8] {
     [c0, c1, c2, c3, c4, c5, c6, c7]
 }
 
-/// Four rows of sixteen `f32` as four rows of four quarters, each quarter a column of the four rows: columns 0, 4, 8 and 12
-/// in the first.
+/// Four rows of sixteen `f32` from number `at` on as four rows of four quarters, each quarter a column of the four rows:
+/// columns 0, 4, 8 and 12 in the first.
 #[inline(always)]
-fn four_singles([a, b, c, d]: [__m512; 4]) -> [__m512d; 4] {
-    let ([ab_low, ab_high], [cd_low, cd_high]) = (singles(a, b), singles(c, d));
+fn four_singles(rows: &[__m512; 16], at: usize) -> [__m512d; 4] {
+    let [ab_low, ab_high] = singles(rows[at], rows[at + 1]);
+    let [cd_low, cd_high] = singles(rows[at + 2], rows[at + 3]);
     let ([first, second], [third, fourth]) = (pairs(ab_low, cd_low), pairs(ab_high, cd_high));
     [first, second, third, fourth]
 }
 
 /// Sixteen rows of sixteen `f32`.
 #[inline(always)]
-pub(super) fn singles_square(rows: [__m512; 16]) -> [__m512; 16] {
-    let four = |at: usize| four_singles([rows[at], rows[at + 1], rows[at + 2], rows[at + 3]]);
-    let (a, b, c, d) = (four(0), four(4), four(8), four(12));
-    let columns: [[__m512d; 4]; 4] = std::array::from_fn(|at| turn_quarters([a[at], b[at], c[at], d[at]]));
-    // SAFETY: `Loops::new` found avx512f before this code is entered.
-    std::array::from_fn(|column| unsafe { _mm512_castpd_ps(columns[column % 4][column / 4]) })
+pub(super) fn singles_square(rows: &mut [__m512; 16]) {
+    let (a, b) = (four_singles(rows, 0), four_singles(rows, 4));
+    let (c, d) = (four_singles(rows, 8), four_singles(rows, 12));
+    for at in 0..4 {
+        let columns = turn_quarters([a[at], b[at], c[at], d[at]]);
+        for (quarter, column) in columns.iter().enumerate() {
+            // SAFETY: `Loops::new` found avx512f before this code is entered.
+            rows[4 * quarter + at] = unsafe { _mm512_castpd_ps(*column) };
+        }
+    }
 }
