@@ -1,8 +1,6 @@
 //! One meaning: batch, stream, any chunking and a restored snapshot give the same bits, for every feature of
 //! the catalogue and every shape of data; and the future never changes the past.
 
-use std::num::NonZero;
-
 use diapason_kernels::feature::{CATALOGUE, Fit, Normaliser, Plan, ShapeError};
 use ndarray::{Array2, s};
 
@@ -86,40 +84,6 @@ fn any_chunking_gives_the_same_bits_also_through_snapshots() {
                 }
             }
             assert_same(&whole, &out, plan.names(), shape);
-        }
-    }
-}
-
-/// Long enough to be cut into segments where groups are in registers, on one thread and on several.
-#[test]
-fn a_long_series_has_the_bits_of_its_stream_also_on_several_threads() {
-    let text = "ema(close,12)/close-1, macd(close,12,26,9), rsi(close,14), atr(14), adx(14), bbands(close,20), \
-        sma(close,60), zscore(volume,60), cci(14), stoch(5,3,3), kama(close,20), rank(close,30), percentb(close,20)";
-    let plan = Plan::parse(text, &COLUMNS).unwrap();
-    let rows = 150_000;
-    for shape in ["walk", "gaps"] {
-        let data = series(shape, rows, 8);
-        let expected = streamed(&plan, &data);
-        for threads in [1, 2, 5] {
-            let plan = plan.clone().with_threads(NonZero::new(threads).unwrap());
-            let what = format!("{shape} on {threads} threads");
-            assert_same(&expected, &data.batch(&plan), plan.names(), &what);
-            // In pieces, into columns, and as a model reads it; the stream goes on from a snapshot in between.
-            let (inputs, mut stream) = (data.inputs(&plan), plan.stream());
-            let mut turned = Array2::zeros((plan.names().len(), rows));
-            let normaliser = Normaliser::identity(plan.names().len());
-            let mut tile = Array2::zeros((rows, plan.names().len()));
-            for (from, to) in [(0, 13), (13, 100_013), (100_013, rows)] {
-                let columns: Vec<&[f64]> = inputs.iter().map(|column| &column[from..to]).collect();
-                let mut other = stream.clone();
-                stream.extend(&columns, turned.slice_mut(s![.., from..to]).reversed_axes()).unwrap();
-                other.extend_into_f32(&columns, &normaliser, tile.slice_mut(s![from..to, ..])).unwrap();
-                stream = plan.restore(&stream.snapshot()).unwrap();
-            }
-            assert_same(&expected, &turned.t().to_owned(), plan.names(), &what);
-            assert!(
-                expected.iter().zip(&tile).all(|(a, b)| (*a as f32).to_bits() == b.to_bits() || b.is_nan())
-            );
         }
     }
 }
