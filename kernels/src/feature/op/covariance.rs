@@ -3,7 +3,7 @@
 use num_traits::Zero;
 
 use super::window::{Stretch, count, filled_rows, inverse};
-use crate::feature::value::{Number, Value};
+use crate::feature::value::Value;
 
 /// Filled, the two anchors, the sums of both distances and of their product, and two places of padding.
 pub(super) const HEAD: usize = 8;

@@ -2,7 +2,7 @@
 //! whatever the window's length and the data (M. van Herk, 1992; J. Gil and M. Werman, 1993).
 
 use super::window::{HEAD, Stretch, count, filled_rows};
-use crate::feature::value::{Number, Value};
+use crate::feature::value::Value;
 
 /// Head (rows in the open block, their extremum), the open block's values, the closed block's suffixes.
 pub(super) const fn state_len(rows: usize) -> usize {

@@ -3,7 +3,7 @@
 use num_traits::Zero;
 
 use super::window::{count, filled_rows};
-use crate::feature::value::{Number, Value};
+use crate::feature::value::Value;
 
 /// Place in the ring (head, padded like the other windows), then the ring.
 pub(super) const fn state_len(rows: usize) -> usize {
