@@ -16,8 +16,12 @@ pub(crate) struct Node {
     pub inputs: [Register; 3],
     pub arity: usize,
     pub out: Register,
+    /// Registers written.
+    pub outputs: usize,
     /// First number of this node's state.
     pub state: usize,
+    /// Numbers of it.
+    pub state_len: usize,
     /// How often other nodes and outputs of the program name it; 0 in a graph.
     pub uses: usize,
 }
@@ -59,7 +63,9 @@ impl Graph {
             inputs: padded,
             arity: inputs.len(),
             out,
+            outputs: op.outputs(),
             state: self.state_len,
+            state_len: op.state_len(),
             uses: 0,
         });
         self.state_len = self.state_len.saturating_add(op.state_len());

@@ -160,8 +160,8 @@ pub(crate) fn step<V: Value, const B: usize>(
     rows: usize,
 ) {
     let (before, rest) = lanes.split_at_mut(node.out);
-    let (write, after) = rest.split_at_mut(node.op.outputs());
-    let state = &mut state[node.state..node.state + node.op.state_len()];
+    let (write, after) = rest.split_at_mut(node.outputs);
+    let state = &mut state[node.state..][..node.state_len];
     let [a, b, c] = node.inputs;
     let inputs = [lane(a, before, after, node), lane(b, before, after, node), lane(c, before, after, node)];
     node.op.advance(state, inputs, write, rows);
@@ -175,7 +175,7 @@ fn lane<'a, V, const B: usize>(
     after: &'a [[V; B]],
     node: &Node,
 ) -> &'a [V; B] {
-    if register < node.out { &before[register] } else { &after[register - node.out - node.op.outputs()] }
+    if register < node.out { &before[register] } else { &after[register - node.out - node.outputs] }
 }
 
 /// [`Program::advance`] as a job of its own: one row of one series.

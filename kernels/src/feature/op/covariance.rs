@@ -2,8 +2,8 @@
 
 use num_traits::Zero;
 
-use super::window::{Stretch, filled_rows};
-use crate::feature::value::{Number, Value};
+use super::window::{Stretch, count, filled_rows, inverse};
+use crate::feature::value::Value;
 
 /// Filled, the two anchors, the sums of both distances and of their product, and two places of padding.
 pub(super) const HEAD: usize = 8;
@@ -20,7 +20,7 @@ fn covariance<V: Value>([a, b, products]: [V; 3], inverse: V) -> V {
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &[V], mut out: &mut [V]) {
-    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
+    let inverse = inverse(n);
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(2 * n);
@@ -57,7 +57,7 @@ pub(super) fn advance<V: Value>(n: usize, state: &mut [V], mut a: &[V], mut b: &
         }
         filled += rows;
     }
-    head[0] = V::all_of(V::Number::of(filled as f64));
+    head[0] = count(filled);
     [head[1], head[2]] = anchors;
     [head[3], head[4], head[5]] = open;
 }

@@ -1,8 +1,8 @@
 //! Least or greatest value of a window, in the blocks of [`super::window`]: about three comparisons a row
 //! whatever the window's length and the data (M. van Herk, 1992; J. Gil and M. Werman, 1993).
 
-use super::window::{HEAD, Stretch, filled_rows};
-use crate::feature::value::{Number, Value};
+use super::window::{HEAD, Stretch, count, filled_rows};
+use crate::feature::value::Value;
 
 /// Head (rows in the open block, their extremum), the open block's values, the closed block's suffixes.
 pub(super) const fn state_len(rows: usize) -> usize {
@@ -53,5 +53,5 @@ pub(super) fn advance<V: Value, const GREATEST: bool>(n: usize, state: &mut [V],
             filled = 0;
         }
     }
-    (head[0], head[1]) = (V::all_of(V::Number::of(filled as f64)), open);
+    (head[0], head[1]) = (count(filled), open);
 }

@@ -3,7 +3,7 @@
 //! Where nothing can be carried from row to row, a row costs as many steps as its window has. The rows of a block are
 //! independent, though: several advance together through vector registers, each in the order of its own window.
 
-use super::window::{HEAD, filled_rows};
+use super::window::{HEAD, count, filled_rows};
 use crate::feature::value::{Number, Value};
 
 /// Rows that the buffer takes before its history is moved to the front.
@@ -66,7 +66,7 @@ impl<'a, V: Value> History<'a, V> {
         let (first, filled) = (self.first, self.filled);
         let rows = (self.x.len() - first).min(len - filled);
         if rows == 0 {
-            self.head[0] = V::all_of(V::Number::of(filled as f64));
+            self.head[0] = count(filled);
             return None;
         }
         self.buffer[filled..filled + rows].copy_from_slice(&self.x[first..first + rows]);

@@ -2,8 +2,8 @@
 
 use num_traits::Zero;
 
-use super::window::filled_rows;
-use crate::feature::value::{Number, Value};
+use super::window::{count, filled_rows};
+use crate::feature::value::Value;
 
 /// Place in the ring (head, padded like the other windows), then the ring.
 pub(super) const fn state_len(rows: usize) -> usize {
@@ -20,7 +20,7 @@ pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
             *out = std::mem::replace(slot, *x);
         }
         let next = if place + 1 < ring.len() { place + 1 } else { 0 };
-        head[0] = V::all_of(V::Number::of(next as f64));
+        head[0] = count(next);
         return;
     }
     let (newer, older) = ring.split_at_mut(place);
@@ -34,7 +34,7 @@ pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
         newer[..after.len()].copy_from_slice(after);
         let next = place + x.len();
         let place = if next < rows { next } else { next - rows };
-        head[0] = V::all_of(V::Number::of(place as f64));
+        head[0] = count(place);
     } else {
         // The whole ring comes out, then the first of the new values; the last of them stay.
         out[..older.len()].copy_from_slice(older);

@@ -6,7 +6,7 @@
 
 use num_traits::Zero;
 
-use super::window::{Stretch, filled_rows};
+use super::window::{Stretch, count, filled_rows, inverse};
 use crate::feature::value::{Number, Value};
 
 /// Filled, the anchor, the open block's sums of four powers, and two places of padding.
@@ -37,7 +37,7 @@ pub(super) fn advance<V: Value>(
     mut third: &mut [V],
     mut fourth: &mut [V],
 ) {
-    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
+    let inverse = inverse(n);
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);
@@ -69,7 +69,7 @@ pub(super) fn advance<V: Value>(
         }
         filled += rows;
     }
-    (head[0], head[1]) = (V::all_of(V::Number::of(filled as f64)), anchor);
+    (head[0], head[1]) = (count(filled), anchor);
     [head[2], head[3], head[4], head[5]] = open;
 }
 

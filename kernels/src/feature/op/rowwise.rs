@@ -1,8 +1,8 @@
 //! Operations that look at one row only.
 //!
 //! A formula is a type whose one method is always inlined. Tried and refused: closures. A closure is compiled before its
-//! caller and without the instructions of AVX-512 that the caller has, so that whether it ended up inside was luck: a true
-//! range cost 430 cycles a row of a group instead of 6.
+//! caller and without the instructions of AVX-512 that the caller has, so that whether it ended up inside was luck: in a
+//! build where two loops used it, a true range cost 792 cycles a row of a group in `f64`, and costs 19 so.
 
 use num_traits::{Float, Zero};
 

@@ -6,6 +6,7 @@
 
 use num_traits::Float;
 
+use super::window::count;
 use crate::feature::value::{Number, Value};
 
 /// Values seen (up to skip + rows), then the running seed sum or the average.
@@ -28,7 +29,7 @@ fn number<V: Value>(x: f64) -> V {
 #[inline(always)]
 pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out: &mut [V]) {
     let (keep, take): (V, V) = (number(weights.keep), number(weights.take));
-    let seeded = number((weights.skip + weights.rows) as f64);
+    let seeded = count(weights.skip + weights.rows);
     let (mut seen, mut value) = (state[0], state[1]);
     let mut passed = 0;
     for (x, out) in x.iter().zip(out.iter_mut()) {
@@ -66,8 +67,8 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
 #[inline(always)]
 fn seed<V: Value>(weights: Weights, seeded: V, [seen, sum, x]: [V; 3]) -> [V; 3] {
     let seen = seen + number(1.0);
-    let sum = V::select(number::<V>(weights.skip as f64).less(seen), sum + x, sum);
-    let mean = super::known(sum / number(weights.rows as f64));
+    let sum = V::select(count::<V>(weights.skip).less(seen), sum + x, sum);
+    let mean = super::known(sum / count::<V>(weights.rows));
     // A seed that overflows would poison every later value; the warm-up starts over instead.
     let (restart, pending) = (mean.unknown(), seen.less(seeded));
     [

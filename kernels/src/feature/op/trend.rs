@@ -7,7 +7,7 @@
 
 use num_traits::{One, Zero};
 
-use super::window::{HEAD, Stretch, filled_rows};
+use super::window::{HEAD, Stretch, count, filled_rows};
 use crate::feature::value::{Number, Value};
 
 /// Head (filled, anchor, sum, aged sum), the open block's values, the suffix sums, the aged suffix sums.
@@ -61,8 +61,8 @@ pub(super) fn advance<V: Value>(
         let (means, rest) = mean.split_at_mut(rows);
         let (slopes, others) = slope.split_at_mut(rows);
         (x, mean, slope) = (later, rest, others);
-        values[filled..filled + rows].copy_from_slice(now);
         if closing {
+            values[n - 1] = now[0];
             anchor = now[0];
             let [sum, aged] = close(values, suffix, suffix_aged, anchor);
             [means[0], slopes[0]] = line.through(anchor, sum, aged);
@@ -70,16 +70,19 @@ pub(super) fn advance<V: Value>(
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_aged[filled + 1..]);
-        let (mut passed, one) = (V::all_of(V::Number::of(filled as f64)), V::all_of(V::Number::one()));
-        for (((x, (suffix, aged)), mean), slope) in now.iter().zip(suffixes).zip(means).zip(slopes) {
+        let (mut passed, one): (V, V) = (count(filled), V::all_of(V::Number::one()));
+        let kept = values[filled..].iter_mut();
+        let rows = now.iter().zip(kept).zip(suffixes).zip(means).zip(slopes);
+        for ((((x, kept), (suffix, aged)), mean), slope) in rows {
+            *kept = *x;
             passed = passed + one;
             open_aged = open_aged + open;
             open = open + (*x - anchor);
             [*mean, *slope] = line.through(anchor, open + *suffix, open_aged + (*aged + passed * *suffix));
         }
-        filled += rows;
+        filled += now.len();
     }
-    (head[0], head[1], head[2], head[3]) = (V::all_of(V::Number::of(filled as f64)), anchor, open, open_aged);
+    (head[0], head[1], head[2], head[3]) = (count(filled), anchor, open, open_aged);
 }
 
 /// Fills the sums of the suffixes of `values`, plain and aged to the end of the block, and returns those of the whole.

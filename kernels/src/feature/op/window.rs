@@ -69,13 +69,20 @@ impl Stretch {
 /// The count at the head of a window's state, which is the same for every symbol.
 #[inline(always)]
 pub(super) fn filled_rows<V: Value>(head: &[V]) -> usize {
-    head[0].at(0).wide() as usize
+    // Windows are short, and the way to 32 bits and back is one instruction; to 64 without sign it is many.
+    head[0].at(0).wide() as u32 as usize
 }
 
-/// A number for the head of a window's state.
+/// A number of rows as a value.
 #[inline(always)]
-fn count<V: Value>(rows: usize) -> V {
-    V::all_of(V::Number::of(rows as f64))
+pub(super) fn count<V: Value>(rows: usize) -> V {
+    V::all_of(V::Number::of(f64::from(rows as u32)))
+}
+
+/// One divided by a number of rows, in the format of the values.
+#[inline(always)]
+pub(super) fn inverse<V: Value>(rows: usize) -> V {
+    V::all_of(V::Number::of(1.0 / f64::from(rows as u32)))
 }
 
 #[inline(always)]
@@ -109,7 +116,7 @@ pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mu
 
 #[inline(always)]
 pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
-    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
+    let inverse = inverse(n);
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = filled_rows(head);
@@ -145,7 +152,7 @@ pub(super) fn moments<V: Value>(
     mut mean: &mut [V],
     mut variance: &mut [V],
 ) {
-    let inverse = V::all_of(V::Number::of(1.0 / n as f64));
+    let inverse = inverse(n);
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffixes) = arrays.split_at_mut(n);

@@ -9,7 +9,8 @@ use crate::feature::program::{self, Known, Program};
 use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
-/// Rows in a block: the registers of thirty nodes in `f32` are 30 KiB.
+/// Rows in a block: a lane in `f64` is 2 KiB, and a dozen of them stay in the first-level cache. Blocks of 32 rows were 3 to 7 %
+/// faster to memory, and in cache within the spread of the measurements (Zen 4).
 pub(super) const BLOCK: usize = 16;
 
 /// The work, whose shapes were checked.
