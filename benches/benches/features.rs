@@ -1,10 +1,12 @@
 //! Features beside the official Rust port of TA-Lib computing the same: a panel of symbols, one long series, ticks.
 //!
 //! The panel runs once where everything fits the caches and once through memory, beside a copy of its output: the limit.
-//! TA-Lib takes the symbols one after the other, as it must, each in its own column. Answers are compared before times are.
+//! TA-Lib takes the symbols one after the other, as it must, each in its own column. A long series is run on one thread and on
+//! two, into ordinary memory whose pages have been touched; its limit is the rate at which one core writes. Answers are compared before times are.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;
+use std::num::NonZero;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use diapason_kernels::feature::{Number, Plan};
@@ -186,6 +188,10 @@ fn series(c: &mut Criterion) {
     group.bench_function("diapason-batch", |b| {
         b.iter(|| plan.batch(black_box(&columns), ours.view_mut().reversed_axes()));
     });
+    let two = plan.clone().with_threads(NonZero::<usize>::MIN.saturating_add(1));
+    group.bench_function("diapason-batch-2-threads", |b| {
+        b.iter(|| two.batch(black_box(&columns), ours.view_mut().reversed_axes()));
+    });
     group.bench_function("ta-lib", |b| b.iter(|| rivals(black_box(columns), &mut theirs)));
     group.bench_function("diapason-stream", |b| {
         b.iter(|| {
@@ -219,9 +225,100 @@ fn series(c: &mut Criterion) {
     group.finish();
 }
 
+/// Indicators one by one: what both compute, and how many series each gives.
+const SINGLE: &[(&str, usize)] = &[
+    ("sma(20)", 1),
+    ("ema(20)", 1),
+    ("wma(20)", 1),
+    ("kama(20)", 1),
+    ("trix(20)", 1),
+    ("rsi(14)", 1),
+    ("macd(12,26,9)", 3),
+    ("bbands(20)", 3),
+    ("stddev(20)", 1),
+    ("roc(10)", 1),
+    ("mom(10)", 1),
+    ("min(20)", 1),
+    ("max(20)", 1),
+    ("atr(14)", 1),
+    ("adx(14)", 1),
+    ("cci(14)", 1),
+    ("stoch(5,3,3)", 2),
+    ("willr(14)", 1),
+    ("mfi(14)", 1),
+    ("obv()", 1),
+    ("correl(close,volume,30)", 1),
+];
+
+/// One of them by TA-Lib, from high, low, close and volume, and the row at which it begins.
+fn single_rival(text: &str, [high, low, close, volume]: [&[f64]; 4], out: &mut [Vec<f64>]) -> usize {
+    let core = Core::new();
+    let last = close.len() - 1;
+    let range: Result<OutRange, _> = match (text, out) {
+        ("sma(20)", [a, ..]) => core.sma(0, last, close, 20, a),
+        ("ema(20)", [a, ..]) => core.ema(0, last, close, 20, a),
+        ("wma(20)", [a, ..]) => core.wma(0, last, close, 20, a),
+        ("kama(20)", [a, ..]) => core.kama(0, last, close, 20, a),
+        ("trix(20)", [a, ..]) => core.trix(0, last, close, 20, a),
+        ("rsi(14)", [a, ..]) => core.rsi(0, last, close, 14, a),
+        ("macd(12,26,9)", [a, b, c, ..]) => core.macd(0, last, close, 12, 26, 9, a, b, c),
+        ("bbands(20)", [a, b, c, ..]) => core.bbands(0, last, close, 20, 2.0, 2.0, MAType::SMA, a, b, c),
+        ("stddev(20)", [a, ..]) => core.stddev(0, last, close, 20, 1.0, a),
+        ("roc(10)", [a, ..]) => core.roc(0, last, close, 10, a),
+        ("mom(10)", [a, ..]) => core.mom(0, last, close, 10, a),
+        ("min(20)", [a, ..]) => core.min(0, last, close, 20, a),
+        ("max(20)", [a, ..]) => core.max(0, last, close, 20, a),
+        ("atr(14)", [a, ..]) => core.atr(0, last, high, low, close, 14, a),
+        ("adx(14)", [a, ..]) => core.adx(0, last, high, low, close, 14, a),
+        ("cci(14)", [a, ..]) => core.cci(0, last, high, low, close, 14, a),
+        ("stoch(5,3,3)", [a, b, ..]) => {
+            core.stoch(0, last, high, low, close, 5, 3, MAType::SMA, 3, MAType::SMA, a, b)
+        }
+        ("willr(14)", [a, ..]) => core.willr(0, last, high, low, close, 14, a),
+        ("mfi(14)", [a, ..]) => core.mfi(0, last, high, low, close, volume, 14, a),
+        ("obv()", [a, ..]) => core.obv(0, last, close, volume, a),
+        ("correl(close,volume,30)", [a, ..]) => core.correl(0, last, close, volume, 30, a),
+        (other, _) => unreachable!("{other} has no rival"),
+    };
+    range.expect("a valid call").beg_idx
+}
+
+/// Each indicator alone over a million bars, on one thread and on two.
+fn single(c: &mut Criterion) {
+    let [high, low, close] = bars(ROWS, 1);
+    let volume: Vec<f64> = high.iter().zip(&low).map(|(high, low)| ((high - low) * 1e5).round()).collect();
+    let (names, columns) = (["high", "low", "close", "volume"], [&high[..], &low, &close, &volume]);
+    let mut group = c.benchmark_group("features/single");
+    for (text, series) in SINGLE {
+        let plan = Plan::parse(text, &names).expect("a valid plan");
+        let wanted = |name: &String| names.iter().position(|input| input == name);
+        let read: Vec<&[f64]> = plan.inputs().iter().filter_map(wanted).map(|place| columns[place]).collect();
+        let (mut ours, mut theirs) = (Array2::zeros((*series, ROWS)), vec![vec![0.0; ROWS]; *series]);
+        plan.batch(&read, ours.view_mut().reversed_axes()).expect("the shape fits");
+        let begin = single_rival(text, columns, &mut theirs);
+        for (output, values) in theirs.iter().enumerate() {
+            for row in begin..ROWS {
+                let (a, b) = (ours[[output, row]], values[row - begin]);
+                assert!((a - b).abs() <= 1e-7 * b.abs().max(1.0), "{text}, row {row}: {a}, TA-Lib {b}");
+            }
+        }
+        group.throughput(Throughput::Bytes((size_of::<f64>() * series * ROWS) as u64));
+        let two = plan.clone().with_threads(NonZero::<usize>::MIN.saturating_add(1));
+        for (name, plan) in [("diapason", &plan), ("diapason-2-threads", &two)] {
+            group.bench_function(BenchmarkId::new(name, text), |b| {
+                b.iter(|| plan.batch(black_box(&read), ours.view_mut().reversed_axes()));
+            });
+        }
+        group.bench_function(BenchmarkId::new("ta-lib", text), |b| {
+            b.iter(|| single_rival(text, black_box(columns), &mut theirs));
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = panels, series
+    targets = panels, series, single
 }
 criterion_main!(benches);

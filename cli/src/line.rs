@@ -7,7 +7,7 @@
 //!
 //! What was computed is kept, so that a later run finds it (`keep`).
 //!
-//! `recipe, clock, symbol, plan_text, intake -> feed -> keep -> scan -> block -> batch`
+//! `recipe, clock, symbol, plan_text, intake -> feed -> keep, piece -> scan -> block -> batch`
 
 pub mod batch;
 pub mod block;
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod feed;
 pub mod intake;
 pub mod keep;
+mod piece;
 pub mod plan_text;
 pub mod recipe;
 pub mod scan;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::feed::{Feed, FeedError, Rows};
 use super::keep::Panel;
+use super::piece::Piece;
 use super::recipe::Recipe;
 use super::scan::Scan;
 
@@ -19,7 +20,7 @@ pub struct Block {
     /// The time of each row, in nanoseconds since 1970-01-01 UTC.
     pub times: Vec<i64>,
     rows: Rows,
-    outputs: Vec<f64>,
+    piece: Piece,
 }
 
 impl Block {
@@ -80,15 +81,13 @@ impl<'a> Blocks<'a> {
         block.times.clone_from(&block.rows.times);
         let (width, inputs) = (self.feed.plan.names().len(), self.feed.plan.inputs().len());
         block.features.resize(block.prices.len() * width, 0.0);
-        block.outputs.resize(width, 0.0);
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         let Some(mut stream) = self.scan.states.get(number).cloned() else { return Ok(()) };
-        for (row, features) in
-            block.rows.inputs.chunks_exact(inputs).zip(block.features.chunks_exact_mut(width))
-        {
-            stream.push(row, &mut block.outputs);
-            self.missing += self.recipe.normalise(&block.outputs, features);
-        }
+        let (recipe, missing, all) = (self.recipe, &mut self.missing, &mut block.features);
+        block.piece.run(&mut stream, (&block.rows.inputs, inputs), width, |row, features| {
+            *missing += recipe.normalise(features, &mut all[row * width..(row + 1) * width]);
+            Ok::<_, FeedError>(())
+        })?;
         self.values += block.features.len() as u64;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use diapason_kernels::feature::{DataError, Plan, PlanError};
+use diapason_kernels::feature::{DataError, Plan, PlanError, ShapeError};
 use diapason_loader::table::{self, Table};
 
 use tempfile::TempDir;
@@ -32,6 +32,9 @@ pub enum FeedError {
         /// What does not fit.
         error: PlanError,
     },
+    /// Rows that are not those of the plan.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// A value that no feature can take.
     #[error("{file}: {error}")]
     Data {

@@ -8,13 +8,14 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use diapason_kernels::feature::{Fit, Normaliser, Stream};
+use diapason_kernels::feature::{Fit, Normaliser, ShapeError, Stream};
 
 use diapason_loader::cache::{Outcome, Sink};
 
 use super::clock::Clock;
 use super::feed::{Feed, FeedError, Rows};
 use super::keep::{self, Cache, Cached, Panel, Row};
+use super::piece::Piece;
 use super::recipe::{Price, Recipe};
 
 /// Rows that are loaded and computed together: the rows of one chunk of our own files.
@@ -36,6 +37,9 @@ pub enum ScanError {
     /// The file.
     #[error(transparent)]
     Feed(#[from] FeedError),
+    /// Rows that are not those of the plan.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     /// Too many gaps.
     #[error(
         "more than {GAPS_MAX} gaps wider than {seconds} s up to row {row}; give a wider one with --gap SECONDS"
@@ -278,15 +282,15 @@ impl<'a> Pass<'a> {
 
     /// Computes every row, into `sink` where there is one.
     fn compute(mut self, mut sink: Option<&mut Sink>, each: &mut Each<'_>) -> Result<Self, ScanError> {
-        let (mut rows, mut features) = (Rows::default(), vec![0.0; self.feed.plan.names().len()]);
+        let (mut rows, mut piece) = (Rows::default(), Piece::default());
         let (mut stream, mut words) = (self.feed.plan.stream(), Vec::new());
-        let width = self.feed.plan.inputs().len();
+        let (inputs, width) = (self.feed.plan.inputs().len(), self.feed.plan.names().len());
         for range in self.blocks() {
             self.states.push(stream.clone());
             self.feed.read(range.clone(), &mut rows)?;
-            for (index, row) in range.enumerate() {
-                stream.push(&rows.inputs[index * width..(index + 1) * width], &mut features);
-                let found = Row { time: rows.times[index], price: rows.prices[index], features: &features };
+            piece.run(&mut stream, (&rows.inputs, inputs), width, |index, features| {
+                let row = range.start + index as u64;
+                let found = Row { time: rows.times[index], price: rows.prices[index], features };
                 self.row(row, found)?;
                 each(row, found);
                 if let Some(sink) = sink.as_deref_mut().filter(|sink| sink.is_kept()) {
@@ -296,7 +300,8 @@ impl<'a> Pass<'a> {
                         words.clear();
                     }
                 }
-            }
+                Ok::<_, ScanError>(())
+            })?;
         }
         if let Some(sink) = sink {
             sink.push(&words);
