@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::num::NonZero;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use diapason_benches::market::bars;
 use diapason_kernels::feature::{Number, Plan};
 use ndarray::{Array2, ArrayView2, ArrayViewMut3};
 use ta_lib::{Core, MAType, OutRange};
@@ -32,22 +33,6 @@ const FEATURES: &[(&str, usize)] = &[
 
 fn plan_text() -> String {
     FEATURES.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(", ")
-}
-
-/// High, low and close of one series.
-fn bars(rows: usize, seed: u64) -> [Vec<f64>; 3] {
-    let (mut state, mut price) = (seed, 1000.0);
-    let mut unit = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from((state >> 40) as u32 % 2001) / 1000.0 - 1.0
-    };
-    let mut columns = [const { Vec::new() }; 3];
-    for _ in 0..rows {
-        price += unit();
-        let row = [price + 1.0 + unit(), price - 1.0 + unit(), price];
-        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-    }
-    columns
 }
 
 /// The series of one feature by TA-Lib, and the row at which they begin.
