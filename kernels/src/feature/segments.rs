@@ -45,7 +45,7 @@ const SEGMENT_ROWS_MAX: usize = 1 << 17;
 /// The rows that begin a line in every column of `f64`.
 const LINE_ROWS: usize = 8;
 /// Bytes written by one call that are better sent past the caches. Two hundred runs at a time keep the last-level cache
-/// from taking them as fast as memory does: even 8 MiB, which would fit, take two thirds of the time (Zen 4).
+/// from taking them as fast as memory does: even 8 MiB, which would fit, took two thirds of the time (one run, Zen 4).
 const PAST_CACHES_BYTES_MIN: usize = 4 << 20;
 /// One in so many segments may be computed again before the rest runs one by one.
 const REPAIRED_SHARE: usize = 4;
