@@ -10,7 +10,7 @@ use crate::feature::op::{known, shown};
 use crate::feature::value::{Lanes, Number, WIDTH};
 
 /// Rows ahead whose lines are asked for. Sixteen series of several columns are more runs than the processor follows by itself:
-/// with the lines asked for an average of a million rows takes two thirds of the time (Zen 4; 32 to 128 rows are alike).
+/// with the lines asked for an average of a million rows took two thirds of the time (one run, Zen 4; 32 to 128 rows were alike).
 const AHEAD_ROWS: usize = 64;
 
 /// The rows from `start` of sixteen series of one length.
