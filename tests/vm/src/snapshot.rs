@@ -73,6 +73,7 @@ const GROUPS: &[&[(&str, u32)]] = &[
 
 /// Reads all of it.
 pub fn take() -> Result<Snapshot> {
+    mount_what_reading_mounts()?;
     let mut snapshot = Snapshot::new();
     std::thread::scope(|scope| {
         let read = |group: &[(&str, u32)]| {
@@ -95,6 +96,26 @@ pub fn take() -> Result<Snapshot> {
         snapshot.insert("/dev/cpu_dma_latency".to_owned(), i32::from_ne_bytes(latency).to_string());
     }
     Ok(snapshot)
+}
+
+/// Walking into an automount point (`/proc/sys/fs/binfmt_misc`) mounts it, and systemd makes a control group for that:
+/// a first snapshot would hold neither or half of it, by chance, and a second one both.
+fn mount_what_reading_mounts() -> Result<()> {
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    for point in automounts(&mounts) {
+        // One that cannot be mounted is as it is for every snapshot.
+        let _ = fs::read_dir(point);
+    }
+    Ok(())
+}
+
+/// Where a mount waits for the first visitor, in the lines of `/proc/mounts`.
+fn automounts(mounts: &str) -> impl Iterator<Item = &str> {
+    mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let point = words.next()?;
+        (words.next()? == "autofs").then_some(point)
+    })
 }
 
 /// Bytes as text of as many letters.
@@ -208,6 +229,14 @@ pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn automounts_are_told_from_mounts() {
+        let mounts = "proc /proc proc rw 0 0\n\
+                      systemd-1 /proc/sys/fs/binfmt_misc autofs rw,fd=29,pgrp=1,direct 0 0\n\
+                      binfmt_misc /proc/sys/fs/binfmt_misc binfmt_misc rw 0 0\n";
+        assert_eq!(automounts(mounts).collect::<Vec<_>>(), ["/proc/sys/fs/binfmt_misc"]);
+    }
 
     #[test]
     fn differences_name_what_came_went_and_changed() {
