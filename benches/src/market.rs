@@ -6,8 +6,7 @@ pub fn bars(rows: usize, seed: u64) -> [Vec<f64>; 3] {
     let (mut state, mut price) = (seed, 1000.0);
     let mut unit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // No two prices are equal: rivals differ in what they take for equal.
-        (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        f64::from((state >> 40) as u32 % 2001) / 1000.0 - 1.0
     };
     let mut columns = [const { Vec::new() }; 3];
     for _ in 0..rows {

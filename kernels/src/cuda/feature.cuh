@@ -44,6 +44,7 @@ HERE number of_bits(const unsigned long long bits) {
 #endif
 #define ZERO ((number)0.0)
 #define ONE ((number)1.0)
+#define ROUNDING ((number)(sizeof(number) == 8 ? 1e-14 : 4.76837158203125e-7))
 
 HERE bool unknown(const number x) { return x != x; }
 HERE number known(const number x) { return x * ZERO + x; }
@@ -89,6 +90,11 @@ HERE void split(const number change, const number amount, number &risen, number 
     const bool gap = unknown(change) || unknown(amount);
     risen = gap ? NOT_KNOWN : known(ZERO < change ? amount : ZERO);
     fallen = gap ? NOT_KNOWN : known(change < ZERO ? amount : ZERO);
+}
+
+HERE number departure(const number a, const number b) {
+    const number distance = a - b, bound = MAGNITUDE(a) * ROUNDING + MAGNITUDE(b) * ROUNDING;
+    return bound < MAGNITUDE(distance) || unknown(distance) ? distance : ZERO;
 }
 
 HERE number queue_change(const number nearer, const number size, const number before) {

@@ -5,7 +5,7 @@ use crate::feature::bar::typical_price;
 use crate::feature::entry::{Entry, Family, HIGH, Input, LAST, LOW, SINGLE, Stability, Unit, VOLUME, rows};
 use crate::feature::graph::{Graph, Register};
 use crate::feature::op::Op;
-use crate::feature::parts::{change, from_row, quotient, scaled, sum};
+use crate::feature::parts::{change, from_row, lag, quotient, scaled, sum};
 
 const BAR: &[Input] = &[HIGH, LOW, LAST, VOLUME];
 
@@ -113,7 +113,7 @@ pub(crate) static MFI: Entry = Entry {
     name: "mfi",
     family: Family::Flow,
     summary: "money flow index: share of traded value on rises of the typical price, 0 to 100",
-    formula: "100 U/(U + D), U and D the sums of t volume over the last period rows where t = typprice(high,low,close) rose and fell",
+    formula: "100 U/(U + D), U and D the sums of t volume over the last period rows where t = typprice(high,low,close) rose and fell by more than rounding",
     source: "G. Quong and A. Soudack, Volume-weighted RSI: money flow, 1989; TA-Lib MFI",
     inputs: BAR,
     parameters: &[rows("period", 14.0, 2.0)],
@@ -125,7 +125,8 @@ pub(crate) static MFI: Entry = Entry {
     ta_lib: Some("MFI"),
     lower: |graph, bar, p| {
         let price = typical_price(graph, bar);
-        let risen = change(graph, price, 1.0);
+        let before = lag(graph, price, 1.0);
+        let risen = graph.add(Op::Departure, &[price, before]);
         let value = graph.add(Op::Multiply, &[price, bar[3]]);
         let up = graph.add(Op::Split, &[risen, value]);
         let (up, down) = (sum(graph, up, p[0]), sum(graph, up + 1, p[0]));

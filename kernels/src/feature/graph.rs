@@ -108,7 +108,8 @@ impl Graph {
 /// Equality under which a NaN constant equals itself, and zero does not equal minus zero.
 fn same(a: Op, b: Op) -> bool {
     match (a, b) {
-        (Op::Constant(a), Op::Constant(b)) => a.to_bits() == b.to_bits(),
+        (Op::Constant(a), Op::Constant(b))
+        | (Op::Quotient { otherwise: a }, Op::Quotient { otherwise: b }) => a.to_bits() == b.to_bits(),
         _ => a == b,
     }
 }

@@ -116,6 +116,8 @@ pub(crate) enum Op {
     Greater,
     /// 1 where a > b, else 0
     Above,
+    /// a - b, zero where they differ by no more than rounding
+    Departure,
     /// atan(a)
     Arctangent,
     /// ln(1 + a), NaN at and below -1
@@ -341,6 +343,7 @@ impl Op {
             Self::Lesser => rowwise::binary(a, b, first, choice::Lesser),
             Self::Greater => rowwise::binary(a, b, first, choice::Greater),
             Self::Above => rowwise::binary(a, b, first, choice::Above),
+            Self::Departure => rowwise::binary(a, b, first, choice::Departure),
             Self::Arctangent => rowwise::unary(a, first, rowwise::Arctangent),
             Self::LogarithmOfOneMore => rowwise::unary(a, first, rowwise::LogarithmOfOneMore),
             Self::Split => choice::split(a, b, first, &mut others[0][..rows]),

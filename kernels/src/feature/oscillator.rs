@@ -98,7 +98,8 @@ pub(crate) static WILLR: Entry = Entry {
         let (high, low) = (greatest(graph, bar[0], p[0]), least(graph, bar[1], p[0]));
         let depth = graph.add(Op::Subtract, &[high, bar[2]]);
         let range = graph.add(Op::Subtract, &[high, low]);
-        let place = quotient(graph, depth, range, 0.0);
+        // The zero of a window without range has no sign, as TA-Lib's.
+        let place = quotient(graph, depth, range, -0.0);
         vec![scaled(graph, place, -100.0)]
     },
 };
@@ -121,7 +122,7 @@ pub(crate) static CCI: Entry = Entry {
         let price = typical_price(graph, bar);
         let centre = mean(graph, price, p[0]);
         let deviation = graph.add(Op::Deviation { rows: p[0] as usize }, &[price, centre]);
-        let distance = graph.add(Op::Subtract, &[price, centre]);
+        let distance = graph.add(Op::Departure, &[price, centre]);
         let unit = scaled(graph, deviation, 0.015);
         vec![quotient(graph, distance, unit, 0.0)]
     },
@@ -335,7 +336,7 @@ pub(crate) static CHOP: Entry = Entry {
     parameters: &[rows("period", 14.0, 2.0)],
     outputs: SINGLE,
     lookback: "period",
-    nan: "while a NaN is in the window, and in a window without range",
+    nan: "while a NaN is in the window; 100 in a window without range",
     unit: Unit::Percent,
     stability: Stability::Epsilon,
     ta_lib: Some("CHOP"),
@@ -344,7 +345,7 @@ pub(crate) static CHOP: Entry = Entry {
         let way = sum(graph, range, p[0]);
         let (high, low) = (greatest(graph, bar[0], p[0]), least(graph, bar[1], p[0]));
         let extent = graph.add(Op::Subtract, &[high, low]);
-        let ratio = graph.add(Op::Divide, &[way, extent]);
+        let ratio = quotient(graph, way, extent, p[0]);
         let logarithm = graph.add(Op::Logarithm, &[ratio]);
         vec![scaled(graph, logarithm, 100.0 / p[0].ln())]
     },

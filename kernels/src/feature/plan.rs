@@ -31,7 +31,7 @@ pub use explanation::{Explanation, NodeLine, OutputLine};
 
 /// Version of the meaning of features: raised when any feature gives other bits than before, so that models and
 /// caches made with the old meaning are recognised.
-pub const SEMANTIC_VERSION: u32 = 1;
+pub const SEMANTIC_VERSION: u32 = 2;
 
 /// Nodes of a plan; far above any sensible plan, low enough to keep a mistake from taking the machine.
 const NODES_MAX: usize = 4096;

@@ -18,6 +18,8 @@ struct Span {
 // [number][symbol]
 @group(0) @binding(3) var<storage, read_write> state: array<f32>;
 
+// Four roundings.
+const ROUNDING: f32 = 4.76837158203125e-7;
 const UNKNOWN: f32 = -3.4028234663852886e38;
 const LARGEST: f32 = 3.4028e38;
 
@@ -178,6 +180,14 @@ fn part(sign: f32, a: f32, b: f32) -> f32 {
         return UNKNOWN;
     }
     return select(0.0, b, sign * a > 0.0);
+}
+
+fn departure(a: f32, b: f32) -> f32 {
+    let distance = minus(a, b);
+    if (unknown(distance)) {
+        return UNKNOWN;
+    }
+    return select(0.0, distance, abs(distance) > abs(a) * ROUNDING + abs(b) * ROUNDING);
 }
 
 fn queue_change(nearer: f32, size: f32, before: f32) -> f32 {

@@ -299,6 +299,19 @@ fn values_and_lookbacks_are_ta_libs_on_random_walks() {
     }
 }
 
+/// Bars of equal prices, and bars whose typical prices are one number rounded in two ways.
+#[test]
+fn values_and_lookbacks_are_ta_libs_on_prices_in_ticks() {
+    for (seed, tick) in [(1, 0.01), (2, 0.05), (3, 0.1)] {
+        let mut data = series("walk", 1500, seed);
+        for column in ["open", "high", "low", "close"] {
+            let prices = data.0.get_mut(column).unwrap();
+            prices.iter_mut().for_each(|price| *price = (*price / tick).round() * tick);
+        }
+        compare_all(&data, false);
+    }
+}
+
 #[test]
 fn values_and_lookbacks_are_ta_libs_on_jumps() {
     compare_all(&series("jumps", 1500, 77), true);

@@ -154,6 +154,7 @@ fn call<T: Number>(node: &Node, index: usize, keep: &Keep, base: usize) -> Strin
         Op::Lesser => known(format!("lesser({a}, {b})")),
         Op::Greater => known(format!("greater({a}, {b})")),
         Op::Above => known(format!("above({a}, {b})")),
+        Op::Departure => known(format!("departure({a}, {b})")),
         Op::Split => format!("split({a}, {b}, {out}, {second})"),
         Op::QueueChange => known(format!("queue_change({a}, {b}, {c})")),
         Op::Trend { rows } => {

@@ -42,6 +42,28 @@ formula!(
     }
 );
 
+/// What rounding alone can make of the difference of two equal values: in `f64` TA-Lib's 1e-14 of the sum of both, in
+/// `f32` four roundings.
+#[inline(always)]
+fn rounding<N: Number>() -> N {
+    let four = N::of(4.0) * N::epsilon();
+    if four < N::of(1e-14) { N::of(1e-14) } else { four }
+}
+
+formula!(
+    /// a - b, and zero where they differ by no more than rounding: the typical prices of two bars may be the same number
+    /// rounded in two ways.
+    Departure,
+    2,
+    |[a, b]| {
+        let distance = a - b;
+        // Summed after scaling, so that the largest numbers do not overflow.
+        let share = V::all_of(rounding());
+        let bound = a.magnitude() * share + b.magnitude() * share;
+        V::select(bound.less(distance.magnitude()) | distance.unknown(), distance, zero())
+    }
+);
+
 /// `amount` where `change` is above zero, and `amount` where it is below; zero elsewhere.
 #[inline(always)]
 pub(super) fn split<V: Value>(change: &[V], amount: &[V], risen: &mut [V], fallen: &mut [V]) {
@@ -80,6 +102,19 @@ mod tests {
         let ratio = Quotient { otherwise: 7.0 };
         assert_eq!(ratio.of([0.0, 0.0]), 7.0);
         assert!(ratio.of([nan, 0.0]).is_nan() && ratio.of([0.0, nan]).is_nan());
+    }
+
+    #[test]
+    fn a_sum_in_another_order_is_no_departure() {
+        let (one, other) = (0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1);
+        assert!(one != other);
+        assert_eq!(Departure.of([one, other]), 0.0);
+        assert_eq!(Departure.of([100.01, 100.0]), 100.01 - 100.0);
+        assert_eq!(Departure.of([1e-300, 0.0]), 1e-300);
+        assert_eq!(Departure.of([0.0, 0.0]), 0.0);
+        assert_eq!(Departure.of([1.7e308, 1.6e308]), 1.7e308 - 1.6e308);
+        assert_eq!(Departure.of([0.6_f32, 0.6_f32 + f32::EPSILON]), 0.0);
+        assert!(Departure.of([f64::NAN, 1.0]).is_nan() && Departure.of([1.0, f64::NAN]).is_nan());
     }
 
     #[test]

@@ -130,6 +130,7 @@ fn describe(op: Op, x: &[String]) -> String {
         Op::Lesser => format!("lesser of {} and {}", x[0], x[1]),
         Op::Greater => format!("greater of {} and {}", x[0], x[1]),
         Op::Above => format!("{} > {}", x[0], x[1]),
+        Op::Departure => format!("{} - {} beyond rounding", x[0], x[1]),
         Op::Arctangent => format!("arctan {}", x[0]),
         Op::LogarithmOfOneMore => format!("ln(1 + {})", x[0]),
         Op::Split => format!("{} where {} is above and below zero", x[1], x[0]),

@@ -152,6 +152,7 @@ fn call(node: &Node, index: usize, numbers: &[String], array: usize) -> String {
         Op::Lesser => format!("lesser({a}, {b})"),
         Op::Greater => format!("greater({a}, {b})"),
         Op::Above => format!("above({a}, {b})"),
+        Op::Departure => format!("departure({a}, {b})"),
         Op::QueueChange => format!("queue_change({a}, {b}, {c})"),
         Op::Lag { rows } => format!("lag({rows}u, {count}, {array}u, {a})"),
         Op::Sum { rows } => format!("window_sum({rows}u, {count}, {kept}, {array}u, {a})"),
