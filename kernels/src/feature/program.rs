@@ -103,6 +103,12 @@ impl Program {
         }
     }
 
+    /// Nodes whose rows wait for the rows before them.
+    pub(crate) fn waiting(&self) -> usize {
+        let carries = |node: &&Node| node.op.state_len() > 0 && !matches!(node.op, Op::Lag { .. });
+        self.nodes.iter().filter(carries).count()
+    }
+
     /// The state before the first row.
     pub(crate) fn initial_state<V: Value>(&self) -> Vec<V> {
         let mut state = vec![V::all_of(V::Number::zero()); self.state_len];
@@ -115,7 +121,7 @@ impl Program {
     /// `count` empty lanes of blocks of `B` rows, with the constants in place.
     pub(crate) fn lanes<V: Value, const B: usize>(&self, count: usize) -> Vec<[V; B]> {
         let mut lanes = vec![[V::all_of(V::Number::nan()); B]; count];
-        for (lane, value) in lanes[self.columns.len()..].iter_mut().zip(&self.constants) {
+        for (lane, value) in lanes.iter_mut().skip(self.columns.len()).zip(&self.constants) {
             *lane = [V::all_of(V::Number::of(*value)); B];
         }
         lanes

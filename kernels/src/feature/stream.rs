@@ -15,6 +15,9 @@ use crate::feature::segments::{Cut, SEGMENT_ROWS_MIN, Segments};
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
 /// in the first-level cache, and the choice of an operation is paid once for 64 rows.
 const BLOCK: usize = 64;
+/// The same where no row waits for the row before it: then nothing overlaps with the next block anyway, and longer runs
+/// of vector instructions pay.
+const FREE_BLOCK: usize = 256;
 
 /// A plan in the middle of a series. A clone is a snapshot: both go on independently.
 #[derive(Clone, Debug)]
@@ -201,11 +204,19 @@ impl Stream {
         convert: impl Fn(usize, f64) -> T + Sync,
     ) -> Result<(), ShapeError> {
         let rows = self.check(columns, out.dim())?;
-        let mut lanes = self.program.lanes(self.program.series.lanes);
         let (program, loops, threads) = (&*self.program, self.loops, self.threads);
+        let free = program.waiting() == 0;
+        let mut lanes = program.lanes::<_, BLOCK>(if free { 0 } else { program.series.lanes });
+        let mut free_lanes = program.lanes::<_, FREE_BLOCK>(if free { program.series.lanes } else { 0 });
         let mut one_by_one = |state: &mut [f64], (from, to): (usize, usize), out: ArrayViewMut2<'_, T>| {
-            let (lanes, out, convert) = (&mut lanes[..], Destination::new(out), &convert);
-            loops.narrow(Series { program, state, lanes, columns, rows: (from, to), out, convert });
+            let (rows, out, convert) = ((from, to), Destination::new(out), &convert);
+            if free {
+                let lanes = &mut free_lanes[..];
+                loops.free(Series { program, state, lanes, columns, rows, out, convert });
+            } else {
+                let lanes = &mut lanes[..];
+                loops.narrow(Series { program, state, lanes, columns, rows, out, convert });
+            }
         };
         let mut done = 0;
         if let Some(cut) = Cut::new(program, loops, (self.rows, rows), threads, self.segment_rows_min) {
@@ -250,23 +261,23 @@ impl Stream {
 }
 
 /// All blocks of some rows of one series; `out` begins with the first of them.
-struct Series<'a, 'o, T, F> {
+struct Series<'a, 'o, T, F, const B: usize> {
     program: &'a Program,
     state: &'a mut [f64],
-    lanes: &'a mut [[f64; BLOCK]],
+    lanes: &'a mut [[f64; B]],
     columns: &'a [&'a [f64]],
     rows: (usize, usize),
     out: Destination<'o, T>,
     convert: &'a F,
 }
 
-impl<T: Cell, F: Fn(usize, f64) -> T> Job for Series<'_, '_, T, F> {
+impl<T: Cell, F: Fn(usize, f64) -> T, const B: usize> Job for Series<'_, '_, T, F, B> {
     #[inline(always)]
     fn run(mut self) {
         let (from, to) = self.rows;
         let mut start = from;
         while start < to {
-            let count = BLOCK.min(to - start);
+            let count = B.min(to - start);
             for (lane, column) in self.lanes.iter_mut().zip(self.columns) {
                 for (slot, value) in lane.iter_mut().zip(&column[start..start + count]) {
                     *slot = known(*value);
