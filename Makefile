@@ -69,6 +69,7 @@ miri:
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
+	cargo clippy -p diapason -- -D warnings
 	cargo clippy -p diapason --no-default-features -- -D warnings
 
 # The kernels on AArch64, where they are the scalar ones: compiled, then their exams and the tests of equal bits under

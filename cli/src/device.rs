@@ -154,6 +154,10 @@ pub struct Job {
     /// Threads of the processor; 0 for all.
     pub threads: usize,
     /// Windows in a batch, and steps in a window.
+    #[cfg_attr(
+        not(feature = "gpu"),
+        expect(dead_code, reason = "only the choice among devices asks for it")
+    )]
     pub shape: (usize, usize),
 }
 

@@ -21,7 +21,7 @@ use diapason_kernels::lstm::{
     CompileError, FileError, ModelError, NetworkError, PredictError, StreamError, TrainError,
 };
 #[cfg(feature = "libhdf5")]
-use diapason_loader::{csv, import, market, repack};
+use diapason_loader::{csv, format::libhdf5, import, market, repack};
 use diapason_loader::{export, follow, sampler, table};
 
 use crate::device::{Choice, Precision};
@@ -54,6 +54,10 @@ pub enum Failure {
         /// What is in the way.
         error: export::Error,
     },
+    /// Features could not be written as HDF5.
+    #[cfg(feature = "libhdf5")]
+    #[error(transparent)]
+    Features(#[from] libhdf5::Error),
     /// A table could not be repacked.
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]
@@ -297,6 +301,8 @@ impl Failure {
             Self::Repack(error) if error.is_environment() => 3,
             #[cfg(feature = "libhdf5")]
             Self::Generate(error) if error.is_environment() => 3,
+            #[cfg(feature = "libhdf5")]
+            Self::Features(error) if error.is_environment() => 3,
             Self::Intake(error) if error.is_environment() => 3,
             Self::Feed(error) | Self::Scan(ScanError::Feed(error)) if error.is_environment() => 3,
             Self::Export { error: export::Error::Output(_), .. } => 3,

@@ -1,6 +1,8 @@
 //! `diapason features`: what can be computed, what a plan would compute, and computing it.
 
 mod check;
+mod output;
+
 mod compute;
 
 use std::path::PathBuf;

@@ -417,3 +417,45 @@ fn the_demonstration_runs_on_real_bars_and_quotes() {
         assert!(recipe["target_unit"].as_f64().unwrap() > 0.0, "{file} predicts {price}");
     }
 }
+
+#[test]
+fn computed_features_are_the_same_numbers_in_every_form() {
+    const ROWS: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("bars.csv"), bars(ROWS, 1, false)).unwrap();
+    json(folder, "data import bars.csv bars.h5");
+    let plan = "rsi(14),ema(close,20)/close-1,mfi(14)";
+    let numbers = |file: &str| {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        bytes[bytes.len() - ROWS * 4 * size_of::<f64>()..].to_vec()
+    };
+    json(folder, &format!("features compute bars.h5 --features {plan} -o direct.npy"));
+    let direct = numbers("direct.npy");
+    for end in ["h5", "hdf5", "parquet", "arrow", "feather"] {
+        let report = json(folder, &format!("features compute bars.h5 --features {plan} -o out.{end}"));
+        assert_eq!(report["out"], format!("out.{end}"));
+        let file = match end {
+            "h5" | "hdf5" => format!("out.{end}"),
+            _ => {
+                json(folder, &format!("data import out.{end} back.h5"));
+                "back.h5".to_owned()
+            }
+        };
+        json(folder, &format!("data export {file} back.npy"));
+        assert!(numbers("back.npy") == direct, "{end}");
+    }
+    // A value that is not known yet is an empty field.
+    json(folder, &format!("features compute bars.h5 --features {plan} -o out.csv"));
+    let text = std::fs::read_to_string(folder.join("out.csv")).unwrap();
+    assert_eq!(text.lines().count(), 1 + ROWS);
+    for (line, record) in text.lines().skip(1).zip(direct.chunks_exact(4 * size_of::<f64>())) {
+        for (field, value) in line.split(',').zip(record.as_chunks().0).skip(1) {
+            let value = f64::from_le_bytes(*value);
+            assert!(if value.is_nan() { field.is_empty() } else { field.parse() == Ok(value) }, "{line}");
+        }
+    }
+    let refused = diapason(folder, &["features", "compute", "bars.h5", "-o", "out.xlsx"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains(".parquet"), "{refused:?}");
+}

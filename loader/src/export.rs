@@ -1,7 +1,7 @@
 //! Tables for other programs: Parquet, Arrow IPC (Feather), CSV and NumPy's `.npy`, in bounded memory.
 //!
 //! ```text
-//! table -> some rows of every column -> (times, symbols, numbers) -> form -> bytes
+//! table -> some rows of every column -> sink: (times, symbols, numbers) -> form -> bytes
 //! ```
 //!
 //! A column of times, known by its attribute `role` or `unit`, becomes moments in UTC; one with the attribute `symbols` the
@@ -10,10 +10,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-pub mod npy;
-
-#[cfg(feature = "libhdf5")]
 mod meaning;
+
+mod npy;
 
 #[cfg(feature = "libhdf5")]
 mod csv;
@@ -21,7 +20,9 @@ mod csv;
 #[cfg(feature = "arrow")]
 mod arrow;
 
-use crate::table::{self, Table};
+pub use meaning::{Field, Meaning};
+
+use crate::table::{self, Table, Values};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,69 @@ pub enum Error {
     Form(String),
 }
 
+/// A file on its way to `W`, rows after rows.
+pub struct Sink<W: Write + Send>(Form<W>);
+
+enum Form<W: Write + Send> {
+    Npy(npy::Records<W>),
+    #[cfg(feature = "libhdf5")]
+    Csv(csv::Lines<W>),
+    #[cfg(feature = "arrow")]
+    Parquet(arrow::Parquet<W>),
+    #[cfg(feature = "arrow")]
+    ArrowIpc(arrow::Ipc<W>),
+}
+
+impl<W: Write + Send> Sink<W> {
+    /// Begins a file of `rows` rows with columns `fields`.
+    ///
+    /// # Errors
+    /// [`Error`] when `output` refuses, or the writer of the format declines.
+    pub fn new(format: Format, fields: &[Field], rows: u64, output: W) -> Result<Self, Error> {
+        Ok(Self(match format {
+            Format::Npy => Form::Npy(npy::Records::new(fields, rows, output)?),
+            #[cfg(feature = "libhdf5")]
+            Format::Csv => Form::Csv(csv::Lines::new(fields, output)?),
+            #[cfg(feature = "arrow")]
+            Format::Parquet => Form::Parquet(arrow::Parquet::new(fields, output)?),
+            #[cfg(feature = "arrow")]
+            Format::ArrowIpc => Form::ArrowIpc(arrow::Ipc::new(fields, output)?),
+        }))
+    }
+
+    /// Adds rows: of each field as many values, of the kind that it has.
+    ///
+    /// # Errors
+    /// As [`Sink::new`].
+    pub fn push(&mut self, columns: Vec<Values>) -> Result<(), Error> {
+        match &mut self.0 {
+            Form::Npy(records) => Ok(records.push(&columns)?),
+            #[cfg(feature = "libhdf5")]
+            Form::Csv(lines) => Ok(lines.push(&columns)?),
+            #[cfg(feature = "arrow")]
+            Form::Parquet(file) => file.push(columns),
+            #[cfg(feature = "arrow")]
+            Form::ArrowIpc(file) => file.push(columns),
+        }
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// As [`Sink::new`].
+    pub fn finish(self) -> Result<(), Error> {
+        match self.0 {
+            Form::Npy(records) => Ok(records.finish()?),
+            #[cfg(feature = "libhdf5")]
+            Form::Csv(lines) => Ok(lines.finish()?),
+            #[cfg(feature = "arrow")]
+            Form::Parquet(file) => file.finish(),
+            #[cfg(feature = "arrow")]
+            Form::ArrowIpc(file) => file.finish(),
+        }
+    }
+}
+
 /// Writes all rows of `table` to `output` as `format`; `progress` is told the rows so far.
 ///
 /// # Errors
@@ -99,13 +163,16 @@ pub fn write(
     output: impl Write + Send,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Error> {
-    match format {
-        Format::Npy => npy::write(table, output, progress),
-        #[cfg(feature = "libhdf5")]
-        Format::Csv => csv::write(table, output, progress),
-        #[cfg(feature = "arrow")]
-        Format::Parquet => arrow::write_parquet(table, output, progress),
-        #[cfg(feature = "arrow")]
-        Format::ArrowIpc => arrow::write_ipc(table, output, progress),
+    let fields: Vec<Field> = table.columns().iter().map(Field::of).collect();
+    let mut sink = Sink::new(format, &fields, table.rows(), output)?;
+    for rows in table.pieces(fields.len()) {
+        let read = |field: &Field| {
+            let values = table.read(&field.name, rows.clone())?;
+            field.check(rows.start, &values)?;
+            Ok(values)
+        };
+        sink.push(fields.iter().map(read).collect::<Result<_, Error>>()?)?;
+        progress(rows.end);
     }
+    sink.finish()
 }

@@ -1,17 +1,15 @@
 //! `diapason features compute`: every feature of every row, kept for `train` and `predict`, or written for other programs.
 
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use diapason_loader::export::npy;
 use serde::Serialize;
 
+use super::output::{Form, Output};
 use crate::console::{self, Console};
 use crate::failure::Failure;
-use crate::line::feed::{Feed, TIME};
-use crate::line::keep::Row;
+use crate::line::feed::Feed;
 use crate::line::scan::{BLOCK_ROWS_MIN, Question, Scan};
 use crate::line::{Cache, Cached, PlanText};
 use crate::{memory, write};
@@ -24,7 +22,8 @@ pub struct Arguments {
     /// The feature plan, or @FILE that holds it as text or as a TOML list; without it, one that suits the columns of the file
     #[arg(long)]
     pub features: Option<PlanText>,
-    /// Write time and features of every row to this NumPy file: its name must end with .npy
+    /// Write time and features of every row to this file; its form is told by the end of its name: .h5, .hdf5, .npy, .csv,
+    /// .parquet, .arrow or .feather
     #[arg(short, long)]
     pub out: Option<PathBuf>,
     /// MiB of decoded chunks held at once
@@ -67,16 +66,13 @@ struct Report {
 pub fn run(arguments: &Arguments, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
     if let Some(out) = &arguments.out {
-        let is_npy = out.extension().is_some_and(|extension| extension == "npy");
-        if !is_npy {
-            let reason = "its name does not end with .npy, which is what is written; give such a name";
-            return Err(Failure::Refused { file: out.clone(), reason });
-        }
+        Form::of(out)?;
         write::ready(out, &[&arguments.data])?;
     }
     arguments.cache.settle(&arguments.data);
     let feed = Feed::open(&arguments.data, arguments.features.as_ref(), arguments.budget << 20, console)?;
-    let mut output = arguments.out.as_deref().map(|out| Output::new(out, &feed)).transpose()?;
+    let mut output =
+        arguments.out.as_deref().map(|out| Output::new(out, Form::of(out)?, &feed)).transpose()?;
     let bar = console.progress("compute", feed.table.rows());
     // Only the rows are wanted: no row is one to learn from, and every gap is as good as none.
     let question = Question { train: 0..0, horizon: 1, gap_seconds: Some(f64::MAX) };
@@ -132,43 +128,4 @@ fn text(report: &Report) -> String {
         lines.push(format!("  written      {}", out.display()));
     }
     lines.join("\n")
-}
-
-/// A NumPy file on its way: it has its name when it is complete.
-struct Output {
-    path: PathBuf,
-    file: BufWriter<tempfile::NamedTempFile>,
-    written: io::Result<()>,
-}
-
-impl Output {
-    fn new(path: &Path, feed: &Feed) -> Result<Self, Failure> {
-        let of_file = |error| Failure::Write { file: path.to_path_buf(), error };
-        let mut file = BufWriter::with_capacity(1 << 20, write::beside(path).map_err(of_file)?);
-        let names = feed.plan.names().iter().map(|name| (name.as_str(), true));
-        let header = npy::header(std::iter::once((TIME, false)).chain(names), feed.table.rows());
-        let written = file.write_all(&header);
-        Ok(Self { path: path.to_path_buf(), file, written })
-    }
-
-    /// Writes a row, unless one before could not be written.
-    fn write(&mut self, row: Row<'_>) {
-        if self.written.is_ok() {
-            self.written = self.try_write(row);
-        }
-    }
-
-    fn try_write(&mut self, row: Row<'_>) -> io::Result<()> {
-        self.file.write_all(&row.time.to_le_bytes())?;
-        row.features.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        let Self { path, file, written } = self;
-        let of_file = |error| Failure::Write { file: path.clone(), error };
-        written.map_err(of_file)?;
-        let file = file.into_inner().map_err(|error| of_file(error.into_error()))?;
-        file.as_file().sync_all().map_err(of_file)?;
-        file.persist(&path).map(|_| ()).map_err(|error| of_file(error.error))
-    }
 }

@@ -9,15 +9,15 @@ use arrow_array::{
 };
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Schema, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::Error;
-use super::meaning::{Meaning, batches};
-use crate::table::{Column, Table, Values};
+use super::meaning::{Field, Meaning};
+use crate::table::Values;
 
 const LEVEL: i32 = 3;
 /// Rows of a row group: they are in memory, packed, until it is written.
@@ -45,34 +45,56 @@ impl From<ParquetError> for Error {
     }
 }
 
-pub(super) fn write_parquet(
-    table: &Table,
-    output: impl Write + Send,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
-    let shape = Shape::of(table);
-    let level = ZstdLevel::try_new(LEVEL)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .build();
-    let output = BufWriter::with_capacity(1 << 20, output);
-    let mut writer = ArrowWriter::try_new(output, Arc::clone(&shape.schema), Some(properties))?;
-    batches(table, &shape.meanings, progress, |values| Ok(writer.write(&shape.record(values)?)?))?;
-    Ok(writer.into_inner()?.flush()?)
+/// A Parquet file on its way.
+pub(super) struct Parquet<W: Write + Send> {
+    shape: Shape,
+    writer: ArrowWriter<BufWriter<W>>,
 }
 
-pub(super) fn write_ipc(
-    table: &Table,
-    output: impl Write,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
-    let shape = Shape::of(table);
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-    let output = BufWriter::with_capacity(1 << 20, output);
-    let mut writer = FileWriter::try_new_with_options(output, &shape.schema, options)?;
-    batches(table, &shape.meanings, progress, |values| Ok(writer.write(&shape.record(values)?)?))?;
-    Ok(writer.into_inner()?.flush()?)
+impl<W: Write + Send> Parquet<W> {
+    pub(super) fn new(fields: &[Field], output: W) -> Result<Self, Error> {
+        let shape = Shape::of(fields);
+        let level = ZstdLevel::try_new(LEVEL)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .build();
+        let output = BufWriter::with_capacity(1 << 20, output);
+        let writer = ArrowWriter::try_new(output, Arc::clone(&shape.schema), Some(properties))?;
+        Ok(Self { shape, writer })
+    }
+
+    pub(super) fn push(&mut self, columns: Vec<Values>) -> Result<(), Error> {
+        Ok(self.writer.write(&self.shape.record(columns)?)?)
+    }
+
+    pub(super) fn finish(self) -> Result<(), Error> {
+        Ok(self.writer.into_inner()?.flush()?)
+    }
+}
+
+/// An Arrow file on its way.
+pub(super) struct Ipc<W: Write> {
+    shape: Shape,
+    writer: FileWriter<BufWriter<W>>,
+}
+
+impl<W: Write> Ipc<W> {
+    pub(super) fn new(fields: &[Field], output: W) -> Result<Self, Error> {
+        let shape = Shape::of(fields);
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
+        let output = BufWriter::with_capacity(1 << 20, output);
+        let writer = FileWriter::try_new_with_options(output, &shape.schema, options)?;
+        Ok(Self { shape, writer })
+    }
+
+    pub(super) fn push(&mut self, columns: Vec<Values>) -> Result<(), Error> {
+        Ok(self.writer.write(&self.shape.record(columns)?)?)
+    }
+
+    pub(super) fn finish(self) -> Result<(), Error> {
+        Ok(self.writer.into_inner()?.flush()?)
+    }
 }
 
 /// What the columns are in terms of Arrow.
@@ -81,38 +103,35 @@ struct Shape {
     meanings: Vec<Meaning>,
     /// The symbols of each column, where it has some.
     symbols: Vec<Option<ArrayRef>>,
-    is_single: Vec<bool>,
 }
 
 impl Shape {
-    fn of(table: &Table) -> Self {
-        let meanings: Vec<Meaning> = table.columns().iter().map(Meaning::of).collect();
-        let is_single: Vec<bool> = table.columns().iter().map(|column| column.dtype == "f32").collect();
-        let field = |((column, meaning), single): ((&Column, &Meaning), &bool)| {
-            let kind = match meaning {
+    fn of(fields: &[Field]) -> Self {
+        let column = |field: &Field| {
+            let kind = match field.meaning {
                 Meaning::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some(ZONE.into())),
                 Meaning::Symbols(_) => {
                     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
                 }
                 Meaning::Whole => DataType::Int64,
-                Meaning::Float if *single => DataType::Float32,
+                Meaning::Single => DataType::Float32,
                 Meaning::Float => DataType::Float64,
             };
-            Field::new(&column.name, kind, false)
+            arrow_schema::Field::new(&field.name, kind, false)
         };
-        let fields: Vec<Field> = table.columns().iter().zip(&meanings).zip(&is_single).map(field).collect();
-        let symbols = |meaning: &Meaning| match meaning {
+        let symbols = |field: &Field| match &field.meaning {
             Meaning::Symbols(symbols) => Some(Arc::new(StringArray::from_iter_values(symbols)) as ArrayRef),
             _ => None,
         };
-        let symbols = meanings.iter().map(symbols).collect();
-        Self { schema: Arc::new(Schema::new(fields)), meanings, symbols, is_single }
+        let schema = Arc::new(Schema::new(fields.iter().map(column).collect::<Vec<_>>()));
+        let meanings = fields.iter().map(|field| field.meaning.clone()).collect();
+        Self { schema, meanings, symbols: fields.iter().map(symbols).collect() }
     }
 
     fn record(&self, columns: Vec<Values>) -> Result<RecordBatch, ArrowError> {
         let array = |(at, values): (usize, Values)| -> Result<ArrayRef, ArrowError> {
             Ok(match (values, &self.symbols[at]) {
-                (Values::Float(values), _) if self.is_single[at] => {
+                (Values::Float(values), _) if self.meanings[at] == Meaning::Single => {
                     // They came from single precision, so nothing is lost.
                     Arc::new(Float32Array::from_iter_values(values.into_iter().map(|value| value as f32)))
                 }

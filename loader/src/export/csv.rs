@@ -3,28 +3,33 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::Error;
-use super::meaning::{Meaning, batches};
-use crate::table::{Table, Values};
+use super::meaning::{Field, Meaning};
+use crate::table::Values;
 
-pub(super) fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-    let mut output = BufWriter::with_capacity(1 << 20, output);
-    let meanings: Vec<Meaning> = table.columns().iter().map(Meaning::of).collect();
-    let names: Vec<String> = table.columns().iter().map(|column| quoted(&column.name)).collect();
-    writeln!(output, "{}", names.join(","))?;
-    batches(table, &meanings, progress, |columns| {
-        let rows = columns.first().map_or(0, |first| match first {
-            Values::Whole(values) => values.len(),
-            Values::Float(values) => values.len(),
-        });
-        for row in 0..rows {
-            for (at, (values, meaning)) in columns.iter().zip(&meanings).enumerate() {
+/// Lines on their way.
+pub(super) struct Lines<W: Write> {
+    output: BufWriter<W>,
+    meanings: Vec<Meaning>,
+}
+
+impl<W: Write> Lines<W> {
+    pub(super) fn new(fields: &[Field], output: W) -> io::Result<Self> {
+        let mut output = BufWriter::with_capacity(1 << 20, output);
+        let names: Vec<String> = fields.iter().map(|field| quoted(&field.name)).collect();
+        writeln!(output, "{}", names.join(","))?;
+        Ok(Self { output, meanings: fields.iter().map(|field| field.meaning.clone()).collect() })
+    }
+
+    pub(super) fn push(&mut self, columns: &[Values]) -> io::Result<()> {
+        let output = &mut self.output;
+        for row in 0..columns.first().map_or(0, Values::len) {
+            for (at, (values, meaning)) in columns.iter().zip(&self.meanings).enumerate() {
                 if at > 0 {
                     output.write_all(b",")?;
                 }
                 match (values, meaning) {
-                    (Values::Float(values), _) => float(&mut output, values[row])?,
-                    (Values::Whole(values), Meaning::Time) => time(&mut output, values[row])?,
+                    (Values::Float(values), _) => float(output, values[row])?,
+                    (Values::Whole(values), Meaning::Time) => time(output, values[row])?,
                     (Values::Whole(values), Meaning::Symbols(symbols)) => {
                         output.write_all(quoted(&symbols[values[row] as usize]).as_bytes())?;
                     }
@@ -34,8 +39,11 @@ pub(super) fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(
             output.write_all(b"\n")?;
         }
         Ok(())
-    })?;
-    Ok(output.flush()?)
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.output.flush()
+    }
 }
 
 fn float(output: &mut impl Write, value: f64) -> io::Result<()> {

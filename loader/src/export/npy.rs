@@ -3,17 +3,16 @@
 //! Magic, version, the length of the header, a header that is a Python dictionary, padded to 64 bytes, and the records, each value
 //! eight bytes, little-endian (NumPy 2.1, numpy.lib.format; version 2.0 of the form, whose header may be long).
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
-use super::Error;
-use crate::table::{Table, Values};
+use super::meaning::Field;
+use crate::table::Values;
 
 const ALIGNMENT: usize = 64;
 
 /// Magic, version and header of an array of `rows` records with these fields: names, and whether the values are floating
 /// point; else they are whole numbers. Either takes eight bytes, little-endian.
-#[must_use]
-pub fn header<'a>(fields: impl IntoIterator<Item = (&'a str, bool)>, rows: u64) -> Vec<u8> {
+fn header<'a>(fields: impl IntoIterator<Item = (&'a str, bool)>, rows: u64) -> Vec<u8> {
     const PREFIX_BYTES: usize = 12;
     let quoted =
         |name: &str| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"));
@@ -31,27 +30,41 @@ pub fn header<'a>(fields: impl IntoIterator<Item = (&'a str, bool)>, rows: u64) 
     [b"\x93NUMPY\x02\x00", &length[..], text.as_bytes()].concat()
 }
 
-/// Writes all rows of `table` to `output`; `progress` is told the rows so far.
-pub(super) fn write(table: &Table, output: impl Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-    const BYTES: usize = 8;
-    let mut output = BufWriter::with_capacity(1 << 20, output);
-    let columns = table.columns();
-    let fields = columns.iter().map(|column| (column.name.as_str(), column.is_float()));
-    output.write_all(&header(fields, table.rows()))?;
-    let (row_bytes, mut records) = (columns.len() * BYTES, Vec::new());
-    for rows in table.pieces(columns.len()) {
-        records.resize((rows.end - rows.start) as usize * row_bytes, 0);
+/// Records on their way.
+pub(super) struct Records<W: Write> {
+    output: BufWriter<W>,
+    bytes: Vec<u8>,
+}
+
+impl<W: Write> Records<W> {
+    /// Begins an array of `rows` records.
+    pub(super) fn new(fields: &[Field], rows: u64, output: W) -> io::Result<Self> {
+        let mut output = BufWriter::with_capacity(1 << 20, output);
+        let names = fields.iter().map(|field| (field.name.as_str(), field.meaning.is_float()));
+        output.write_all(&header(names, rows))?;
+        Ok(Self { output, bytes: Vec::new() })
+    }
+
+    pub(super) fn push(&mut self, columns: &[Values]) -> io::Result<()> {
+        const BYTES: usize = 8;
+        let row_bytes = columns.len() * BYTES;
         for (place, column) in columns.iter().enumerate() {
-            let values: Vec<[u8; BYTES]> = match table.read(&column.name, rows.clone())? {
-                Values::Whole(values) => values.into_iter().map(i64::to_le_bytes).collect(),
-                Values::Float(values) => values.into_iter().map(f64::to_le_bytes).collect(),
-            };
-            for (record, value) in records.chunks_exact_mut(row_bytes).zip(values) {
-                record[place * BYTES..(place + 1) * BYTES].copy_from_slice(&value);
+            self.bytes.resize(column.len() * row_bytes, 0);
+            let places =
+                self.bytes.chunks_exact_mut(row_bytes).map(|record| &mut record[place * BYTES..][..BYTES]);
+            match column {
+                Values::Whole(values) => {
+                    places.zip(values).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
+                }
+                Values::Float(values) => {
+                    places.zip(values).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
+                }
             }
         }
-        output.write_all(&records)?;
-        progress(rows.end);
+        self.output.write_all(&self.bytes)
     }
-    Ok(output.flush()?)
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.output.flush()
+    }
 }

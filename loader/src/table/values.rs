@@ -21,6 +21,23 @@ pub enum Values {
     Float(Vec<f64>),
 }
 
+impl Values {
+    /// Values in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(values) => values.len(),
+            Self::Float(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Table {
     /// Reads `rows` of `column` as what it holds.
     ///
