@@ -54,6 +54,12 @@ pub enum Failure {
         /// What is in the way.
         error: export::Error,
     },
+    /// A search that finds no feature.
+    #[error("no feature is told of with {words:?}; `diapason features list` lists all")]
+    NoFeature {
+        /// What was searched for.
+        words: String,
+    },
     /// Features could not be written as HDF5.
     #[cfg(feature = "libhdf5")]
     #[error(transparent)]

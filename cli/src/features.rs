@@ -19,8 +19,11 @@ use crate::line::intake::Intake;
 /// What to tell about features.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List every feature with its parameters and inputs
-    List,
+    /// List every feature with its parameters and inputs, or those of which all the words given are told
+    List {
+        /// Words of names, families, meanings and TA-Lib's names, or parts of them
+        words: Vec<String>,
+    },
     /// Explain one feature, or a whole plan such as "rsi(14), ema(close,20)/close-1"
     Explain {
         /// The name of a feature, or a plan, or @FILE that holds one as text or as a TOML list
@@ -44,8 +47,8 @@ pub enum Command {
 /// [`Failure`] when the name or the plan is wrong, with the nearest name.
 pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
     match command {
-        Command::List => Ok(console.show(&CATALOGUE, |console, catalogue| {
-            let rows = catalogue
+        Command::List { words } => Ok(console.show(&told_of(words)?, |console, entries| {
+            let rows = entries
                 .iter()
                 .map(|entry| {
                     let inputs: Vec<&str> = entry.inputs.iter().map(|input| input.column).collect();
@@ -84,6 +87,28 @@ pub fn run(command: &Command, console: &Console) -> Result<(), Failure> {
         Command::Compute(arguments) => compute::run(arguments, console),
         Command::Check(arguments) => check::run(arguments, console),
     }
+}
+
+/// The features in whose lines all `words` occur.
+fn told_of(words: &[String]) -> Result<Vec<&'static Entry>, Failure> {
+    let is_told = |entry: &&Entry, word: &str| {
+        let line = format!(
+            "{} {:?} {} {}",
+            entry.name,
+            entry.family,
+            entry.summary,
+            entry.ta_lib.unwrap_or_default()
+        );
+        line.to_lowercase().contains(&word.to_lowercase())
+    };
+    let mut entries = CATALOGUE.to_vec();
+    for word in words {
+        entries.retain(|entry| is_told(entry, word));
+        if entries.is_empty() {
+            return Err(Failure::NoFeature { words: words.join(" ") });
+        }
+    }
+    Ok(entries)
 }
 
 fn entry_text(console: &Console, entry: &Entry) -> String {

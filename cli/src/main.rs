@@ -69,7 +69,7 @@ enum Command {
     /// Import, generate and inspect files of market data
     #[command(subcommand)]
     Data(data::Command),
-    /// List and explain features
+    /// List, explain, compute and check features
     #[command(subcommand)]
     Features(features::Command),
     /// Train an LSTM on a file

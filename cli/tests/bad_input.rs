@@ -73,6 +73,7 @@ fn import_cases() -> Vec<Case> {
         case("appending to other columns", "data import good.csv quotes.h5 --append"),
         case("appending rows from before the last one", "data import good.csv bars.h5 --append"),
         case("exporting to a form that is not known", "data export good.h5 out.xlsx"),
+        case("a search that finds no feature", "features list nosuch"),
         case("computing features into a form that is not known", "features compute good.h5 -o out.xlsx"),
         case("exporting a file that is missing", "data export nowhere.h5 out.parquet"),
         case("a wrong delimiter on the command line", "data import good.csv out.h5 --delimiter x"),
