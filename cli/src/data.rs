@@ -80,8 +80,9 @@ pub struct Import {
     /// The column of times, where a Parquet, Arrow or NumPy file has several
     #[arg(long)]
     pub time: Option<String>,
-    /// What a null of Parquet, Arrow or NumPy is in columns of whole numbers, texts and times: `fail`, `skip` (the row is
-    /// left out) or `nan` (columns of whole numbers become floating-point)
+    /// What a null of Parquet, Arrow or NumPy is in columns of whole numbers, texts and times, and in CSV a field that is empty or
+    /// says NaN, NA, null or none: `fail`, `skip` (the row is left out) or `nan` (columns of whole numbers become
+    /// floating-point)
     #[arg(long, default_value = "fail", value_parser = nulls)]
     pub nulls: import::Nulls,
     /// The highest zstd level of a column, 1 (fast) to 19 (small); a lower one is taken where little is lost
@@ -234,6 +235,7 @@ pub fn import(arguments: &Import, console: &Console) -> Result<csv::Report, Fail
         dialect: csv::Dialect { decimal_comma: arguments.decimal_comma, dates: arguments.dates },
         columns: arguments.columns.clone(),
         skip: arguments.skip.clone(),
+        nulls: arguments.nulls,
         level: arguments.level,
         choice: arguments.codec,
         append: arguments.append,
@@ -331,7 +333,7 @@ fn import_other_text(console: &Console, report: &import::Report) -> String {
 pub fn import_text(console: &Console, report: &csv::Report) -> String {
     let columns: Vec<String> = report.columns.iter().map(|c| format!("{} ({})", c.name, c.role)).collect();
     format!(
-        "{} rows, {} -> {} in {} ({})\n  columns    {}\n  time       {}, {}\n  delimiter  {:?}, {}\n  content    {}{}",
+        "{} rows, {} -> {} in {} ({})\n  columns    {}\n  time       {}, {}\n  delimiter  {:?}, {}\n  content    {}{}{}{}",
         console::count(report.rows),
         console::bytes(report.bytes_in),
         console::bytes(report.bytes_out),
@@ -345,6 +347,16 @@ pub fn import_text(console: &Console, report: &csv::Report) -> String {
         console.paint(Tone::Faint, &report.content_hash),
         if report.crossed > 0 {
             format!("\n  crossed    {} quotes with bid above ask were kept", console::count(report.crossed))
+        } else {
+            String::new()
+        },
+        if report.missing > 0 {
+            format!("\n  missing    {} values are NaN", console::count(report.missing))
+        } else {
+            String::new()
+        },
+        if report.left_out > 0 {
+            format!("\n  left out   {} rows with a value missing", console::count(report.left_out))
         } else {
             String::new()
         },

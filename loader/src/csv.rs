@@ -44,6 +44,7 @@ mod intake;
 
 use crate::append::Before;
 use crate::format::libhdf5::{Choice, Writer};
+pub use crate::nulls::Nulls;
 use crate::parallel;
 use block::{Block, Blocks, Next};
 pub use dialect::{Dates, Dialect};
@@ -76,6 +77,8 @@ pub struct Options {
     /// Columns to leave out, by their names in the input; where there are no names, by their numbers from 1 or by what
     /// they are found to be, such as `volume`.
     pub skip: Vec<String>,
+    /// What a field of a value is that is empty or says NaN, NA, null or none.
+    pub nulls: Nulls,
     /// The least number of rows that is of use.
     pub rows_min: u64,
     /// Rows in one chunk of the output.
@@ -98,6 +101,7 @@ impl Default for Options {
             dialect: Dialect::default(),
             columns: None,
             skip: Vec::new(),
+            nulls: Nulls::Fail,
             rows_min: 1,
             chunk_rows: 65_536,
             level: 1,
@@ -144,6 +148,10 @@ pub struct Report {
     pub repeated: u64,
     /// Rows whose bid is above their ask: kept, since quotes of several venues do cross.
     pub crossed: u64,
+    /// Values that were not there and are NaN.
+    pub missing: u64,
+    /// Rows that were left out, since a value was not there.
+    pub left_out: u64,
     /// Bytes of the input.
     pub bytes_in: u64,
     /// Bytes of the output.

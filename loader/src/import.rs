@@ -39,25 +39,12 @@ mod intake;
 use crate::append::Before;
 use crate::csv::{Progress, Stamp};
 use crate::format::libhdf5::{Choice, Writer, is_same_file};
+pub use crate::nulls::Nulls;
 use crate::parallel;
 use batch::{Batch, Field};
 pub use error::Error;
 use intake::Intake;
 use plan::Plan;
-
-/// What a null is where there is no value that means "none": in columns of whole numbers, texts and times. In a column of
-/// floating-point numbers it is NaN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Nulls {
-    /// An error that names column and row.
-    #[default]
-    Fail,
-    /// The row is left out.
-    Skip,
-    /// A column of whole numbers with a null anywhere becomes floating-point, where it is NaN; the file is read twice. A null
-    /// in texts and times is an error.
-    Nan,
-}
 
 /// What an import may be told.
 #[derive(Clone, Debug)]

@@ -41,6 +41,9 @@ pub mod market;
 pub mod append;
 
 #[cfg(feature = "libhdf5")]
+mod nulls;
+
+#[cfg(feature = "libhdf5")]
 pub mod csv;
 
 #[cfg(feature = "libhdf5")]

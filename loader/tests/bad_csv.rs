@@ -38,8 +38,11 @@ fn values() {
             "2022-01-01 00:01,x,2,1,2,5",
             "in.csv:3: column \"open\": \"x\" is not a number; correct it, or leave",
         ),
-        ("2022-01-01 00:01,1,2,1,2,", "in.csv:3: column \"volume\": \"\" is empty, a number is needed"),
-        ("2022-01-01 00:01,1,2,1,NaN,5", "in.csv:3: column \"close\": \"NaN\" is not finite; remove the row"),
+        ("2022-01-01 00:01,1,2,1,2,", "in.csv:3: column \"volume\": \"\" is no value, a number is needed"),
+        (
+            "2022-01-01 00:01,1,2,1,NaN,5",
+            "in.csv:3: column \"close\": \"NaN\" is no value, a number is needed",
+        ),
         ("2022-01-01 00:01,1,inf,1,2,5", "in.csv:3: column \"high\": \"inf\" is not finite"),
         ("2022-01-01 00:01,1,1e999,1,2,5", "in.csv:3: column \"high\": \"1e999\" is not finite"),
         (

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use diapason_loader::csv::{self, Error, Options, Progress, Report};
+use diapason_loader::csv::{self, Error, Nulls, Options, Progress, Report};
 use diapason_loader::table::Table;
 use diapason_tests::{need, oracle::ask, require};
 
@@ -44,6 +44,50 @@ fn check(file: &str, names: &str, columns: &[&str], rows: u64) -> Report {
     table.read_i64(columns[0], 0..rows, &mut times).unwrap();
     assert_eq!((times[0], times[rows as usize - 1]), (report.first_ns, report.last_ns));
     report
+}
+
+/// Rows in which every third value of `b` is not there in one of the ways of other programs; long enough for several blocks.
+#[test]
+fn a_value_that_is_not_there_is_what_was_asked_for() {
+    const WAYS: [&str; 6] = ["", "NaN", "NA", "null", "None", "\"\""];
+    const ROWS: usize = 60_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.h5"));
+    let row = |row: usize| {
+        let b = if row % 3 == 1 { WAYS[row / 3 % WAYS.len()].to_owned() } else { format!("{row}.5") };
+        format!("{},{row},{b}\n", 1_700_000_000 + row)
+    };
+    // Quotes go another way than lines without.
+    for quotes in [true, false] {
+        let lines: String =
+            (0..ROWS).map(row).map(|line| if quotes { line } else { line.replace('"', "") }).collect();
+        std::fs::write(&input, format!("time,a,b\n{lines}")).unwrap();
+        let with = |nulls| import(&input, &output, &Options { nulls, ..Options::default() });
+
+        let error = with(Nulls::Fail).unwrap_err().to_string();
+        assert!(
+            error.contains("in.csv:3: column \"b\": \"\" is no value") && error.contains("--nulls"),
+            "{error}"
+        );
+
+        let report = with(Nulls::Nan).unwrap().0;
+        assert_eq!((report.rows, report.missing, report.left_out), (ROWS as u64, ROWS as u64 / 3, 0));
+        let mut values = vec![0.0; ROWS];
+        Table::open(&output).unwrap().read_f64("b", 0..ROWS as u64, &mut values).unwrap();
+        let expected = |row: usize| row as f64 + 0.5;
+        assert!(values.iter().enumerate().all(|(row, value)| match row % 3 {
+            1 => value.is_nan(),
+            _ => *value == expected(row),
+        }));
+
+        let report = with(Nulls::Skip).unwrap().0;
+        let kept = ROWS - ROWS / 3;
+        assert_eq!((report.rows, report.missing, report.left_out), (kept as u64, 0, ROWS as u64 / 3));
+        let mut values = vec![0.0; kept];
+        Table::open(&output).unwrap().read_f64("b", 0..kept as u64, &mut values).unwrap();
+        let stayed: Vec<f64> = (0..ROWS).filter(|row| row % 3 != 1).map(expected).collect();
+        assert!(values == stayed);
+    }
 }
 
 #[test]

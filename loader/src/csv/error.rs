@@ -209,10 +209,10 @@ pub enum Problem {
     },
     /// Nothing where a number is needed.
     #[error(
-        "is empty, a number is needed; fill it in, remove the row, or leave the column out with `--skip`"
+        "is no value, a number is needed; fill it in, leave such rows out (`--nulls skip`), take them as NaN (`--nulls nan`), or leave the column out with `--skip`"
     )]
     Missing,
-    /// NaN or infinite.
+    /// Infinite.
     #[error("is not finite; remove the row or fill in the number")]
     NotFinite,
     /// Not a time of the file's form.

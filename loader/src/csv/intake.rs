@@ -22,6 +22,8 @@ pub(super) struct Intake<'a> {
     last: Option<Moment>,
     repeated: u64,
     crossed: u64,
+    missing: u64,
+    left_out: u64,
 }
 
 impl<'a> Intake<'a> {
@@ -37,6 +39,8 @@ impl<'a> Intake<'a> {
             last: None,
             repeated: 0,
             crossed: 0,
+            missing: 0,
+            left_out: 0,
         }
     }
 
@@ -71,6 +75,8 @@ impl<'a> Intake<'a> {
         self.rows += rows.times.len() as u64;
         self.repeated += rows.repeated;
         self.crossed += rows.crossed;
+        self.missing += rows.missing;
+        self.left_out += rows.left_out;
         let values = rows.values.iter().map(|values| Values::F64(values));
         let columns: Vec<Values<'_>> = iter::once(Values::I64(&rows.times)).chain(values).collect();
         Ok(self.writer.push_rows(&columns, threads)?)
@@ -112,6 +118,8 @@ impl<'a> Intake<'a> {
             last_ns,
             repeated: self.repeated,
             crossed: self.crossed,
+            missing: self.missing,
+            left_out: self.left_out,
             bytes_in: plan.bytes,
             bytes_out: written.bytes,
             content_hash: written.content_hash,

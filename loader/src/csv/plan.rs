@@ -12,6 +12,7 @@ use super::layout::{self, Layout, Time};
 use super::record;
 use super::time::Clock;
 use crate::format::libhdf5::{self, Kind};
+use crate::nulls::Nulls;
 
 /// The first block, on which everything is detected.
 const HEAD_BYTES: u64 = 256 << 10;
@@ -32,6 +33,7 @@ pub(super) struct Plan<'a> {
     pub bom_bytes: u64,
     pub delimiter: u8,
     pub dialect: Dialect,
+    pub nulls: Nulls,
     pub header: bool,
     pub layout: Layout,
     pub time_source: String,
@@ -121,7 +123,8 @@ impl<'a> Plan<'a> {
         })?;
         let bom_bytes = (head.len() - text.len()) as u64;
         let bytes = metadata.len();
-        Ok(Self { input, bytes, bom_bytes, delimiter, dialect, header, layout, time_source, clock })
+        let nulls = options.nulls;
+        Ok(Self { input, bytes, bom_bytes, delimiter, dialect, nulls, header, layout, time_source, clock })
     }
 
     /// The text from its first row on.

@@ -13,6 +13,7 @@ use super::plan::{Moment, Plan, time_text};
 use super::record::{self, RECORD_BYTES_MAX, Record, Records};
 use super::row::Rules;
 use super::time::Clock;
+use crate::nulls::{self, Nulls};
 
 /// What a field is to the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub(super) struct Rows<'a> {
     pub last: Option<Moment>,
     pub repeated: u64,
     pub crossed: u64,
+    /// Values that became NaN.
+    pub missing: u64,
+    /// Rows without a value.
+    pub left_out: u64,
 }
 
 impl<'a> Rows<'a> {
@@ -65,6 +70,8 @@ impl<'a> Rows<'a> {
             last: None,
             repeated: 0,
             crossed: 0,
+            missing: 0,
+            left_out: 0,
         }
     }
 
@@ -163,16 +170,28 @@ impl<'a> Rows<'a> {
             let (found, expected) = (record.len(), layout.fields);
             return Err(Error::Ragged { path, line: record.line, found, expected });
         }
+        let nulls = self.plan.nulls;
+        let is_null = |column: usize| nulls::is_null(record.field(layout.values[column].field));
+        if nulls == Nulls::Skip && (0..layout.values.len()).any(is_null) {
+            self.left_out += 1;
+            return Ok(());
+        }
         let time = self.time(record)?;
         for (column, value) in layout.values.iter().enumerate() {
             let text = record.field(value.field);
             let refuse = |problem| Err(self.refuse(record, column, problem));
+            if nulls == Nulls::Nan && is_null(column) {
+                self.row[column] = f64::NAN;
+                self.missing += 1;
+                continue;
+            }
             let Some(number) = self.plan.dialect.number(text) else {
-                let is_empty = text.is_empty();
-                return refuse(if is_empty { Problem::Missing } else { self.plan.not_a_number(text) });
+                let is_null = nulls::is_null(text);
+                return refuse(if is_null { Problem::Missing } else { self.plan.not_a_number(text) });
             };
             if !number.is_finite() {
-                return refuse(Problem::NotFinite);
+                let is_null = number.is_nan();
+                return refuse(if is_null { Problem::Missing } else { Problem::NotFinite });
             }
             if let Some(rule) = self.rules.value(column, number) {
                 return refuse(Problem::OutOfRange { rule });
