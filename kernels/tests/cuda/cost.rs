@@ -42,12 +42,12 @@ fn what_the_host_does_for_each() {
     require!(Cxx);
     let file = std::env::temp_dir().join(format!("diapason-cost-{}", std::process::id()));
     let settings = format!("empty,report={}", file.display());
-    let each: [(&str, fn(&Gpu)); 3] = [
+    let each: [(&str, Work); 3] = [
         ("a batch of one window", |gpu| {
             let mut executable = model().compile_cuda(gpu, &Options::default()).unwrap();
             let (x, mut out) = (exam::windows(1, 1, SPEC.input), Array2::zeros((1, 1)));
             time("a batch of one window, 3 launches", || {
-                executable.predict(x.view(), out.view_mut()).unwrap()
+                executable.predict(x.view(), out.view_mut()).unwrap();
             });
         }),
         ("a tick by a launch", |gpu| {
@@ -66,11 +66,14 @@ fn what_the_host_does_for_each() {
     ];
     for (part, work) in each {
         run("cost::what_the_host_does_for_each", part, &Host::with(&settings), || {
-            work(&Gpu::open(0).unwrap())
+            work(&Gpu::open(0).unwrap());
         });
         show(&file, part);
     }
 }
+
+/// What is done on a device.
+type Work = fn(&Gpu);
 
 fn model() -> Lstm {
     Lstm::new(SPEC, 1).unwrap()

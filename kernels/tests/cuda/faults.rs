@@ -14,6 +14,9 @@ use crate::child::{Host, run};
 const SPEC: Spec = Spec { input: 3, hidden: 5, layers: 1, output: 1, head: Head::Linear };
 const WAIT: Duration = Duration::from_millis(300);
 
+/// What is done on a device, and what it says against it.
+type Work = fn(&Gpu) -> Result<(), String>;
+
 fn model() -> Lstm {
     Lstm::new(SPEC, 1).unwrap()
 }
@@ -71,7 +74,7 @@ fn a_launch_that_fails_is_an_error() {
 #[test]
 fn a_device_may_be_lost_in_any_call() {
     require!(Cxx);
-    let each: [(&str, fn(&Gpu) -> Result<(), String>); 5] = [
+    let each: [(&str, Work); 5] = [
         ("predict", predict),
         ("train", train),
         ("panel", panel),
@@ -99,7 +102,7 @@ fn a_device_may_be_lost_in_any_call() {
 #[test]
 fn a_kernel_that_never_ends_is_given_up() {
     require!(Cxx);
-    let each: [(&str, fn(&Gpu) -> Result<(), String>); 3] = [
+    let each: [(&str, Work); 3] = [
         ("lstm_layer", predict),
         ("lstm_stream", |gpu| ticks(gpu, true)),
         ("lstm_stream", |gpu| ticks(gpu, false)),
