@@ -6,13 +6,10 @@
 
 #![cfg(all(feature = "cuda", target_os = "linux"))]
 #![expect(
-#![expect(
-    clippy::print_stdout,
-    reason = "what a child found is shown where its test fails, or where a measurement is asked for"
-)]
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of a test fail by panicking, as the test does"
+    clippy::print_stdout,
+    reason = "helpers of a test fail by panicking, as the test does, and what a child found is shown"
 )]
 
 mod child;
