@@ -4,7 +4,7 @@
 //! cargo test -p diapason-kernels --features cuda --test cuda cost -- --ignored --nocapture
 //! ```
 //!
-//! A real driver's own time comes on top, 2 to 4 us a launch. Models are as small as can be, so that calls are timed and not
+//! A real driver's own time comes on top, some microseconds a launch. Models are as small as can be, so that calls are timed and not
 //! copies. The calls are counted as well, which is what a change of the code changes first.
 
 use std::path::Path;
