@@ -7,6 +7,7 @@
 //!
 //! The crate has no dependency, so that every crate may name it as a dev-dependency.
 
+pub mod cuda;
 pub mod need;
 pub mod oracle;
 

@@ -94,7 +94,7 @@ pub struct DeviceEngine {
     from_ptx: bool,
     buffers: Vec<Option<Room>>,
     wait_max: Duration,
-    /// Something did not end in time: nothing here may be freed or used again.
+    /// Something did not end in time, or failed: nothing here may be used again.
     lost: Option<CudaError>,
 }
 
@@ -152,14 +152,19 @@ impl DeviceEngine {
         error
     }
 
-    /// Whether something did not end in time.
+    /// Whether something did not end in time, and may still write.
     pub const fn is_lost(&self) -> bool {
-        self.lost.is_some()
+        matches!(self.lost, Some(CudaError::Timeout { .. }))
     }
 
+    /// After this nothing is started any more. To free what a kernel may still use would wait for it, and so would ending its module,
+    /// its stream or the context; a device that answers with an error frees them, and can be opened again.
     fn forget(&mut self, error: CudaError) {
-        // To free what a kernel may still use would wait for it.
-        std::mem::forget(std::mem::take(&mut self.buffers));
+        if matches!(error, CudaError::Timeout { .. }) {
+            std::mem::forget(std::mem::take(&mut self.buffers));
+            std::mem::forget(std::mem::take(&mut self.functions));
+            std::mem::forget(self.gpu.clone());
+        }
         self.lost = Some(error);
     }
 

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3};
 use super::feature::CudaPanelError;
 use super::gpu::Gpu;
 use super::stream::CudaStreamOptions;
-use super::train::{CudaTrainError, CudaTrainer};
+use super::train::{CudaSweep, CudaTrainError, CudaTrainer};
 use crate::feature::{Number, Plan};
 use crate::gpu::Precision;
 use crate::gpu::exam::training::{self, LESSONS, Lesson, STEPS};
@@ -31,9 +31,12 @@ pub struct Found {
 /// The workload of the benchmarks.
 const WORKLOAD: Spec = Spec { input: 32, hidden: 128, layers: 2, output: 1, head: Head::Linear };
 const TIME: usize = 60;
-/// Steps and ticks that are measured.
-const SAMPLES: usize = 50;
-const TICKS: usize = 20_000;
+/// Windows of a step of the training that is measured.
+const STEP_BATCHES: [usize; 3] = [8, 128, 1_024];
+/// Steps, ticks and panels that are measured at most, and at least where there is little time.
+const SAMPLES: (usize, usize) = (50, 3);
+const TICKS: (usize, usize) = (20_000, 50);
+const PANELS: usize = 4;
 /// Ticks that are held against the reference.
 const CHECKED: usize = 40;
 /// Symbols and rows of a panel.
@@ -48,21 +51,23 @@ impl Found {
     }
 }
 
-/// Sits everything on `gpu`. `say` hears what is being done.
-pub fn sit(gpu: &Gpu, say: &mut impl FnMut(&str)) -> Found {
+/// Sits everything on `gpu`, and measures each thing for about as long as is `enough`. `say` hears what is being done.
+pub fn sit(gpu: &Gpu, enough: Duration, say: &mut impl FnMut(&str)) -> Found {
     let mut found = Found::default();
     let precisions = [(Precision::F32, Kept::F32), (Precision::Bf16, Kept::Bf16)];
     for both in precisions.into_iter().filter(|(precision, _)| gpu.offers(*precision)) {
-        trainings(gpu, both, &mut found, say);
+        trainings(gpu, both, enough, &mut found, say);
     }
+    say("cuda: models side by side");
+    found.take("models side by side", side_by_side(gpu));
     say("cuda: features");
-    panels::<f32>(gpu, &mut found);
-    panels::<f64>(gpu, &mut found);
+    panels::<f32>(gpu, enough, &mut found);
+    panels::<f64>(gpu, enough, &mut found);
     for precision in Precision::ALL.into_iter().filter(|&precision| gpu.offers(precision)) {
         for persistent in [true, false] {
             say(&format!("cuda: a stream in {precision}, persistent: {persistent}"));
             let options = CudaStreamOptions { precision, persistent, ..CudaStreamOptions::default() };
-            match ticks(gpu, &options) {
+            match ticks(gpu, &options, enough) {
                 Ok((mark, timing)) => {
                     found.marks.push(mark);
                     found.timings.push(timing);
@@ -75,7 +80,13 @@ pub fn sit(gpu: &Gpu, say: &mut impl FnMut(&str)) -> Found {
 }
 
 /// Gradients, a short training, and steps that are measured.
-fn trainings(gpu: &Gpu, (precision, kept): (Precision, Kept), found: &mut Found, say: &mut impl FnMut(&str)) {
+fn trainings(
+    gpu: &Gpu,
+    (precision, kept): (Precision, Kept),
+    enough: Duration,
+    found: &mut Found,
+    say: &mut impl FnMut(&str),
+) {
     // The kernels in halves take up to 256 units, and say so of more.
     let fits = |lesson: &&Lesson| kept == Kept::F32 || lesson.spec.hidden <= 256;
     for lesson in LESSONS.iter().filter(fits) {
@@ -95,23 +106,63 @@ fn trainings(gpu: &Gpu, (precision, kept): (Precision, Kept), found: &mut Found,
         (0..STEPS).map(|_| Ok(trainer.step(x, y)?.loss)).collect::<Result<_, CudaTrainError>>()
     });
     found.take("a short training", mark);
-    for batch in [128, 1_024] {
-        match steps(gpu, kept, batch) {
-            Ok(timing) => found.timings.push(timing),
+    let mut last: Option<(usize, f64)> = None;
+    for batch in STEP_BATCHES {
+        // A batch takes at most as much longer as it is larger.
+        let expected_us = last.map_or(0.0, |(before, us)| us * batch as f64 / before as f64);
+        if expected_us > enough.as_secs_f64() * 1e6 {
+            break;
+        }
+        say(&format!("cuda: steps of a training in {precision}, {batch} windows"));
+        match steps(gpu, kept, batch, enough) {
+            Ok(timing) => {
+                last = Some((batch, timing.p50_us));
+                found.timings.push(timing);
+            }
             Err(error) => found.errors.push(format!("training on batches of {batch}: {error}")),
         }
     }
 }
 
+/// Three models in the same launches have the bits of each alone, step after step.
+fn side_by_side(gpu: &Gpu) -> Result<Mark, CudaTrainError> {
+    let spec = Spec { input: 6, hidden: 24, layers: 2, output: 1, head: Head::Linear };
+    let (batch, steps) = (40, 3);
+    let (x, y) = (windows(batch, 9, spec.input), training::targets(batch, &spec));
+    let one = |seed: u16| {
+        let learning_rate = 1e-3 * f32::from(seed + 1);
+        let options =
+            TrainOptions { learning_rate, seed: seed.into(), dropout: 0.2, ..TrainOptions::default() };
+        Ok::<_, CudaTrainError>((Lstm::new(spec, seed.into()).map_err(TrainError::Model)?, options))
+    };
+    let models = (0..3).map(one).collect::<Result<Vec<_>, _>>()?;
+    let run = |models: Vec<(Lstm, TrainOptions)>| {
+        let mut sweep = CudaSweep::new(gpu, models, batch)?;
+        for _ in 0..steps {
+            sweep.step(x.view(), y.view())?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        }
+        sweep.models()
+    };
+    let together = run(models.clone())?;
+    let mut differing = 0_u32;
+    for (model, own) in together.iter().zip(models) {
+        differing += u32::from(run(vec![own])?.first() != Some(model));
+    }
+    let case =
+        format!("3 models of {spec} side by side for {steps} steps, beside each alone: those that differ");
+    let (distance, passed) = (f64::from(differing), differing == 0);
+    Ok(Mark { case, precision: "f32", distance, tolerance: 0.0, passed })
+}
+
 /// How long a step of the training of the workload takes.
-fn steps(gpu: &Gpu, precision: Kept, batch: usize) -> Result<Timing, CudaTrainError> {
+fn steps(gpu: &Gpu, precision: Kept, batch: usize, enough: Duration) -> Result<Timing, CudaTrainError> {
     let model = Lstm::new(WORKLOAD, 1).map_err(TrainError::Model)?;
     let options = TrainOptions { precision, ..TrainOptions::default() };
     let mut trainer = CudaTrainer::new(gpu, model, options, batch)?;
     let (x, y) = (windows(batch, TIME, WORKLOAD.input), training::targets(batch, &WORKLOAD));
     trainer.step(x.view(), y.view())?;
-    let mut times = Vec::with_capacity(SAMPLES);
-    for _ in 0..SAMPLES {
+    let (begin, mut times) = (Instant::now(), Vec::with_capacity(SAMPLES.0));
+    while times.len() < SAMPLES.0 && (times.len() < SAMPLES.1 || begin.elapsed() < enough) {
         let start = Instant::now();
         trainer.step(x.view(), y.view())?;
         times.push(start.elapsed());
@@ -121,7 +172,11 @@ fn steps(gpu: &Gpu, precision: Kept, batch: usize) -> Result<Timing, CudaTrainEr
 }
 
 /// Ticks held against the reference, a pause in which a kernel leaves, and then many that are measured.
-fn ticks(gpu: &Gpu, options: &CudaStreamOptions) -> Result<(Mark, Timing), super::CudaError> {
+fn ticks(
+    gpu: &Gpu,
+    options: &CudaStreamOptions,
+    enough: Duration,
+) -> Result<(Mark, Timing), super::CudaError> {
     let model = Lstm::new(WORKLOAD, 1)?;
     // Soon bored, so that the pause below is one.
     let bored = CudaStreamOptions { looks_max: 2_000, ..options.clone() };
@@ -148,26 +203,27 @@ fn ticks(gpu: &Gpu, options: &CudaStreamOptions) -> Result<(Mark, Timing), super
     let mark = Mark { case, precision: options.precision.name(), distance, tolerance, passed };
     let mut stream = model.stream_cuda(gpu, options)?;
     let row = &x[..WORKLOAD.input];
-    let mut times = Vec::with_capacity(TICKS);
-    for tick in 0..TICKS + 100 {
+    for _ in 0..TICKS.1 {
+        stream.push(row, &mut out)?;
+    }
+    let (begin, mut times) = (Instant::now(), Vec::with_capacity(TICKS.0));
+    while times.len() < TICKS.0 && (times.len() < TICKS.1 || begin.elapsed() < enough) {
         let start = Instant::now();
         stream.push(row, &mut out)?;
-        if tick >= 100 {
-            times.push(start.elapsed());
-        }
+        times.push(start.elapsed());
     }
     let what = format!("a tick by {kind} in {}: {WORKLOAD}", options.precision);
     Ok((mark, Timing::new(what, times)))
 }
 
 /// Operations that IEEE 754 rounds must have the processor's bits; with logarithms the distance counts.
-fn panels<T: Number>(gpu: &Gpu, found: &mut Found) {
+fn panels<T: Number>(gpu: &Gpu, enough: Duration, found: &mut Found) {
     let exact = "rsi(close,14), ema(close,20)/close-1, zscore(close,60), atr(14), percentb(close,20), \
                  macd(close,12,26,9).hist, willr(14), adx(14), median(close,9)";
     let logs = "log_return(close,1), volatility(close,20)";
     let (precision, rounding) = if size_of::<T>() == 8 { ("f64", 1e-13) } else { ("f32", 1e-5) };
     for (text, tolerance) in [(exact, 0.0), (logs, rounding)] {
-        match panel::<T>(gpu, text) {
+        match panel::<T>(gpu, text, enough) {
             Ok((distance, timing)) => {
                 let passed = distance <= tolerance;
                 let case = format!("a panel of {} symbols, {text}", PANEL.0);
@@ -181,7 +237,7 @@ fn panels<T: Number>(gpu: &Gpu, found: &mut Found) {
 
 /// The distance from the processor's panel; infinite where one is known and the other not, and the share of numbers that differ
 /// is at least it where any does.
-fn panel<T: Number>(gpu: &Gpu, text: &str) -> Result<(f64, Timing), CudaPanelError> {
+fn panel<T: Number>(gpu: &Gpu, text: &str, enough: Duration) -> Result<(f64, Timing), CudaPanelError> {
     const COLUMNS: [&str; 3] = ["high", "low", "close"];
     // The texts are this file's own; a plan that this build does not know is a mistake in it, and shows as a failed exam.
     let Ok(plan) = Plan::parse(text, &COLUMNS) else {
@@ -205,8 +261,8 @@ fn panel<T: Number>(gpu: &Gpu, text: &str) -> Result<(f64, Timing), CudaPanelErr
     let mut wanted = Array3::from_elem((plan.names().len(), rows, symbols), T::zero());
     plan.panel::<T>(symbols)?.extend(&views, wanted.view_mut())?;
     let mut got = wanted.clone();
-    let mut times = Vec::new();
-    for _ in 0..4 {
+    let (begin, mut times) = (Instant::now(), Vec::new());
+    while times.len() < PANELS && (times.is_empty() || begin.elapsed() < enough) {
         let mut panel = plan.panel_cuda::<T>(gpu, symbols)?;
         let start = Instant::now();
         panel.extend(&views, got.view_mut())?;

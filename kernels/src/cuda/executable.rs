@@ -30,12 +30,14 @@ pub struct CudaExecutable {
     spec: Spec,
     options: Options,
     layers: Vec<Weights>,
-    head: [CudaSlice<u8>; 2],
+    head: Vec<CudaSlice<u8>>,
     dense: CudaFunction,
     /// For each of the [`CLASSES`] the kernels of all layers, once a batch wanted it.
     kernels: [Option<Vec<Kernel>>; CLASSES.len()],
     room: Option<Room>,
     chunk_bytes: usize,
+    /// Something did not end in time: nothing here may be freed or used again.
+    lost: Option<CudaError>,
 }
 
 /// A layer's weights, as its kernel reads them.
@@ -105,12 +107,13 @@ impl Lstm {
         let layers = packed::layers(self.weights()).into_iter().enumerate().map(place);
         let layers = layers.collect::<Result<_, CudaError>>()?;
         let (weight, bias) = self.weights().head();
-        let head = [gpu.upload("the head", &f32s(weight))?, gpu.upload("the head", &f32s(bias))?];
+        let head = vec![gpu.upload("the head", &f32s(weight))?, gpu.upload("the head", &f32s(bias))?];
         let (dense, _) = gpu.load(&source::dense(spec.hidden, spec.output), 0)?;
         let (gpu, options, chunk_bytes) = (gpu.clone(), options.clone(), CHUNK_BYTES);
         let kernels = [const { None }; CLASSES.len()];
+        let (room, lost) = (None, None);
         let mut executable =
-            CudaExecutable { gpu, spec, options, layers, head, dense, kernels, room: None, chunk_bytes };
+            CudaExecutable { gpu, spec, options, layers, head, dense, kernels, room, chunk_bytes, lost };
         // What a large batch wants is compiled now, and what could be wrong with it said now.
         executable.prepare(CLASSES.len() - 1)?;
         Ok(executable)
@@ -132,6 +135,7 @@ impl CudaExecutable {
         mut out: ArrayViewMut2<f32>,
     ) -> Result<(), CudaError> {
         windows::check(&self.spec, &windows, &out)?;
+        self.lost.clone().map_or(Ok(()), Err)?;
         let batch = windows.dim().0;
         let (mut spoiled, mut logits) = (vec![false; batch], Vec::new());
         while let Err(error) = self.run(&windows, &mut spoiled, &mut logits) {
@@ -142,8 +146,7 @@ impl CudaExecutable {
                     logits.clear();
                 }
                 CudaError::Timeout { .. } => {
-                    // To free what a kernel may still use would wait for it.
-                    std::mem::forget(self.room.take());
+                    self.forget(&error);
                     return Err(error);
                 }
                 other => return Err(other),
@@ -151,6 +154,18 @@ impl CudaExecutable {
         }
         windows::write(&self.spec, &mut logits, (0, &spoiled), &mut out);
         Ok(())
+    }
+
+    /// Gives up what did not end in time. To free what a kernel may still use would wait for it, and so would ending its module,
+    /// its stream or the context.
+    fn forget(&mut self, error: &CudaError) {
+        std::mem::forget(self.room.take());
+        std::mem::forget(std::mem::take(&mut self.layers));
+        std::mem::forget(std::mem::take(&mut self.head));
+        std::mem::forget(std::mem::take(&mut self.kernels));
+        std::mem::forget(self.dense.clone());
+        std::mem::forget(self.gpu.clone());
+        self.lost = Some(error.clone());
     }
 
     /// Compiles the kernels of a class, unless they are there. Without a compiler and machine code for this kind of device,
@@ -378,7 +393,7 @@ impl CudaExecutable {
     /// Applies the head to what the last layer left.
     fn head(&self, room: &mut Room, rows: usize) -> Result<(), CudaError> {
         let Some([h, _]) = room.states.last() else { return Ok(()) };
-        let [weight, bias] = &self.head;
+        let [weight, bias] = &self.head[..] else { return Ok(()) };
         let (count, cells) = (int(rows), rows * self.spec.output);
         let mut launch = self.gpu.streams[0].launch_builder(&self.dense);
         // One model: no way from one to the next.

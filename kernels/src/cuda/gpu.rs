@@ -63,10 +63,11 @@ impl Gpu {
         let mut driver = 0;
         // SAFETY: the pointer is to a live integer, and the function needs no initialisation.
         let asked = unsafe { sys::cuDriverGetVersion(&raw mut driver) };
-        if asked != CUresult::CUDA_SUCCESS || driver < DRIVER_MIN.0 {
+        let unnamed = |what| move |error: DriverError| failed("the CUDA driver", what, error);
+        asked.result().map_err(unnamed("asking for its version"))?;
+        if driver < DRIVER_MIN.0 {
             return Err(CudaError::DriverTooOld { found: version(driver), needed: DRIVER_MIN.1 });
         }
-        let unnamed = |what| move |error: DriverError| failed("the CUDA driver", what, error);
         cudarc::driver::result::init().map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_NO_DEVICE => CudaError::NoDevice { ordinal, count: 0 },
             _ => unnamed("starting")(error),

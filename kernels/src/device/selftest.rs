@@ -145,7 +145,7 @@ fn device(kind: Kind, plan: Plan, say: &mut impl FnMut(&str)) -> DeviceReport {
     if plan.every_exam
         && let Device::Cuda(gpu) = &device
     {
-        let found = crate::cuda::exam::sit(gpu, say);
+        let found = crate::cuda::exam::sit(gpu, plan.enough, say);
         report.marks.extend(found.marks);
         report.errors.extend(found.errors);
         report.timings.extend(found.timings);
@@ -190,8 +190,8 @@ fn speeds(device: &Device, options: &Options, enough: Duration) -> Result<Vec<Sp
     let mut speeds: Vec<Speed> = Vec::new();
     for batch in BATCHES {
         if let Some(last) = speeds.last() {
-            let expected_ms = last.median_ms * batch as f64 / last.batch as f64;
-            if last.batch >= FULL && expected_ms > enough.as_secs_f64() * 1e3 {
+            let more = if last.batch >= FULL { batch as f64 / last.batch as f64 } else { 1.0 };
+            if last.median_ms * more > enough.as_secs_f64() * 1e3 {
                 break;
             }
         }

@@ -4,6 +4,8 @@
 //     3 kernel grid[3] threads count, then for each argument a word that is 0 for a value and 1 + its buffer for a pointer,
 //     and the value, or the offset in bytes
 
+#include <vector>
+
 static bool take(void *to, const size_t bytes) { return fread(to, 1, bytes, stdin) == bytes; }
 
 int main(const int, char **arguments) {
@@ -33,7 +35,9 @@ int main(const int, char **arguments) {
                 value = pair[0] ? (uint64_t)(uintptr_t)(begin(pair[0] - 1) + pair[1]) : pair[1];
             }
             const int kernel = (int)word[0];
-            launch((int)word[1], (int)word[2], (int)word[3], (int)word[4], [&] { start(kernel, values.data()); });
+            std::vector<void *> places;
+            for (uint64_t &value : values) places.push_back(&value);
+            launch((int)word[1], (int)word[2], (int)word[3], (int)word[4], [&] { start(kernel, places.data()); });
         }
     }
 }

@@ -4,6 +4,7 @@
 //
 // KERNEL is the file, ARGUMENTS how many pointers it takes, CALL the call.
 
+#include <vector>
 #include "host.cuh"
 
 // What kernels declare as `extern __shared__`, each with a type of its own.

@@ -3,16 +3,15 @@
 // Each thread of a block is a fiber; they take turns, and a barrier or a warp's collective instruction is a place where
 // they wait for each other. `multiply` does what the PTX manual says of mma.m16n8k16, on the fragments that it draws. So
 // indices, layouts, barriers and arithmetic are tested; the hardware's own rounding and timing are not.
+//
+// No header of the C++ library is included, since hundreds of kernels are compiled over this one.
 
 #pragma once
-#include <cmath>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <ucontext.h>
-#include <vector>
+#include <math.h>
+#include <stdio.h>
+#include "fiber.h"
+
+#pragma GCC visibility push(hidden)
 
 #define __global__
 #define __device__
@@ -30,32 +29,34 @@ struct uint4 { unsigned x, y, z, w; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct Dim { int x = 0, y = 0, z = 0; };
 
+#define THREADS_MAX 1024
+
 // What kernels declare as `extern __shared__`, each with a type of its own.
-alignas(64) inline char all_shared_memory[1 << 20];
+alignas(64) char all_shared_memory[1 << 20];
 
 // What a fiber waits at.
 struct Meeting { int arrived = 0, generation = 0; };
 
-struct Fiber {
-    ucontext_t context;
-    std::vector<char> stack;
-    bool done = false;
-    int index = 0;
-};
+Fiber fibers[THREADS_MAX];
+int fiber_count;
+Place scheduler;
+Fiber *running;
+Dim threadIdx, blockIdx, gridDim;
+Meeting block_meeting;
+Meeting warp_meetings[THREADS_MAX / 32];
+// What the lanes of each warp bring to a product of matrices, and to a shuffle.
+alignas(64) unsigned brought[THREADS_MAX / 32][32 * 16];
+unsigned shuffled[THREADS_MAX / 32][32];
+long switches_idle = 0;
 
-inline std::vector<Fiber> fibers;
-inline ucontext_t scheduler;
-inline Fiber *running;
-inline Dim threadIdx, blockIdx, gridDim;
-inline Meeting block_meeting;
-inline std::vector<Meeting> warp_meetings;
-// What the lanes of each warp bring to a collective instruction.
-inline std::vector<std::vector<unsigned>> brought;
-inline long switches_idle = 0;
+// The stacks of a library that is unloaded go with it.
+__attribute__((destructor)) void free_stacks() {
+    for (Fiber &fiber : fibers) free(fiber.stack);
+}
 
-inline void yield() { swapcontext(&running->context, &scheduler); }
+inline void yield() { switch_place(&running->place, &scheduler); }
 
-inline void meet(Meeting &meeting, const int wanted, const std::function<void()> &last) {
+template <class Last> inline void meet(Meeting &meeting, const int wanted, const Last &last) {
     const int generation = meeting.generation;
     if (++meeting.arrived == wanted) {
         last();
@@ -64,74 +65,76 @@ inline void meet(Meeting &meeting, const int wanted, const std::function<void()>
         switches_idle = 0;
         return;
     }
-    while (meeting.generation == generation) yield();
+    while (*(volatile int *)&meeting.generation == generation) yield();
 }
 
 inline void __syncthreads() {
-    meet(block_meeting, (int)fibers.size(), [] {});
+    meet(block_meeting, fiber_count, [] {});
 }
 
 // Whether all threads of the block, or any, say yes.
-inline int votes_for = 0, voters = 0, elected = 0;
+int votes_for = 0, voters = 0, elected = 0;
 inline int count_votes(const int yes) {
     votes_for += yes != 0;
     voters++;
-    meet(block_meeting, (int)fibers.size(), [] {
+    meet(block_meeting, fiber_count, [] {
         elected = votes_for;
         votes_for = voters = 0;
     });
     return elected;
 }
-inline int __syncthreads_and(const int yes) { return count_votes(yes) == (int)fibers.size(); }
+inline int __syncthreads_and(const int yes) { return count_votes(yes) == fiber_count; }
 inline int __syncthreads_or(const int yes) { return count_votes(yes) > 0; }
 
-inline std::function<void()> body;
+void (*body)(const void *);
+const void *body_holds;
 inline void enter() {
-    body();
+    body(body_holds);
     running->done = true;
     switches_idle = 0;
     while (true) yield();
 }
 
 // Runs a grid of blocks of `threads` threads, one block after the other.
-inline void launch(
-    const int width, const int height, const int depth, const int threads, const std::function<void()> &kernel) {
-    body = kernel;
-    gridDim = {width, height, depth};
-    fibers.resize(threads);
+template <class Kernel>
+inline void launch(const int width, const int height, const int depth, const int threads, const Kernel &kernel) {
+    body = [](const void *holds) { (*(const Kernel *)holds)(); };
+    body_holds = &kernel;
+    gridDim.x = width;
+    gridDim.y = height;
+    gridDim.z = depth;
+    fiber_count = threads;
     for (int block = 0; block < width * height * depth; block++) {
         block_meeting = {};
         votes_for = voters = 0;
-        warp_meetings.assign((threads + 31) / 32, {});
-        brought.assign((threads + 31) / 32, std::vector<unsigned>(32 * 16));
+        for (int warp = 0; warp < (threads + 31) / 32; warp++) warp_meetings[warp] = {};
         for (int index = 0; index < threads; index++) {
             Fiber &fiber = fibers[index];
             fiber.index = index;
             fiber.done = false;
             // Left as the block before had it: a kernel that reads what it has not written fails one way or another.
-            if (fiber.stack.empty()) fiber.stack.resize(64 << 10);
-            getcontext(&fiber.context);
-            fiber.context.uc_stack.ss_sp = fiber.stack.data();
-            fiber.context.uc_stack.ss_size = fiber.stack.size();
-            fiber.context.uc_link = &scheduler;
-            makecontext(&fiber.context, enter, 0);
+            if (!fiber.stack) fiber.stack = (char *)malloc(STACK_BYTES);
+            begin_place(&fiber.place, fiber.stack, enter, &scheduler);
         }
         switches_idle = 0;
         bool left = true;
         while (left) {
             left = false;
-            for (Fiber &fiber : fibers) {
+            for (int index = 0; index < threads; index++) {
+                Fiber &fiber = fibers[index];
                 if (fiber.done) continue;
                 left = true;
                 running = &fiber;
                 threadIdx.x = fiber.index;
-                blockIdx = {block % width, block / width % height, block / width / height};
+                blockIdx.x = block % width;
+                blockIdx.y = block / width % height;
+                blockIdx.z = block / width / height;
                 // A turn in which nobody gets past where it waits, over and over, is a barrier that not all reach.
                 if (++switches_idle > 100L * threads) {
                     fprintf(stderr, "the threads of block %d wait for each other for ever\n", block);
-                    exit(3);
+                    _Exit(3);
                 }
-                swapcontext(&scheduler, &fiber.context);
+                switch_place(&scheduler, &fiber.place);
             }
         }
     }
@@ -147,12 +150,14 @@ inline int atomicMin(int *place, const int value) { const int was = *place; *pla
 
 inline float __shfl_xor_sync(unsigned, const float value, const int mask) {
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    brought[warp][lane] = (unsigned)__float_as_int(value);
+    shuffled[warp][lane] = (unsigned)__float_as_int(value);
     meet(warp_meetings[warp], 32, [] {});
-    const float other = __int_as_float((int)brought[warp][lane ^ mask]);
+    const float other = __int_as_float((int)shuffled[warp][lane ^ mask]);
     meet(warp_meetings[warp], 32, [] {});
     return other;
 }
+
+#pragma GCC visibility pop
 
 #ifdef BF16
 #include "host_half.h"

@@ -47,7 +47,7 @@ impl HostEngine {
         }
         let _ = writeln!(
             text,
-            "static void start(int kernel, const uint64_t *arguments) {{\nswitch (kernel) {{\n{calls}}}\n}}"
+            "static void start(int kernel, void *const *arguments) {{\nswitch (kernel) {{\n{calls}}}\n}}"
         );
         text.push_str("#include \"commands_main.h\"\n");
         let (source, program) = (folder.path().join("plan.cpp"), folder.path().join("plan"));
