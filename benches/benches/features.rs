@@ -2,7 +2,8 @@
 //!
 //! The panel runs once where everything fits the caches and once through memory, beside a copy of its output: the limit.
 //! TA-Lib takes the symbols one after the other, as it must, each in its own column. A long series is run on one thread and on
-//! two, into ordinary memory whose pages have been touched; its limit is the rate at which one core writes. Answers are compared before times are.
+//! two, into ordinary memory whose pages have been touched; its limit is the rate at which one core writes. Ticks stand beside the
+//! same rows in a batch. Answers are compared before times are.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must not give a number")]
 
 use std::hint::black_box;
@@ -10,7 +11,7 @@ use std::num::NonZero;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use diapason_benches::market::bars;
-use diapason_kernels::feature::{Number, Plan};
+use diapason_kernels::feature::{Fit, Number, Plan};
 use ndarray::{Array2, ArrayView2, ArrayViewMut3};
 use ta_lib::{Core, MAType, OutRange};
 
@@ -301,9 +302,76 @@ fn single(c: &mut Criterion) {
     group.finish();
 }
 
+/// A vector of 32 features, as a model may read it.
+const THIRTY_TWO: &str = "log_return(1), log_return(5), log_return(15), rocp(30), ema(8)/close-1, ema(12)/close-1, \
+    ema(26)/close-1, ema(48)/close-1, sma(20)/close-1, sma(60)/close-1, macd(12,26,9), rsi(7), rsi(14), rsi(28), \
+    bbands(20), percentb(20), stddev(10), stddev(60), volatility(20), volatility(60), zscore(20), zscore(60), \
+    zscore(volume,60), atr(14), natr(14), ibs(), min(20)/close-1, max(20)/close-1";
+const TICKS: usize = 1 << 14;
+
+/// Ticks of one symbol, one after the other, in nanoseconds a row: as features, and as a model reads them. Beside them the same
+/// rows in a batch on one thread, which pays once for many rows what a tick pays each time: the limit.
+fn ticks(c: &mut Criterion) {
+    const WARM: usize = 1000;
+    let [high, low, close] = bars(WARM + TICKS, 1);
+    let volume: Vec<f64> = high.iter().zip(&low).map(|(high, low)| ((high - low) * 1e5).round()).collect();
+    let (names, columns) = (["high", "low", "close", "volume"], [&high[..], &low, &close, &volume]);
+    let mut group = c.benchmark_group("features/tick");
+    group.throughput(Throughput::Elements(TICKS as u64));
+    for text in [plan_text().as_str(), THIRTY_TWO] {
+        let plan = Plan::parse(text, &names).expect("a valid plan");
+        let wanted = |name: &String| names.iter().position(|input| input == name);
+        let read: Vec<&[f64]> = plan.inputs().iter().filter_map(wanted).map(|place| columns[place]).collect();
+        let rows: Vec<Vec<f64>> =
+            (0..WARM + TICKS).map(|row| read.iter().map(|column| column[row]).collect()).collect();
+        let (warm, ticks) = rows.split_at(WARM);
+        let (now, later): (Vec<&[f64]>, Vec<&[f64]>) =
+            read.iter().map(|column| column.split_at(WARM)).unzip();
+        let outputs = plan.names().len();
+        let mut warmed = plan.stream();
+        warmed.warm_up(&now).expect("the columns fit");
+        let mut fit = Fit::new(outputs);
+        let (mut history, mut batch) = (Array2::zeros((WARM, outputs)), Array2::zeros((TICKS, outputs)));
+        plan.batch(&now, history.view_mut()).expect("the shape fits");
+        fit.extend(&history.view());
+        let normaliser = fit.finish();
+        let (mut out, mut row_of_model) = (vec![0.0; outputs], vec![0.0; outputs]);
+        warmed.clone().extend(&later, batch.view_mut()).expect("the shape fits");
+        let (mut one_by_one, mut stream) = (plan.stream(), warmed.clone());
+        warm.iter().for_each(|row| one_by_one.push(row, &mut out));
+        for (row, expected) in ticks.iter().zip(batch.rows()) {
+            one_by_one.push(row, &mut out);
+            stream.push_into_f32(row, &normaliser, &mut row_of_model);
+            for (output, expected) in expected.iter().enumerate() {
+                let read = normaliser.apply(output, *expected);
+                assert_eq!(out[output].to_bits(), expected.to_bits(), "{text}, output {output}");
+                assert_eq!(row_of_model[output].to_bits(), read.to_bits(), "{text}, output {output}");
+            }
+        }
+        group.bench_function(BenchmarkId::new("diapason", outputs), |b| {
+            b.iter(|| {
+                let mut stream = warmed.clone();
+                ticks.iter().for_each(|row| stream.push(black_box(row), black_box(&mut out)));
+            });
+        });
+        group.bench_function(BenchmarkId::new("diapason-into-f32", outputs), |b| {
+            b.iter(|| {
+                let mut stream = warmed.clone();
+                for row in ticks {
+                    stream.push_into_f32(black_box(row), &normaliser, black_box(&mut row_of_model));
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("limit-batch", outputs), |b| {
+            b.iter(|| warmed.clone().extend(black_box(&later), batch.view_mut()));
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = panels, series, single
+    targets = panels, series, single, ticks
 }
 criterion_main!(benches);

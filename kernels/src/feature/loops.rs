@@ -102,6 +102,7 @@ fn run_avx512(job: impl Job) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
+#[inline(never)]
 fn run_avx2_fma(job: impl Job) {
     job.run();
 }
@@ -124,7 +125,7 @@ mod tests {
     use crate::feature::catalogue::CATALOGUE;
     use crate::feature::graph::Graph;
     use crate::feature::op::{Op, shown};
-    use crate::feature::program::{self, Program};
+    use crate::feature::program::{self, Advance, Leave, Program};
     use crate::feature::value::WIDTH;
 
     fn made_up(seed: &mut u64) -> f64 {
@@ -159,6 +160,27 @@ mod tests {
             }
             loops.narrow(Block { program, state: &mut state, lanes: &mut lanes });
             (0..B).for_each(|row| bits.extend(lanes.iter().map(|lane| shown(lane[row]).to_bits())));
+        }
+        bits
+    }
+
+    /// The outputs of a row.
+    struct Seen<'a>(&'a mut Vec<u64>);
+
+    impl Leave for Seen<'_> {
+        fn leave(self, outputs: &[f64]) {
+            self.0.extend(outputs.iter().map(|value| shown(*value).to_bits()));
+        }
+    }
+
+    /// The same data row by row; the outputs.
+    fn ticks(loops: Loops, program: &Program) -> Vec<u64> {
+        let (mut state, mut lanes) = (program.initial_state(), program.tick.lanes(program));
+        let (mut seed, mut bits) = (7_u64, Vec::new());
+        for _ in 0..600 {
+            let row: Vec<f64> = program.columns.iter().map(|_| made_up(&mut seed)).collect();
+            let (state, lanes) = (&mut state[..], &mut lanes[..]);
+            loops.narrow(Advance { program, loops, state, lanes, row: &row, leave: Seen(&mut bits) });
         }
         bits
     }
@@ -202,8 +224,12 @@ mod tests {
         }
         let program = Program::new(&graph, &outputs);
         let baseline = run::<1>(Loops::new(Some(Isa::Scalar)).unwrap(), &program);
+        let rows = baseline.chunks_exact(program.registers);
+        let shown: Vec<u64> =
+            rows.flat_map(|row| program.outputs.iter().map(|output| row[*output])).collect();
         for isa in Isa::available() {
             let loops = Loops::new(Some(isa)).unwrap();
+            assert!(ticks(loops, &program) == shown, "ticks, {isa}");
             assert!(run::<1>(loops, &program) == baseline, "{isa}");
             assert!(run::<50>(loops, &program) == baseline, "{isa}");
             let (mut first, mut last) = (Vec::new(), Vec::new());

@@ -6,6 +6,8 @@
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+use crate::feature::op::shown;
+
 /// Means and deviations of the outputs of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normaliser {
@@ -35,8 +37,23 @@ impl Normaliser {
     #[must_use]
     #[inline]
     pub fn apply(&self, output: usize, x: f64) -> f32 {
-        ((x - self.mean[output]) * self.inverse_deviation[output]) as f32
+        normalised(x, self.mean[output], self.inverse_deviation[output])
     }
+
+    /// [`Normaliser::apply`] to a row of all outputs, whose NaN may have any bits.
+    #[inline(always)]
+    pub(crate) fn apply_row(&self, row: &[f64], out: &mut [f32]) {
+        assert_eq!(self.inverse_deviation.len(), self.mean.len(), "deviations of the normaliser");
+        let moments = self.mean.iter().zip(&self.inverse_deviation);
+        for ((slot, x), (mean, inverse)) in out.iter_mut().zip(row).zip(moments) {
+            *slot = normalised(shown(*x), *mean, *inverse);
+        }
+    }
+}
+
+#[inline(always)]
+fn normalised(x: f64, mean: f64, inverse_deviation: f64) -> f32 {
+    ((x - mean) * inverse_deviation) as f32
 }
 
 /// Count, mean and spread of numbers as they come, by Welford's recurrence (B. P. Welford, Technometrics 4, 1962). The

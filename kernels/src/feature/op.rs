@@ -36,9 +36,12 @@ mod window;
 
 mod forget;
 
+pub(crate) mod run;
+
 use num_traits::{Float, Zero};
 
 use crate::feature::value::Value;
+pub(crate) use run::Step;
 
 /// `x` where it is finite and NaN elsewhere: the only form in which a number passes between operations. Zero times
 /// an infinity is NaN, and a zero added changes nothing.

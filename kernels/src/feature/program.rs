@@ -1,14 +1,15 @@
 //! A plan ready to run: the live nodes in order, with places for their registers and their state.
 
 mod packed;
+mod tick;
 
 use num_traits::{Float, Zero};
 
 use crate::feature::graph::{Graph, Node, Register};
-use crate::feature::loops::Job;
 use crate::feature::op::Op;
 use crate::feature::value::{Number, Value};
 pub(crate) use packed::{Known, Packed};
+pub(crate) use tick::{Advance, Leave, Tick};
 
 /// What runs: registers are numbered columns first, then constants, then results.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Program {
     pub series: Packed,
     /// For blocks of groups, each output of which is taken as soon as it is known.
     pub groups: Packed,
+    /// For one row of one series.
+    pub tick: Tick,
 }
 
 impl Program {
@@ -86,10 +89,12 @@ impl Program {
             state_len,
             series: Packed::default(),
             groups: Packed::default(),
+            tick: Tick::default(),
         };
         program.count_uses();
         program.series = Packed::new(&program, true);
         program.groups = Packed::new(&program, false);
+        program.tick = Tick::new(&program);
         program
     }
 
@@ -127,8 +132,8 @@ impl Program {
         lanes
     }
 
-    /// Advances every node by a row, whose column values stand in the first lanes, one lane for each register. Inlined, so
-    /// that it is compiled for each set of instructions.
+    /// Advances every node by a row as blocks do, whose column values stand in the first lanes, one lane for each register.
+    #[cfg(test)]
     #[inline(always)]
     pub(crate) fn advance<V: Value>(&self, state: &mut [V], lanes: &mut [[V; 1]]) {
         for node in &self.nodes {
@@ -182,18 +187,4 @@ fn lane<'a, V, const B: usize>(
     node: &Node,
 ) -> &'a [V; B] {
     if register < node.out { &before[register] } else { &after[register - node.out - node.outputs] }
-}
-
-/// [`Program::advance`] as a job of its own: one row of one series.
-pub(crate) struct Advance<'a, V> {
-    pub program: &'a Program,
-    pub state: &'a mut [V],
-    pub lanes: &'a mut [[V; 1]],
-}
-
-impl<V: Value> Job for Advance<'_, V> {
-    #[inline(always)]
-    fn run(self) {
-        self.program.advance(self.state, self.lanes);
-    }
 }

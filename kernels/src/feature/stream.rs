@@ -9,7 +9,7 @@ use crate::feature::destination::{Cell, Destination};
 use crate::feature::loops::{Job, Loops};
 use crate::feature::normaliser::Normaliser;
 use crate::feature::op::{known, shown};
-use crate::feature::program::{Advance, Program, step};
+use crate::feature::program::{Advance, Leave, Program, step};
 use crate::feature::segments::{Cut, SEGMENT_ROWS_MIN, Segments};
 
 /// Rows in a block. Sixty-four rows of sixty registers are 30 KiB: the intermediate values of a usual plan stay
@@ -24,7 +24,8 @@ const FREE_BLOCK: usize = 256;
 pub struct Stream {
     pub(crate) program: Arc<Program>,
     pub(crate) state: Vec<f64>,
-    lanes: Vec<[f64; 1]>,
+    /// Those of a row that comes alone.
+    lanes: Vec<f64>,
     pub(crate) rows: u64,
     pub(crate) plan_hash: [u8; 32],
     loops: Loops,
@@ -83,7 +84,7 @@ impl Stream {
         loops: Loops,
         threads: NonZero<usize>,
     ) -> Self {
-        let (state, lanes) = (program.initial_state(), program.lanes(program.registers));
+        let (state, lanes) = (program.initial_state(), program.tick.lanes(&program));
         let segment_rows_min = SEGMENT_ROWS_MIN;
         Self { program, state, lanes, rows: 0, plan_hash, loops, threads, segment_rows_min }
     }
@@ -139,7 +140,8 @@ impl Stream {
     /// # Panics
     /// When `row` or `out` is not as long as those lists.
     pub fn push(&mut self, row: &[f64], out: &mut [f64]) {
-        self.tick(row, out, |_, value| value);
+        assert_eq!(out.len(), self.program.outputs.len(), "values in the output");
+        self.tick(row, Shown(out));
     }
 
     /// [`Stream::push`], normalised and rounded to `f32` on the way: the row that a model's stream takes. The bits are
@@ -149,22 +151,16 @@ impl Stream {
     /// When `row`, `out` or the normaliser is not for this plan.
     pub fn push_into_f32(&mut self, row: &[f64], normaliser: &Normaliser, out: &mut [f32]) {
         assert_eq!(normaliser.outputs(), self.program.outputs.len(), "outputs of the normaliser");
-        self.tick(row, out, |output, value| normaliser.apply(output, value));
+        assert_eq!(out.len(), self.program.outputs.len(), "values in the output");
+        self.tick(row, Normalised { normaliser, out });
     }
 
     #[inline]
-    fn tick<T>(&mut self, row: &[f64], out: &mut [T], convert: impl Fn(usize, f64) -> T) {
+    fn tick(&mut self, row: &[f64], leave: impl Leave) {
         let program = &*self.program;
         assert_eq!(row.len(), program.columns.len(), "values in the row");
-        assert_eq!(out.len(), program.outputs.len(), "values in the output");
-        for (lane, value) in self.lanes.iter_mut().zip(row) {
-            *lane = [known(*value)];
-        }
-        let (state, lanes) = (&mut self.state[..], &mut self.lanes[..]);
-        self.loops.narrow(Advance { program, state, lanes });
-        for (output, (out, register)) in out.iter_mut().zip(&program.outputs).enumerate() {
-            *out = convert(output, shown(self.lanes[*register][0]));
-        }
+        let (loops, state, lanes) = (self.loops, &mut self.state[..], &mut self.lanes[..]);
+        loops.narrow(Advance { program, loops, state, lanes, row, leave });
         self.rows += 1;
     }
 
@@ -257,6 +253,31 @@ impl Stream {
             });
         }
         Ok(rows)
+    }
+}
+
+/// A row of features.
+struct Shown<'a>(&'a mut [f64]);
+
+impl Leave for Shown<'_> {
+    #[inline(always)]
+    fn leave(self, outputs: &[f64]) {
+        for (slot, value) in self.0.iter_mut().zip(outputs) {
+            *slot = shown(*value);
+        }
+    }
+}
+
+/// A row as a model reads it.
+struct Normalised<'a> {
+    normaliser: &'a Normaliser,
+    out: &'a mut [f32],
+}
+
+impl Leave for Normalised<'_> {
+    #[inline(always)]
+    fn leave(self, outputs: &[f64]) {
+        self.normaliser.apply_row(outputs, self.out);
     }
 }
 

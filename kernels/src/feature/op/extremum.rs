@@ -1,7 +1,7 @@
 //! Least or greatest value of a window, in the blocks of [`super::window`]: about three comparisons a row
 //! whatever the window's length and the data (M. van Herk, 1992; J. Gil and M. Werman, 1993).
 
-use super::window::{HEAD, Stretch, count, filled_rows};
+use super::window::{HEAD, Stretch, count, filled_rows, open_row};
 use crate::feature::value::Value;
 
 /// Head (rows in the open block, their extremum), the open block's values, the closed block's suffixes.
@@ -54,4 +54,18 @@ pub(super) fn advance<V: Value, const GREATEST: bool>(n: usize, state: &mut [V],
         }
     }
     (head[0], head[1]) = (count(filled), open);
+}
+
+/// One row of [`advance`].
+#[inline(always)]
+pub(super) fn row<V: Value, const GREATEST: bool>(n: usize, state: &mut [V], x: V) -> V {
+    let first = filled_rows(state) == 0;
+    let Some([suffix]) = open_row(n, state, x) else {
+        let mut out = [x];
+        advance::<V, GREATEST>(n, state, &[x], &mut out);
+        return out[0];
+    };
+    let open = if first { x } else { state[1] };
+    state[1] = pick::<V, GREATEST>(open, x);
+    pick::<V, GREATEST>(state[1], suffix)
 }

@@ -1,6 +1,6 @@
 //! A value as it was some rows ago: a ring of the last `rows` values.
 
-use num_traits::Zero;
+use num_traits::{One, Zero};
 
 use super::window::{count, filled_rows};
 use crate::feature::value::Value;
@@ -12,17 +12,13 @@ pub(super) const fn state_len(rows: usize) -> usize {
 
 #[inline(always)]
 pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
-    let (head, ring) = state.split_at_mut(super::window::HEAD);
-    let place = filled_rows(head);
     // A tick: the copies below are calls.
     if let ([x], [out]) = (x, &mut *out) {
-        if let Some(slot) = ring.get_mut(place) {
-            *out = std::mem::replace(slot, *x);
-        }
-        let next = if place + 1 < ring.len() { place + 1 } else { 0 };
-        head[0] = count(next);
+        *out = row(state, *x);
         return;
     }
+    let (head, ring) = state.split_at_mut(super::window::HEAD);
+    let place = filled_rows(head);
     let (newer, older) = ring.split_at_mut(place);
     let rows = older.len() + newer.len();
     if x.len() < rows {
@@ -44,6 +40,16 @@ pub(super) fn advance<V: Value>(state: &mut [V], x: &[V], out: &mut [V]) {
         ring.copy_from_slice(kept);
         head[0] = V::all_of(V::Number::zero());
     }
+}
+
+/// One row of [`advance`].
+#[inline(always)]
+pub(super) fn row<V: Value>(state: &mut [V], x: V) -> V {
+    let place = super::window::HEAD + filled_rows(state);
+    let out = std::mem::replace(&mut state[place], x);
+    let last = place + 1 >= state.len();
+    state[0] = if last { V::all_of(V::Number::zero()) } else { state[0] + V::all_of(V::Number::one()) };
+    out
 }
 
 #[cfg(test)]

@@ -40,6 +40,22 @@ pub(super) fn advance<V: Value>(rows: usize, state: &mut [V], x: &[V], out: &mut
     }
 }
 
+/// One row of [`advance`], whose `inverse` is that of `rows`.
+#[inline(always)]
+pub(super) fn row<V: Value>(rows: usize, inverse: V, state: &mut [V], x: V) -> V {
+    let period = Period { older: number((rows - 1) as f64), inverse, half: number(0.5) };
+    let [seen, before, gain, loss] = [state[0], state[1], state[2], state[3]];
+    let [before, gain, loss, out] = period.step([before, gain, loss, x]);
+    let warming = seen.unknown() | seen.less(number((rows + 1) as f64));
+    if V::any(warming | (gain + loss).unknown()) {
+        let mut out = [x];
+        advance(rows, state, &[x], &mut out);
+        return out[0];
+    }
+    (state[1], state[2], state[3]) = (before, gain, loss);
+    out
+}
+
 #[inline(always)]
 fn number<V: Value>(x: f64) -> V {
     V::all_of(V::Number::of(x))

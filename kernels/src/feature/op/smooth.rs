@@ -38,16 +38,16 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
             break;
         }
         passed += 1;
-        let next = keep.fused(value, take * *x);
+        let followed = next(keep, take, value, *x);
         let [seed_seen, seed_value, seed_out] = seed(weights, seeded, [seen, value, *x]);
-        *out = V::select(warming, seed_out, next);
-        value = V::select(x.unknown(), value, V::select(warming, seed_value, next));
+        *out = V::select(warming, seed_out, followed);
+        value = V::select(x.unknown(), value, V::select(warming, seed_value, followed));
         seen = V::select(x.unknown(), seen, V::select(warming, seed_seen, seen));
     }
     let (x, out) = (&x[passed..], &mut out[passed..]);
     let before = value;
     for (x, out) in x.iter().zip(out.iter_mut()) {
-        value = keep.fused(value, take * *x);
+        value = next(keep, take, value, *x);
         *out = value;
     }
     // A gap stays in the average to the end of the block: then the rows are taken again, without those of the gap. So the
@@ -55,12 +55,30 @@ pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out:
     if V::any(value.unknown()) {
         value = before;
         for (x, out) in x.iter().zip(out) {
-            let next = keep.fused(value, take * *x);
-            value = V::select(x.unknown(), value, next);
-            *out = next;
+            let followed = next(keep, take, value, *x);
+            value = V::select(x.unknown(), value, followed);
+            *out = followed;
         }
     }
     (state[0], state[1]) = (seen, value);
+}
+
+/// One row of [`advance`], where the seed is complete after `seeded` values.
+#[inline(always)]
+pub(super) fn row<V: Value>(weights: Weights, seeded: V, state: &mut [V], x: V) -> V {
+    let followed = next(number(weights.keep), number(weights.take), state[1], x);
+    if V::any(state[0].less(seeded) | followed.unknown()) {
+        let mut out = [x];
+        advance(weights, state, &[x], &mut out);
+        return out[0];
+    }
+    state[1] = followed;
+    followed
+}
+
+#[inline(always)]
+fn next<V: Value>(keep: V, take: V, value: V, x: V) -> V {
+    keep.fused(value, take * x)
 }
 
 /// One row of warming up: the new count, the new sum or mean, and the output.

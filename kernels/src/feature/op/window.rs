@@ -25,7 +25,7 @@
 //! sums for ever, TA-Lib issue 118); the same with a triggered restart (right, but the result then depends on
 //! when the trigger fired); Welford within the blocks (a division a row, and no better than the bound above).
 
-use num_traits::Zero;
+use num_traits::{One, Zero};
 
 use crate::feature::value::{Number, Value};
 
@@ -114,6 +114,18 @@ pub(super) fn sum<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mu
     (head[0], head[1]) = (count(filled), open);
 }
 
+/// One row of [`sum`].
+#[inline(always)]
+pub(super) fn sum_row<V: Value>(n: usize, state: &mut [V], x: V) -> V {
+    let Some([suffix]) = open_row(n, state, x) else {
+        let mut out = [x];
+        sum(n, state, &[x], &mut out);
+        return out[0];
+    };
+    state[1] = state[1] + x;
+    super::known(state[1] + suffix)
+}
+
 #[inline(always)]
 pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &mut [V]) {
     let inverse = inverse(n);
@@ -129,7 +141,7 @@ pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &m
             values[n - 1] = now[0];
             anchor = now[0];
             let total = close_sums(values, suffix, anchor);
-            target[0] = super::known(anchor + total * inverse);
+            target[0] = centre(anchor, total, inverse);
             (filled, open) = (0, V::all_of(V::Number::zero()));
             continue;
         }
@@ -137,11 +149,43 @@ pub(super) fn mean<V: Value>(n: usize, state: &mut [V], mut x: &[V], mut out: &m
         for (((x, kept), suffix), out) in now.iter().zip(kept).zip(&suffix[filled + 1..]).zip(target) {
             *kept = *x;
             open = open + (*x - anchor);
-            *out = super::known(anchor + (open + *suffix) * inverse);
+            *out = centre(anchor, open + *suffix, inverse);
         }
         filled += rows;
     }
     (head[0], head[1], head[2]) = (count(filled), anchor, open);
+}
+
+/// One row of [`mean`], whose `inverse` is that of `n`.
+#[inline(always)]
+pub(super) fn mean_row<V: Value>(n: usize, inverse: V, state: &mut [V], x: V) -> V {
+    let Some([suffix]) = open_row(n, state, x) else {
+        let mut out = [x];
+        mean(n, state, &[x], &mut out);
+        return out[0];
+    };
+    state[2] = state[2] + (x - state[1]);
+    centre(state[1], state[2] + suffix, inverse)
+}
+
+/// Mean from the sum of the distances to `anchor`.
+#[inline(always)]
+fn centre<V: Value>(anchor: V, total: V, inverse: V) -> V {
+    super::known(anchor + total * inverse)
+}
+
+/// Takes the next row of the open block of `n`, unless it closes the block, and gives what the closed block adds to it from
+/// each of its `S` arrays of suffixes: the state is a head, the values, then those arrays.
+#[inline(always)]
+pub(super) fn open_row<V: Value, const S: usize>(n: usize, state: &mut [V], x: V) -> Option<[V; S]> {
+    let filled = filled_rows(state);
+    if filled + 1 >= n || state.len() != HEAD + (S + 1) * n {
+        return None;
+    }
+    let place = HEAD + filled;
+    state[place] = x;
+    state[0] = state[0] + V::all_of(V::Number::one());
+    Some(std::array::from_fn(|which| state[place + (which + 1) * n + 1]))
 }
 
 #[inline(always)]
@@ -177,14 +221,31 @@ pub(super) fn moments<V: Value>(
         let rows = now.iter().zip(kept).zip(suffixes).zip(means).zip(variances);
         for ((((x, kept), (suffix, squares)), mean), variance) in rows {
             *kept = *x;
-            let distance = *x - anchor;
-            open = open + distance;
-            open_squares = open_squares + distance * distance;
+            [open, open_squares] = grown([open, open_squares], *x - anchor);
             [*mean, *variance] = spread(anchor, open + *suffix, open_squares + *squares, inverse);
         }
         filled += now.len();
     }
     (head[0], head[1], head[2], head[3]) = (count(filled), anchor, open, open_squares);
+}
+
+/// One row of [`moments`], whose `inverse` is that of `n`.
+#[inline(always)]
+pub(super) fn moments_row<V: Value>(n: usize, inverse: V, state: &mut [V], x: V) -> [V; 2] {
+    let Some([suffix, squares]) = open_row(n, state, x) else {
+        let (mut mean, mut variance) = ([x], [x]);
+        moments(n, state, &[x], &mut mean, &mut variance);
+        return [mean[0], variance[0]];
+    };
+    let anchor = state[1];
+    [state[2], state[3]] = grown([state[2], state[3]], x - anchor);
+    spread(anchor, state[2] + suffix, state[3] + squares, inverse)
+}
+
+/// The sums of distances and of their squares with one more.
+#[inline(always)]
+fn grown<V: Value>([sum, squares]: [V; 2], distance: V) -> [V; 2] {
+    [sum + distance, squares + distance * distance]
 }
 
 /// Mean and variance from the sum of the distances to `anchor` and the sum of their squares.
@@ -215,9 +276,7 @@ fn close_sums<V: Value>(values: &[V], suffix: &mut [V], anchor: V) -> V {
 fn close_moments<V: Value>(values: &[V], suffix: &mut [V], suffix_squares: &mut [V], anchor: V) -> [V; 2] {
     let (mut sum, mut squares) = (V::all_of(V::Number::zero()), V::all_of(V::Number::zero()));
     for ((value, suffix), suffix_squares) in values.iter().zip(suffix).zip(suffix_squares).rev() {
-        let distance = *value - anchor;
-        sum = sum + distance;
-        squares = squares + distance * distance;
+        [sum, squares] = grown([sum, squares], *value - anchor);
         (*suffix, *suffix_squares) = (sum, squares);
     }
     [sum, squares]
