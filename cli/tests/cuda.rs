@@ -59,7 +59,7 @@ fn one_model_gives_one_answer() {
             "--json predict cpu.safetensors bars.h5 -o cuda.csv --device cuda --precision {precision}"
         );
         let report = json(&on(&words));
-        assert_eq!((&report["device"], &report["hardware"]), (&"cuda".into(), &NAME.into()), "{report}");
+        assert_eq!((&report["device"], &report["isa"]), (&"cuda".into(), &NAME.into()), "{report}");
         let (cpu, cuda) = (column(&folder.join("cpu.csv")), column(&folder.join("cuda.csv")));
         let size = cpu.iter().map(|x| x * x).sum::<f64>().sqrt();
         let off = cpu.iter().zip(&cuda).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
