@@ -2,13 +2,16 @@
 
 mod packed;
 
+mod fused;
+
 use num_traits::{Float, Zero};
 
 use crate::feature::graph::{Graph, Node, Register};
 use crate::feature::loops::Job;
 use crate::feature::op::Op;
 use crate::feature::value::{Number, Value};
-pub(crate) use packed::{Known, Packed};
+pub(crate) use fused::{Fused, Known};
+pub(crate) use packed::Packed;
 
 /// What runs: registers are numbered columns first, then constants, then results.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Program {
     /// For blocks of one series, whose outputs are taken when the block is complete.
     pub series: Packed,
     /// For blocks of groups, each output of which is taken as soon as it is known.
-    pub groups: Packed,
+    pub groups: Fused,
 }
 
 impl Program {
@@ -85,11 +88,11 @@ impl Program {
             registers,
             state_len,
             series: Packed::default(),
-            groups: Packed::default(),
+            groups: Fused::default(),
         };
         program.count_uses();
-        program.series = Packed::new(&program, true);
-        program.groups = Packed::new(&program, false);
+        program.series = Packed::new(&program);
+        program.groups = Fused::new(&program);
         program
     }
 
