@@ -15,6 +15,8 @@ mod accumulate;
 mod adapt;
 mod age;
 mod balance;
+pub(crate) mod bands;
+pub(crate) mod chain;
 mod choice;
 mod clock;
 mod covariance;
@@ -29,7 +31,8 @@ mod power;
 mod rowwise;
 mod rsi;
 mod since;
-mod smooth;
+pub(crate) mod sink;
+pub(crate) mod smooth;
 mod tick;
 mod trend;
 mod window;
@@ -333,7 +336,10 @@ impl Op {
             Self::Lag { .. } => lag::advance(state, a, first),
             Self::Sum { rows: n } => window::sum(n, state, a, first),
             Self::Mean { rows: n } => window::mean(n, state, a, first),
-            Self::Moments { rows: n } => window::moments(n, state, a, first, &mut others[0][..rows]),
+            Self::Moments { rows: n } => {
+                let out = &mut window::MeanAndVariance(first, &mut others[0][..rows]);
+                window::moments(n, state, a, out);
+            }
             Self::Minimum { rows: n } => extremum::advance::<V, false>(n, state, a, first),
             Self::Maximum { rows: n } => extremum::advance::<V, true>(n, state, a, first),
             Self::Smooth { rows: n, skip, keep, take } => {

@@ -3,12 +3,15 @@
 mod packed;
 mod tick;
 
+mod fused;
+
 use num_traits::{Float, Zero};
 
 use crate::feature::graph::{Graph, Node, Register};
 use crate::feature::op::Op;
 use crate::feature::value::{Number, Value};
-pub(crate) use packed::{Known, Packed};
+pub(crate) use fused::{Fused, Known};
+pub(crate) use packed::Packed;
 pub(crate) use tick::{Advance, Leave, Tick};
 
 /// What runs: registers are numbered columns first, then constants, then results.
@@ -27,7 +30,7 @@ pub(crate) struct Program {
     /// For blocks of one series, whose outputs are taken when the block is complete.
     pub series: Packed,
     /// For blocks of groups, each output of which is taken as soon as it is known.
-    pub groups: Packed,
+    pub groups: Fused,
     /// For one row of one series.
     pub tick: Tick,
 }
@@ -88,12 +91,12 @@ impl Program {
             registers,
             state_len,
             series: Packed::default(),
-            groups: Packed::default(),
+            groups: Fused::default(),
             tick: Tick::default(),
         };
         program.count_uses();
-        program.series = Packed::new(&program, true);
-        program.groups = Packed::new(&program, false);
+        program.series = Packed::new(&program);
+        program.groups = Fused::new(&program);
         program.tick = Tick::new(&program);
         program
     }

@@ -97,6 +97,21 @@ pub(crate) trait Value:
     fn less(self, other: Self) -> Self::Mask;
     /// Where it is a NaN.
     fn unknown(self) -> Self::Mask;
+    /// Itself where it is greater than `other`; `other` elsewhere, also beside a NaN. One instruction of a register.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        Self::select(other.less(self), self, other)
+    }
+    /// Itself where it is less than `other`; `other` elsewhere, also beside a NaN.
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        Self::select(self.less(other), self, other)
+    }
+    /// Where it or `other` is a NaN.
+    #[inline(always)]
+    fn unknown_beside(self, other: Self) -> Self::Mask {
+        self.unknown() | other.unknown()
+    }
     /// `yes` where the mask holds, `no` elsewhere.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// Whether the mask holds anywhere.
@@ -378,6 +393,8 @@ mod tests {
             same(a.fused(b, c), x.fused(y, z));
             same(a.root(), x.root());
             same(a.magnitude(), x.magnitude());
+            same(a.larger(b), x.larger(y));
+            same(a.smaller(b), x.smaller(y));
             same(Group::select(a.less(b), a, b), f32::select(x.less(y), x, y));
             same(
                 Group::select(a.unknown() | b.unknown(), c, a),

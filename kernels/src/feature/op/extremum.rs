@@ -1,6 +1,8 @@
 //! Least or greatest value of a window, in the blocks of [`super::window`]: about three comparisons a row
 //! whatever the window's length and the data (M. van Herk, 1992; J. Gil and M. Werman, 1993).
 
+use num_traits::Float;
+
 use super::window::{HEAD, Stretch, count, filled_rows, open_row};
 use crate::feature::value::Value;
 
@@ -9,11 +11,10 @@ pub(super) const fn state_len(rows: usize) -> usize {
     HEAD + 2 * rows
 }
 
-/// The extremum of two values. NaN beats everything, so that it shows for as long as it is in the window. No short
-/// circuit: which of two prices is greater cannot be predicted.
+/// The extremum of two values, `b` beside a NaN. No short circuit: which of two prices is greater cannot be predicted.
 #[inline(always)]
-fn pick<V: Value, const GREATEST: bool>(a: V, b: V) -> V {
-    V::select(ahead::<V, GREATEST>(a, b) | a.unknown(), a, b)
+fn beyond<V: Value, const GREATEST: bool>(a: V, b: V) -> V {
+    if GREATEST { a.larger(b) } else { a.smaller(b) }
 }
 
 /// Where `a` is beyond `b`.
@@ -27,33 +28,39 @@ pub(super) fn advance<V: Value, const GREATEST: bool>(n: usize, state: &mut [V],
     let (head, arrays) = state.split_at_mut(HEAD);
     let (values, suffix) = arrays.split_at_mut(n);
     let mut filled = filled_rows(head);
-    let mut open = head[1];
+    let nan = V::all_of(V::Number::nan());
+    // A value that is not known shows for as long as it is in the window; apart from the extremum, which then waits for nothing
+    // but the one before.
+    let (mut open, mut gap) = (head[1], head[1].unknown());
     let (mut x, mut out) = (x, out);
     while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
         let (now, later) = x.split_at(rows);
         let (target, rest) = out.split_at_mut(rows);
         (x, out) = (later, rest);
         if !closing {
-            open = if filled == 0 { now[0] } else { open };
+            if filled == 0 {
+                (open, gap) = (now[0], now[0].unknown());
+            }
             let kept = values[filled..].iter_mut();
             for (((x, kept), suffix), out) in now.iter().zip(kept).zip(&suffix[filled + 1..]).zip(target) {
                 *kept = *x;
-                open = pick::<V, GREATEST>(open, *x);
-                *out = pick::<V, GREATEST>(open, *suffix);
+                gap = gap | x.unknown();
+                open = beyond::<V, GREATEST>(open, *x);
+                *out = V::select(gap, nan, beyond::<V, GREATEST>(open, *suffix));
             }
             filled += rows;
         } else {
             values[n - 1] = now[0];
             let mut tail = now[0];
             for (value, suffix) in values.iter().zip(suffix.iter_mut()).rev() {
-                tail = pick::<V, GREATEST>(*value, tail);
+                tail = V::select(value.unknown(), *value, beyond::<V, GREATEST>(*value, tail));
                 *suffix = tail;
             }
             target[0] = tail;
             filled = 0;
         }
     }
-    (head[0], head[1]) = (count(filled), open);
+    (head[0], head[1]) = (count(filled), V::select(gap, nan, open));
 }
 
 /// One row of [`advance`].
@@ -65,7 +72,10 @@ pub(super) fn row<V: Value, const GREATEST: bool>(n: usize, state: &mut [V], x: 
         advance::<V, GREATEST>(n, state, &[x], &mut out);
         return out[0];
     };
+    let nan = V::all_of(V::Number::nan());
     let open = if first { x } else { state[1] };
-    state[1] = pick::<V, GREATEST>(open, x);
-    pick::<V, GREATEST>(state[1], suffix)
+    let gap = open.unknown() | x.unknown();
+    let open = beyond::<V, GREATEST>(open, x);
+    state[1] = V::select(gap, nan, open);
+    V::select(gap, nan, beyond::<V, GREATEST>(open, suffix))
 }

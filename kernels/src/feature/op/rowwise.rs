@@ -78,14 +78,9 @@ formula!(
 
 #[inline(always)]
 pub(super) fn true_range<V: Value>(high: V, low: V, before: V) -> V {
-    let range = greater(greater(high - low, (before - high).magnitude()), (before - low).magnitude());
+    let range = (high - low).larger((before - high).magnitude()).larger((before - low).magnitude());
     // Comparisons lose a NaN.
-    V::select(high.unknown() | low.unknown() | before.unknown(), V::all_of(V::Number::nan()), range)
-}
-
-#[inline(always)]
-fn greater<V: Value>(a: V, b: V) -> V {
-    V::select(b.less(a), a, b)
+    V::select(high.unknown_beside(low) | before.unknown(), V::all_of(V::Number::nan()), range)
 }
 
 /// The input within bounds, neither of which is NaN.

@@ -6,6 +6,8 @@
 
 use num_traits::Float;
 
+use super::rowwise::{Formula, KeptWhere, Minus, TrueRange};
+use super::sink::Sink;
 use super::window::count;
 use crate::feature::value::{Number, Value};
 
@@ -13,8 +15,8 @@ use crate::feature::value::{Number, Value};
 pub(super) const STATE_LEN: usize = 2;
 
 /// How to smooth.
-#[derive(Clone, Copy)]
-pub(super) struct Weights {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Weights {
     pub rows: usize,
     pub skip: usize,
     pub keep: f64,
@@ -26,41 +28,187 @@ fn number<V: Value>(x: f64) -> V {
     V::all_of(V::Number::of(x))
 }
 
+/// An average on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Average<V> {
+    weights: Weights,
+    keep: V,
+    take: V,
+    seeded: V,
+    seen: V,
+    pub value: V,
+}
+
+impl<V: Value> Average<V> {
+    #[inline(always)]
+    pub(super) fn new(weights: Weights, state: &[V]) -> Self {
+        let seeded = count(weights.skip + weights.rows);
+        let (keep, take) = (number(weights.keep), number(weights.take));
+        Self { weights, keep, take, seeded, seen: state[0], value: state[1] }
+    }
+
+    #[inline(always)]
+    pub(super) fn save(self, state: &mut [V]) {
+        (state[0], state[1]) = (self.seen, self.value);
+    }
+
+    /// Whether any place waits for its seed.
+    #[inline(always)]
+    pub(super) fn warms_up(&self) -> bool {
+        V::any(self.seen.less(self.seeded))
+    }
+
+    /// A row after the warm-up. A gap stays in the average.
+    #[inline(always)]
+    pub(super) fn step(&mut self, x: V) -> V {
+        self.value = next(self.keep, self.take, self.value, x);
+        self.value
+    }
+
+    /// A row after the warm-up, which may be a gap.
+    #[inline(always)]
+    fn step_over(&mut self, x: V) -> V {
+        let next = next(self.keep, self.take, self.value, x);
+        self.value = V::select(x.unknown(), self.value, next);
+        next
+    }
+
+    /// A row during the warm-up of some places.
+    #[inline(always)]
+    fn step_warming(&mut self, x: V) -> V {
+        let warming = self.seen.less(self.seeded);
+        let next = next(self.keep, self.take, self.value, x);
+        let [seed_seen, seed_value, seed_out] = seed(self.weights, self.seeded, [self.seen, self.value, x]);
+        self.value = V::select(x.unknown(), self.value, V::select(warming, seed_value, next));
+        self.seen = V::select(x.unknown(), self.seen, V::select(warming, seed_seen, self.seen));
+        V::select(warming, seed_out, next)
+    }
+
+    /// Any row.
+    #[inline(always)]
+    pub(super) fn step_any(&mut self, x: V) -> V {
+        if self.warms_up() { self.step_warming(x) } else { self.step_over(x) }
+    }
+}
+
 #[inline(always)]
 pub(super) fn advance<V: Value>(weights: Weights, state: &mut [V], x: &[V], out: &mut [V]) {
-    let (keep, take): (V, V) = (number(weights.keep), number(weights.take));
-    let seeded = count(weights.skip + weights.rows);
-    let (mut seen, mut value) = (state[0], state[1]);
+    let mut average = Average::new(weights, state);
     let mut passed = 0;
     for (x, out) in x.iter().zip(out.iter_mut()) {
-        let warming = seen.less(seeded);
-        if !V::any(warming) {
+        if !average.warms_up() {
             break;
         }
         passed += 1;
-        let followed = next(keep, take, value, *x);
-        let [seed_seen, seed_value, seed_out] = seed(weights, seeded, [seen, value, *x]);
-        *out = V::select(warming, seed_out, followed);
-        value = V::select(x.unknown(), value, V::select(warming, seed_value, followed));
-        seen = V::select(x.unknown(), seen, V::select(warming, seed_seen, seen));
+        *out = average.step_warming(*x);
     }
     let (x, out) = (&x[passed..], &mut out[passed..]);
-    let before = value;
+    let before = average.value;
     for (x, out) in x.iter().zip(out.iter_mut()) {
-        value = next(keep, take, value, *x);
-        *out = value;
+        *out = average.step(*x);
     }
     // A gap stays in the average to the end of the block: then the rows are taken again, without those of the gap. So the
     // choice is in nobody's way from row to row.
-    if V::any(value.unknown()) {
-        value = before;
+    if V::any(average.value.unknown()) {
+        average.value = before;
         for (x, out) in x.iter().zip(out) {
-            let followed = next(keep, take, value, *x);
-            value = V::select(x.unknown(), value, followed);
-            *out = followed;
+            *out = average.step_over(*x);
         }
     }
-    (state[0], state[1]) = (seen, value);
+    average.save(state);
+}
+
+/// The average of the true range, and the range for who reads it.
+#[inline(always)]
+pub(crate) fn average_range<V: Value>(
+    weights: Weights,
+    state: &mut [V],
+    [high, low, before_close]: [&[V]; 3],
+    mut range: impl Sink<V>,
+    out: &mut [V],
+) {
+    let mut average = Average::new(weights, state);
+    let before = average.value;
+    let bars = || high.iter().zip(low).zip(before_close).enumerate();
+    let mut done = false;
+    if !average.warms_up() {
+        for (row, ((high, low), close)) in bars() {
+            let x = super::known(TrueRange.of([*high, *low, *close]));
+            range.put(row, x);
+            out[row] = average.step(x);
+        }
+        done = !V::any(average.value.unknown());
+    }
+    if !done {
+        average.value = before;
+        for (row, ((high, low), close)) in bars() {
+            let x = super::known(TrueRange.of([*high, *low, *close]));
+            range.put(row, x);
+            out[row] = average.step_any(x);
+        }
+    }
+    average.save(state);
+}
+
+/// What MACD makes of a fast and a slow average, and the averages and their difference for who reads them.
+pub(crate) struct Convergence<'a, V, F, S, L> {
+    pub fast: F,
+    pub slow: S,
+    /// Fast less slow.
+    pub line: L,
+    /// The average of the line.
+    pub signal: &'a mut [V],
+    /// The line from where its average is known.
+    pub shown: &'a mut [V],
+    /// The line less its average.
+    pub left: &'a mut [V],
+}
+
+impl<V: Value, F: Sink<V>, S: Sink<V>, L: Sink<V>> Convergence<'_, V, F, S, L> {
+    #[inline(always)]
+    fn put(&mut self, row: usize, [fast, slow]: [V; 2], [line, signal]: [V; 2]) {
+        self.fast.put(row, fast);
+        self.slow.put(row, slow);
+        self.line.put(row, line);
+        self.signal[row] = signal;
+        self.shown[row] = super::known(KeptWhere.of([line, signal]));
+        self.left[row] = super::known(Minus.of([line, signal]));
+    }
+}
+
+/// A fast average less a slow one and the average of that in one loop, so that the three recursions wait beside each other.
+#[inline(always)]
+pub(crate) fn convergence<V: Value, F: Sink<V>, S: Sink<V>, L: Sink<V>>(
+    weights: [Weights; 3],
+    [fast_state, slow_state, signal_state]: [&mut [V]; 3],
+    x: &[V],
+    mut out: Convergence<'_, V, F, S, L>,
+) {
+    let mut fast = Average::new(weights[0], fast_state);
+    let mut slow = Average::new(weights[1], slow_state);
+    let mut signal = Average::new(weights[2], signal_state);
+    let before = [fast.value, slow.value, signal.value];
+    let mut done = false;
+    if !fast.warms_up() && !slow.warms_up() && !signal.warms_up() {
+        for (row, x) in x.iter().enumerate() {
+            let pair = [fast.step(*x), slow.step(*x)];
+            let line = super::known(Minus.of(pair));
+            out.put(row, pair, [line, signal.step(line)]);
+        }
+        done = !V::any((fast.value + slow.value + signal.value).unknown());
+    }
+    if !done {
+        [fast.value, slow.value, signal.value] = before;
+        for (row, x) in x.iter().enumerate() {
+            let pair = [fast.step_any(*x), slow.step_any(*x)];
+            let line = super::known(Minus.of(pair));
+            let average = signal.step_any(line);
+            out.put(row, pair, [line, average]);
+        }
+    }
+    fast.save(fast_state);
+    slow.save(slow_state);
+    signal.save(signal_state);
 }
 
 /// One row of [`advance`], where the seed is complete after `seeded` values.

@@ -188,14 +188,24 @@ pub(super) fn open_row<V: Value, const S: usize>(n: usize, state: &mut [V], x: V
     Some(std::array::from_fn(|which| state[place + (which + 1) * n + 1]))
 }
 
+/// Who takes mean and variance of each row.
+pub(super) trait Spreads<V> {
+    /// Those of a row.
+    fn take(&mut self, row: usize, spread: [V; 2]);
+}
+
+/// Two lanes.
+pub(super) struct MeanAndVariance<'a, V>(pub &'a mut [V], pub &'a mut [V]);
+
+impl<V: Value> Spreads<V> for MeanAndVariance<'_, V> {
+    #[inline(always)]
+    fn take(&mut self, row: usize, spread: [V; 2]) {
+        [self.0[row], self.1[row]] = spread;
+    }
+}
+
 #[inline(always)]
-pub(super) fn moments<V: Value>(
-    n: usize,
-    state: &mut [V],
-    mut x: &[V],
-    mut mean: &mut [V],
-    mut variance: &mut [V],
-) {
+pub(super) fn moments<V: Value>(n: usize, state: &mut [V], mut x: &[V], out: &mut impl Spreads<V>) {
     let inverse = inverse(n);
     let zero = V::all_of(V::Number::zero());
     let (head, arrays) = state.split_at_mut(HEAD);
@@ -203,28 +213,28 @@ pub(super) fn moments<V: Value>(
     let (suffix, suffix_squares) = suffixes.split_at_mut(n);
     let mut filled = filled_rows(head);
     let (mut anchor, mut open, mut open_squares) = (head[1], head[2], head[3]);
+    let mut first = 0;
     while let Some(Stretch { rows, closing }) = Stretch::next(n, filled, x.len()) {
         let (now, later) = x.split_at(rows);
-        let (means, rest) = mean.split_at_mut(rows);
-        let (variances, others) = variance.split_at_mut(rows);
-        (x, mean, variance) = (later, rest, others);
+        x = later;
         if closing {
             values[n - 1] = now[0];
             anchor = now[0];
             let [total, squares] = close_moments(values, suffix, suffix_squares, anchor);
-            [means[0], variances[0]] = spread(anchor, total, squares, inverse);
+            out.take(first, spread(anchor, total, squares, inverse));
             (filled, open, open_squares) = (0, zero, zero);
+            first += 1;
             continue;
         }
         let suffixes = suffix[filled + 1..].iter().zip(&suffix_squares[filled + 1..]);
         let kept = values[filled..].iter_mut();
-        let rows = now.iter().zip(kept).zip(suffixes).zip(means).zip(variances);
-        for ((((x, kept), (suffix, squares)), mean), variance) in rows {
+        for (row, ((x, kept), (suffix, squares))) in (first..).zip(now.iter().zip(kept).zip(suffixes)) {
             *kept = *x;
             [open, open_squares] = grown([open, open_squares], *x - anchor);
-            [*mean, *variance] = spread(anchor, open + *suffix, open_squares + *squares, inverse);
+            out.take(row, spread(anchor, open + *suffix, open_squares + *squares, inverse));
         }
         filled += now.len();
+        first += now.len();
     }
     (head[0], head[1], head[2], head[3]) = (count(filled), anchor, open, open_squares);
 }
@@ -234,7 +244,7 @@ pub(super) fn moments<V: Value>(
 pub(super) fn moments_row<V: Value>(n: usize, inverse: V, state: &mut [V], x: V) -> [V; 2] {
     let Some([suffix, squares]) = open_row(n, state, x) else {
         let (mut mean, mut variance) = ([x], [x]);
-        moments(n, state, &[x], &mut mean, &mut variance);
+        moments(n, state, &[x], &mut MeanAndVariance(&mut mean, &mut variance));
         return [mean[0], variance[0]];
     };
     let anchor = state[1];

@@ -5,7 +5,7 @@ use ndarray::ArrayView2;
 use super::target::Target;
 use crate::feature::loops::GroupJob;
 use crate::feature::op::known;
-use crate::feature::program::{self, Known, Program};
+use crate::feature::program::{Known, Program};
 use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, Number, WIDTH};
 
@@ -68,21 +68,21 @@ impl<T: Number> GroupJob for Pass<'_, '_, '_, T> {
                     }
                     let state = &mut states[group * program.state_len..][..program.state_len];
                     let mut pending = &program.groups.known[..];
-                    for (ran, node) in program.groups.nodes.iter().enumerate() {
+                    for (ran, step) in program.groups.steps.iter().enumerate() {
                         while let [Known { after, lane, output }, later @ ..] = pending
                             && *after <= ran
                         {
                             target.write(*output, &lanes[*lane][..count], place);
                             pending = later;
                         }
-                        program::step(node, state, lanes, count);
+                        step.advance(state, lanes, count);
                         target.drain::<V>();
                     }
                     for Known { lane, output, .. } in pending {
                         target.write(*output, &lanes[*lane][..count], place);
                     }
                 }
-                let work = program.nodes.len().saturating_mul(strip);
+                let work = program.groups.steps.len().saturating_mul(strip);
                 target.turn::<V>(
                     Place { start, symbol: first * WIDTH, count },
                     symbols.min(last * WIDTH),

@@ -13,25 +13,13 @@ pub(crate) struct Packed {
     pub nodes: Vec<Node>,
     /// The lane of each output.
     pub outputs: Vec<Register>,
-    /// The outputs in the order in which they are known.
-    pub known: Vec<Known>,
     /// Lanes in all.
     pub lanes: usize,
 }
 
-/// Where and when an output is known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
-    /// Nodes that have run by then.
-    pub after: usize,
-    pub lane: Register,
-    pub output: usize,
-}
-
 impl Packed {
-    /// The nodes of `program`. Outputs stay in their lanes to the end of the block where they are `kept`, else until the
-    /// next node runs.
-    pub(super) fn new(program: &Program, kept: bool) -> Self {
+    /// The nodes of `program`. Outputs stay in their lanes to the end of the block.
+    pub(super) fn new(program: &Program) -> Self {
         // When each register is written and last read, in nodes that have run.
         let (mut written, mut read) = (vec![0; program.registers], vec![0; program.registers]);
         for (node, after) in program.nodes.iter().zip(1..) {
@@ -41,9 +29,7 @@ impl Packed {
         let fixed = program.columns.len() + program.constants.len();
         let never = program.nodes.len() + 1;
         read[program.columns.len()..fixed].fill(never);
-        if kept {
-            program.outputs.iter().for_each(|output| read[*output] = never);
-        }
+        program.outputs.iter().for_each(|output| read[*output] = never);
 
         // Registers by when they are no longer needed; one that nobody reads is not once it has been written.
         let mut ending = vec![Vec::new(); never + 1];
@@ -68,19 +54,12 @@ impl Packed {
             nodes.push(packed);
         }
         let outputs: Vec<Register> = program.outputs.iter().map(|output| lane_of[*output]).collect();
-        let of = |(output, register): (usize, &Register)| Known {
-            after: written[*register],
-            lane: lane_of[*register],
-            output,
-        };
-        let mut known: Vec<Known> = program.outputs.iter().enumerate().map(of).collect();
-        known.sort_by_key(|known| known.after);
-        Self { nodes, outputs, known, lanes: free.len() }
+        Self { nodes, outputs, lanes: free.len() }
     }
 }
 
 /// The first of `count` lanes side by side that were free, and are no more.
-fn take(free: &mut Vec<bool>, count: usize) -> Register {
+pub(super) fn take(free: &mut Vec<bool>, count: usize) -> Register {
     let place = (0..free.len()).find(|place| {
         let run = &free[*place..free.len().min(place + count)];
         run.iter().all(|free| *free)
@@ -115,33 +94,24 @@ mod tests {
     #[test]
     fn every_node_and_output_reads_what_was_last_written_there() {
         let program = everything();
-        for kept in [false, true] {
-            let packed = Packed::new(&program, kept);
-            let mut holds: Vec<Option<Register>> = vec![None; packed.lanes];
-            let fixed = program.columns.len() + program.constants.len();
-            (0..fixed).for_each(|register| holds[register] = Some(register));
-            let mut known = packed.known.iter().peekable();
-            for (ran, (node, plain)) in packed.nodes.iter().zip(&program.nodes).enumerate() {
-                while let Some(output) = known.next_if(|output| output.after <= ran) {
-                    assert_eq!(holds[output.lane], Some(program.outputs[output.output]));
-                }
-                for (lane, register) in node.inputs[..node.arity].iter().zip(&plain.inputs) {
-                    assert_eq!(holds[*lane], Some(*register));
-                }
-                let outputs = node.op.outputs();
-                assert!(node.inputs.iter().all(|lane| !(node.out..node.out + outputs).contains(lane)));
-                (0..outputs).for_each(|which| holds[node.out + which] = Some(plain.out + which));
+        let packed = Packed::new(&program);
+        let mut holds: Vec<Option<Register>> = vec![None; packed.lanes];
+        let fixed = program.columns.len() + program.constants.len();
+        (0..fixed).for_each(|register| holds[register] = Some(register));
+        for (node, plain) in packed.nodes.iter().zip(&program.nodes) {
+            for (lane, register) in node.inputs[..node.arity].iter().zip(&plain.inputs) {
+                assert_eq!(holds[*lane], Some(*register));
             }
-            for output in known {
-                assert_eq!(holds[output.lane], Some(program.outputs[output.output]));
-            }
-            for (lane, register) in packed.outputs.iter().zip(&program.outputs) {
-                assert!(!kept || holds[*lane] == Some(*register));
-            }
-            (0..program.constants.len()).map(|at| program.columns.len() + at).for_each(|register| {
-                assert_eq!(holds[register], Some(register));
-            });
-            assert!(packed.lanes < program.registers / 2 || kept, "{} lanes", packed.lanes);
+            let outputs = node.op.outputs();
+            assert!(node.inputs.iter().all(|lane| !(node.out..node.out + outputs).contains(lane)));
+            (0..outputs).for_each(|which| holds[node.out + which] = Some(plain.out + which));
         }
+        for (lane, register) in packed.outputs.iter().zip(&program.outputs) {
+            assert_eq!(holds[*lane], Some(*register));
+        }
+        (0..program.constants.len()).map(|at| program.columns.len() + at).for_each(|register| {
+            assert_eq!(holds[register], Some(register));
+        });
+        assert!(packed.lanes < program.registers, "{} lanes", packed.lanes);
     }
 }

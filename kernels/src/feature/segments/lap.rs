@@ -2,7 +2,7 @@
 
 use crate::feature::destination::{Cell, Destination, TILE_GROUPS, TILE_ROWS};
 use crate::feature::loops::GroupJob;
-use crate::feature::program::{self, Known, Program};
+use crate::feature::program::{Known, Program};
 use crate::feature::turned;
 use crate::feature::value::{Group, Lanes, WIDTH};
 
@@ -43,8 +43,8 @@ impl<T: Cell, F: Fn(usize, f64) -> T> GroupJob for Lap<'_, '_, T, F> {
             for (column, lane) in columns.iter().zip(&mut *lanes) {
                 turned::read(column, row, &mut lane[..count]);
             }
-            for node in &program.groups.nodes {
-                program::step(node, state, lanes, count);
+            for step in &program.groups.steps {
+                step.advance(state, lanes, count);
             }
             row += count;
         }
@@ -60,14 +60,14 @@ impl<T: Cell, F: Fn(usize, f64) -> T> GroupJob for Lap<'_, '_, T, F> {
                 turned::read(column, row, &mut lane[..count]);
             }
             let mut pending = &program.groups.known[..];
-            for (ran, node) in program.groups.nodes.iter().enumerate() {
+            for (ran, step) in program.groups.steps.iter().enumerate() {
                 while let [Known { after, lane, output }, later @ ..] = pending
                     && *after <= ran
                 {
                     tiles.put(*output, &lanes[*lane]);
                     pending = later;
                 }
-                program::step(node, state, lanes, count);
+                step.advance(state, lanes, count);
             }
             for Known { lane, output, .. } in pending {
                 tiles.put(*output, &lanes[*lane]);

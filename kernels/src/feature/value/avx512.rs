@@ -9,8 +9,9 @@ use std::arch::x86_64::{
     __m512, __m512d, __mmask8, __mmask16, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
     _mm512_abs_pd, _mm512_abs_ps, _mm512_add_pd, _mm512_add_ps, _mm512_cmp_pd_mask, _mm512_cmp_ps_mask,
     _mm512_div_pd, _mm512_div_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_mask_blend_pd,
-    _mm512_mask_blend_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_sqrt_pd,
-    _mm512_sqrt_ps, _mm512_stream_pd, _mm512_stream_ps, _mm512_sub_pd, _mm512_sub_ps,
+    _mm512_mask_blend_ps, _mm512_max_pd, _mm512_max_ps, _mm512_min_pd, _mm512_min_ps, _mm512_mul_pd,
+    _mm512_mul_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_sqrt_pd, _mm512_sqrt_ps, _mm512_stream_pd,
+    _mm512_stream_ps, _mm512_sub_pd, _mm512_sub_ps,
 };
 use std::mem::transmute;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Sub};
@@ -145,6 +146,24 @@ impl Value for Single {
     fn unknown(self) -> __mmask16 {
         // SAFETY: as in `all_of`.
         unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0) }
+    }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        // SAFETY: as in `all_of`.
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        // SAFETY: as in `all_of`.
+        Self(unsafe { _mm512_min_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn unknown_beside(self, other: Self) -> __mmask16 {
+        // SAFETY: as in `all_of`.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, other.0) }
     }
 
     #[inline(always)]
@@ -289,6 +308,30 @@ impl Value for Double {
         let low = unsafe { _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(self.0, self.0) };
         // SAFETY: as in `all_of`.
         Halves(low, unsafe { _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(self.1, self.1) })
+    }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        // SAFETY: as in `all_of`.
+        let low = unsafe { _mm512_max_pd(self.0, other.0) };
+        // SAFETY: as in `all_of`.
+        Self(low, unsafe { _mm512_max_pd(self.1, other.1) })
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        // SAFETY: as in `all_of`.
+        let low = unsafe { _mm512_min_pd(self.0, other.0) };
+        // SAFETY: as in `all_of`.
+        Self(low, unsafe { _mm512_min_pd(self.1, other.1) })
+    }
+
+    #[inline(always)]
+    fn unknown_beside(self, other: Self) -> Halves {
+        // SAFETY: as in `all_of`.
+        let low = unsafe { _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(self.0, other.0) };
+        // SAFETY: as in `all_of`.
+        Halves(low, unsafe { _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(self.1, other.1) })
     }
 
     #[inline(always)]
