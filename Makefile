@@ -36,6 +36,7 @@ gpu-tools-if-had: tools
 
 gpu-test: $(VENV)/gpu
 	$(USE_NVRTC) cargo test -p diapason-kernels --features wgpu,cuda --lib -- gpu:: wgpu:: cuda:: device::
+	$(USE_NVRTC) cargo test -p diapason-kernels --features wgpu,cuda --test cuda
 
 # 100,000 deaths of the tuning daemon out of tests/crash/seeds, then a strike at every system call it makes.
 crash-test: tools

@@ -9,11 +9,11 @@
 //! written and read, and a loop, for each value in between. Lanes are used again as in [`super::packed`].
 //!
 //! Steps against nodes one by one, 14 outputs of the benchmark on Zen 4, minima of interleaved runs: in cache 0.87 of the time in
-//! both formats, to memory 0.8 to 0.87 (copies of the same output varied as much).
+//! both formats, to memory 0.84 (copies of the same output varied as much).
 //!
 //! Tried and refused: outputs written by the step that computes them to where they belong instead of to a lane from which they
-//! are copied. With the place of each result described anew for each step: a sixth slower in `f64`, four fifths in `f32`;
-//! with the places as offsets into one slice: as fast in `f64`, an eighth slower in `f32` (finding and checking the place of each row
+//! are copied. With the place of each result described anew for each step: an eighth slower in `f64`, three fifths in `f32`, than
+//! nodes one by one; with the places as offsets into one slice: as fast as lanes in `f64`, an eighth slower in `f32` (finding and checking the place of each row
 //! costs more than the lane's store; what is left of writing is the way from the first cache to the second).
 
 mod search;
