@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::need::repository;
 
@@ -39,10 +40,12 @@ impl Platform {
             std::fs::read(source).expect("a file of the repository").hash(&mut hasher);
         }
         let built = folder.join(format!("cuda-{:016x}", hasher.finish()));
+        // Threads of one test program wait for each other; of several programs the first to be ready is kept.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         if built.is_dir() {
             return Self { folder: built };
         }
-        // Several tests may build at once; the first to be ready is kept.
         let new = folder.join(format!("cuda-new-{}", std::process::id()));
         std::fs::create_dir_all(&new).expect("a folder for the test driver");
         for (name, library) in [("libcuda", "libcuda.so.1"), ("libnvrtc", "libnvrtc.so")] {
